@@ -1,0 +1,53 @@
+"""Every error that a caller, a file or a machine can cause.
+
+    VcmError
+    ├── SpecError         a task file, a config, an option or a text is not what it should be
+    ├── UnknownWord       the words name nothing that this backend knows (a SpecError)
+    ├── ImageError        a picture cannot be read, or its size or type is not supported
+    ├── BitstreamError    a .vcm file is damaged, truncated, foreign or of another version
+    ├── ModelError        weights are missing, damaged or do not belong to the file
+    ├── MetricError       a metric or a curve cannot be computed from what it was given
+    ├── OutputError       a result cannot be written
+    └── MissingExtra      an optional package is not installed
+
+The command line prints the message of any of them in one line and exits with code 2.
+"""
+
+
+class VcmError(Exception):
+    """Base of all errors that are not our own bugs."""
+
+
+class SpecError(VcmError):
+    """A task file, a config, an option or a text is not what it should be."""
+
+
+class UnknownWord(SpecError):
+    """The words name nothing that this backend knows."""
+
+
+class ImageError(VcmError):
+    """A picture cannot be read, or its size or type is not supported."""
+
+
+class BitstreamError(VcmError):
+    """A .vcm file is damaged, truncated, foreign or of another version."""
+
+
+class ModelError(VcmError):
+    """Weights are missing, damaged or do not belong to the file."""
+
+
+class MetricError(VcmError):
+    """A metric or a curve cannot be computed from what it was given."""
+
+
+class OutputError(VcmError):
+    """A result cannot be written."""
+
+
+class MissingExtra(VcmError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; get it with: pip install 'vcm[{extra}]'")
