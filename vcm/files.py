@@ -1,0 +1,63 @@
+"""Whole files or no files: the one way in which this package writes to disk."""
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from vcm.errors import OutputError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Puts `data` at `path` completely, or leaves everything as it was.
+
+    The bytes go to a temporary file in the same folder, are flushed to disk, and only then take
+    the name. A symbolic link keeps pointing at its target, which is replaced. An existing file
+    keeps its permissions. A device such as /dev/null or /dev/stdout is written directly.
+
+    Raises:
+        OutputError: the folder is missing or read-only, `path` is a folder or a read-only file,
+            or the disk is full. No temporary file is left behind.
+    """
+    try:
+        _write(Path(path), data)
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(
+            f"cannot write {str(path)!r}: {reason}; choose another place or make room"
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    target = path.resolve()
+    if target.is_dir():
+        raise OutputError(f"cannot write {str(path)!r}: it is a folder; give the name of a file")
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it first"
+        )
+    mode = None
+    if target.exists():
+        if not target.is_file():
+            target.write_bytes(data)
+            return
+        if not os.access(target, os.W_OK):
+            raise OutputError(
+                f"cannot write {str(path)!r}: the file is read-only; choose another name"
+            )
+        mode = stat.S_IMODE(target.stat().st_mode)
+    # A short name of its own: the target's name may already be as long as the disk allows.
+    temporary = target.parent / f".vcm-{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(target)
+    except BaseException:  # Ctrl-C too must leave nothing behind
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
