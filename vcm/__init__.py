@@ -1,0 +1,1 @@
+"""Image compression for machines, steered by words."""

@@ -1,0 +1,26 @@
+"""One model, every rate: a learnt gain per channel, interpolated by quality."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Gain(nn.Module):
+    """exp of a piecewise linear function of quality, one per channel.
+
+    Source: Cui et al. 2021, "Asymmetric gained deep image compression", arXiv:2003.02012.
+    Deviation: linear interpolation of the logarithm between `knots` points, no discrete levels.
+    """
+
+    def __init__(self, channels: int, low: float = 0.0, high: float = 0.0, knots: int = 8):
+        super().__init__()
+        start = torch.linspace(low, high, knots)[:, None]
+        self.log_gain = nn.Parameter(start.expand(knots, channels).clone())
+
+    def forward(self, quality: Tensor) -> Tensor:  # (B,) -> (B, C, 1, 1)
+        """The factor of each channel; quality: (B,) float32 in [0, 1]."""
+        last = len(self.log_gain) - 1
+        position = quality.clamp(0, 1) * last
+        left = position.floor().clamp(max=last - 1).long()
+        weight = (position - left)[:, None]
+        log_gain = torch.lerp(self.log_gain[left], self.log_gain[left + 1], weight)
+        return log_gain.exp()[:, :, None, None]

@@ -1,0 +1,76 @@
+"""Convolutions in exact integers: what decides a coding table must be equal on every machine.
+
+Activations are integers in [-255, 255], weights are integers in [-127, 127] times a power of two
+per output channel, chosen so that no partial sum reaches 2^24. Such sums are exact in float32 in
+any order, and every later step (a power of two, one rounding) is exact too: thread count,
+instruction set and batch cannot change a result.
+
+Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression with latent-variable
+models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ACTIVATION_MAX = 255
+WEIGHT_MAX = 127
+BIAS_UNIT = 64.0  # biases live on the scale of activations; Adam needs them on the scale of weights
+
+
+def round_ste(x: Tensor) -> Tensor:
+    """Round to the nearest integer; the gradient is that of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def relu_int(x: Tensor) -> Tensor:
+    """Integers in [0, 255]: the activation between two integer convolutions."""
+    return round_ste(x.clamp(0, ACTIVATION_MAX))
+
+
+def compand(v: Tensor) -> Tensor:
+    """Integers in [-127, 127] that grow like the square root of v.
+
+    Args:
+        v: any shape, integers (latents in sixteenths). The square root is correctly rounded by
+            IEEE 754, so that the result is exact everywhere.
+    """
+    root = (v.abs() + 16).sqrt() * 4 - 16
+    return round_ste(root.clamp(max=WEIGHT_MAX)) * v.sign()
+
+
+class IntConv2d(nn.Conv2d):
+    """Convolution of integers by integers with a result in multiples of a power of two.
+
+    The parameters stay float32 for training; `scaled` derives the integers. In training the
+    rounding lets gradients through and autocast may use bfloat16; in evaluation it is exact.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, gain: float = 1.0):
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        nn.init.normal_(self.weight, std=gain * (2 / self.weight[0].numel()) ** 0.5)
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def scaled(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Integer weights (O, I, k, k), integer biases (O,) and the scale (O,), a power of two.
+
+        The scale is computed in float64, where sums of weights stored as float16 are exact.
+        """
+        assert self.bias is not None
+        magnitude = self.weight.detach().double().abs().flatten(1)
+        peak = WEIGHT_MAX / magnitude.amax(1).clamp(min=1e-6)
+        total = 2.0**23 / (ACTIVATION_MAX * magnitude.sum(1).clamp(min=1e-6))
+        exponent = torch.frexp(torch.minimum(peak, total))[1] - 1
+        scale = torch.ldexp(torch.ones_like(peak), exponent.clamp(-8, 14)).to(self.weight.dtype)
+        weight = round_ste(self.weight * scale[:, None, None, None])
+        bias = round_ste((self.bias * BIAS_UNIT * scale).clamp(-(2.0**22), 2.0**22))
+        return weight, bias, scale
+
+    def forward(self, a: Tensor) -> Tensor:  # (B, I, h, w) integers -> (B, O, h, w)
+        """The convolution in units of the input, before any rounding."""
+        weight, bias, scale = self.scaled()
+        if not self.training and a.is_cuda:  # float32 algorithms of GPUs may not be plain sums
+            a, weight, bias, scale = (t.double() for t in (a, weight, bias, scale))
+        total = F.conv2d(a, weight, padding=self.padding)  # type: ignore[arg-type]
+        return ((total + bias[:, None, None]) / scale[:, None, None]).float()

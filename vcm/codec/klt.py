@@ -1,0 +1,38 @@
+"""The linear start of the transforms: the KLT of 16x16 RGB blocks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vcm.codec.entropy import SCALE_MIN, SCALE_STEP
+from vcm.codec.integer import BIAS_UNIT
+from vcm.codec.model import RoiHyperprior
+
+
+def klt(blocks: Tensor, M: int) -> tuple[Tensor, Tensor]:
+    """The M leading directions of blocks and their standard deviations.
+
+    Args:
+        blocks: (n, 3, 16, 16) float32 in [-0.5, 0.5].
+
+    Returns:
+        (M, 3, 16, 16) orthonormal, and (M,).
+    """
+    flat = blocks.flatten(1).double()
+    values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+    order = values.argsort(descending=True)[:M]
+    return vectors[:, order].T.reshape(M, 3, 16, 16).float(), values[order].clamp(min=0).sqrt()
+
+
+def start_from_klt(model: RoiHyperprior, blocks: Tensor) -> None:
+    """Set the linear paths of g_a and g_s to the KLT and its inverse, and the scales to match."""
+    kernel, std = klt(blocks, model.sizes.M)
+    unshuffled = F.pixel_unshuffle(kernel, 8)  # (M, 192, 2, 2)
+    with torch.no_grad():
+        model.g_a.linear.weight.copy_(unshuffled)
+        model.g_s.linear.weight.copy_(unshuffled)
+        middle_gain = model.gain.log_gain.mean(0).exp()
+        index = ((std.float() * middle_gain / SCALE_MIN).log() / SCALE_STEP).clamp(1, 60)
+        for last in (model.parameters_y.alone2, model.parameters_y.joint2):
+            assert last.bias is not None
+            last.bias[: model.sizes.M] = (index - 18) * 4 / BIAS_UNIT

@@ -1,0 +1,55 @@
+"""LMA, latent mask attention: mask prior and image prior fused into the latent."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vcm.codec.gain import Gain
+
+LOG_SIGMA_MIN = math.log(0.01)
+
+
+class LatentMaskAttention(nn.Module):
+    """The factor S(mask) + R(features) of each latent: y = y0 * (S + R).
+
+    S, in (0, 1), says what the mask leaves of a coefficient: it starts near 1 everywhere and learns
+    to remove the fine detail of what is outside. R, in (-0.5, 0.5), is the latent RDO prior: what
+    the picture itself makes not worth its bits; it starts at 0. Only the encoder sees the mask.
+
+    Source: Jin et al. 2025, arXiv:2507.00373, section on LMA. Deviations: both branches know the
+    quality (one model for every rate), and the mask is seen as its mean and mean logarithm per 8x8
+    block, so that every sigma of one model is told apart.
+    """
+
+    def __init__(self, features: int, M: int, hidden: int = 64):
+        super().__init__()
+        self.mask_1 = nn.Conv2d(2, hidden, 3, padding=1)
+        self.mask_2 = nn.Conv2d(hidden, hidden, 4, stride=2, padding=1)
+        self.mask_out = nn.Conv2d(hidden, M, 3, padding=1)
+        self.mask_quality = Gain(hidden)
+        self.image_1 = nn.Conv2d(features, hidden, 3, padding=1)
+        self.image_out = nn.Conv2d(hidden, M, 1)
+        self.image_quality = Gain(hidden)
+        nn.init.constant_(self.mask_out.bias, 4.0)  # type: ignore[arg-type]
+        nn.init.normal_(self.mask_out.weight, std=1e-3)
+        nn.init.zeros_(self.image_out.weight)
+        nn.init.zeros_(self.image_out.bias)  # type: ignore[arg-type]
+
+    def mask_prior(self, m: Tensor, quality: Tensor) -> Tensor:
+        """S: (B, M, h, w) in (0, 1), from m: (B, 1, H, W), 1 inside and sigma outside."""
+        level = torch.cat([1 - m, m.log() / LOG_SIGMA_MIN], dim=1)
+        s = F.avg_pool2d(level, 8)  # (B, 2, H/8, W/8)
+        s = F.leaky_relu(self.mask_1(s), 0.1)
+        s = F.leaky_relu(self.mask_2(s), 0.1) * self.mask_quality(quality)  # (B, hidden, h, w)
+        return torch.sigmoid(self.mask_out(s).float())
+
+    def image_prior(self, features: Tensor, quality: Tensor) -> Tensor:
+        """R: (B, M, h, w) in (-0.5, 0.5), from the analysis features (B, features, h, w)."""
+        r = F.leaky_relu(self.image_1(features), 0.1) * self.image_quality(quality)
+        return F.softsign(torch.tanh(self.image_out(r).float()))
+
+    def forward(self, features: Tensor, m: Tensor, quality: Tensor) -> Tensor:
+        """S + R: (B, M, h, w)."""
+        return self.mask_prior(m, quality) + self.image_prior(features, quality)

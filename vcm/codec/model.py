@@ -1,0 +1,158 @@
+"""The codec: one model for every text, mask, sigma and rate."""
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vcm.codec.entropy import Z_MAX, EntropyParameters, Parameters, checkerboard
+from vcm.codec.gain import Gain
+from vcm.codec.integer import round_ste
+from vcm.codec.lma import LatentMaskAttention
+from vcm.codec.transforms import Analysis, HyperAnalysis, Synthesis
+
+STRIDE = 16  # pixels per latent, each way
+QUALITY_STEPS = 10_000  # quality 0 ... 100 is stored in hundredths
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths and depths of the networks; stored with the weights, so a checkpoint needs no config.
+
+    Attributes:
+        M: channels of y.
+        Z: channels of z.
+        n8, n16: channels of the transforms at 1/8 and 1/16.
+        blocks8, blocks16: residual blocks at 1/8 and 1/16, in g_a and in g_s.
+        width, hidden: channels of the entropy parameter networks.
+    """
+
+    M: int = 320
+    Z: int = 64
+    n8: int = 96
+    n16: int = 192
+    blocks8: int = 3
+    blocks16: int = 2
+    width: int = 192
+    hidden: int = 256
+
+
+class Quality(NamedTuple):
+    """A quality in the two forms that the networks use.
+
+    Attributes:
+        real: (B,) float32 in [0, 1], for the transforms.
+        level: (B,) float32, integers in [0, 255], for the exact entropy networks.
+    """
+
+    real: Tensor
+    level: Tensor
+
+    @classmethod
+    def of(cls, hundredths: Tensor) -> "Quality":
+        """From (B,) int64 in [0, 10000]."""
+        level = (hundredths * 255 + QUALITY_STEPS // 2) // QUALITY_STEPS
+        return cls(hundredths.float() / QUALITY_STEPS, level.float())
+
+
+class Coded(NamedTuple):
+    """What the networks make of a picture; in training all of it is differentiable.
+
+    Attributes:
+        x_hat: (B, 3, H, W) float32, about [0, 1] but not clamped.
+        y: (B, M, h, w) float32, before quantisation.
+        z: (B, Z, ceil(h/4), ceil(w/4)) float32, before quantisation, in [-15, 15].
+        y_parameters: what codes y.
+    """
+
+    x_hat: Tensor
+    y: Tensor
+    z: Tensor
+    y_parameters: Parameters
+
+
+class RoiHyperprior(nn.Module):
+    """Hyperprior codec whose encoder spends its bits where the mask says.
+
+             x (B, 3, H, W)   m (B, 1, H, W): 1 inside, sigma outside
+                 |                 |
+               [g_a]---features->[LMA]<---quality
+                 | y0              | S(m) + R(features)
+                 '-------(x)-------'
+                          | x gain(quality)
+                          y (B, M, h, w) --------[h_a]-------> z (B, Z, h/4, w/4)
+                          |                                    |
+                     round(y - means)                       round
+                          |                                    |
+        encoder           |  <--- index, means ---[h_s, ctx]---|
+        - - - - - - -  y string - - - - - - - - - - - - - -  z string - - - -
+        decoder           |  <--- index, means ---[h_s, ctx]---|
+                        y_hat                                z_hat
+                          | x inverse gain(quality)
+                        [g_s]<---quality
+                          |
+                        x_hat (B, 3, H, W)
+
+    Alphabet: B batch, M and Z channels, H W pixels, h w = H/16, W/16 rounded up.
+    Source: Jin et al. 2025, arXiv:2507.00373 (TMA, CVA, LMA). Deviations: one model for every rate
+    and sigma (gain; Cui et al. 2021), checkerboard context (He et al. 2021), integer entropy
+    networks (Balle et al. 2019), convolutional transforms with a linear start.
+    """
+
+    def __init__(self, sizes: Sizes):
+        super().__init__()
+        s = self.sizes = sizes
+        self.g_a = Analysis(s.n8, s.n16, s.M, s.blocks8, s.blocks16)
+        self.g_s = Synthesis(s.n8, s.n16, s.M, s.blocks8, s.blocks16)
+        self.lma = LatentMaskAttention(s.n16, s.M)
+        self.gain = Gain(s.M, 0.7, 2.9)
+        self.inverse_gain = Gain(s.M, -0.7, -2.9)
+        self.h_a = HyperAnalysis(s.M, s.n16, s.Z)
+        self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.hidden)
+
+    def analyse(self, x: Tensor, m: Tensor, quality: Quality) -> Tensor:
+        """y: (B, M, h, w) float32, from padded x and m. The one place where the mask enters."""
+        y0, features = self.g_a(x)
+        return y0 * self.lma(features, m, quality.real) * self.gain(quality.real)
+
+    def synthesise(self, y_hat: Tensor, quality: Quality) -> Tensor:
+        """x_hat: (B, 3, 16h, 16w) float32, not clamped."""
+        return self.g_s(y_hat * self.inverse_gain(quality.real), quality.real)  # type: ignore[no-any-return]
+
+    def hyper(self, y: Tensor) -> Tensor:
+        """z: (B, Z, ceil(h/4), ceil(w/4)) float32 in [-15, 15], before rounding."""
+        return self.h_a(y).clamp(-Z_MAX, Z_MAX)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, m: Tensor, hundredths: Tensor) -> Coded:
+        """The coded picture by way of the networks alone, without making bytes.
+
+        Args:
+            x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 16.
+            m: (B, 1, H, W) float32 in (0, 1], the mask value of each pixel.
+            hundredths: (B,) int64 in [0, 10000], quality * 100.
+        """
+        quality = Quality.of(hundredths)
+        y = self.analyse(x, m, quality)
+        z = self.hyper(y)
+        features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
+        anchor = checkerboard(y)
+        first = self.parameters_y.anchors(features, quality.level)
+        y_anchor = (round_ste(y - first.means) + first.means) * anchor
+        second = self.parameters_y.others(features, quality.level, y_anchor)
+        both = (torch.where(anchor, a, b) for a, b in zip(first, second, strict=True))
+        parameters = Parameters(*both)
+        y_hat = round_ste(y - parameters.means) + parameters.means
+        return Coded(self.synthesise(y_hat, quality), y, z, parameters)
+
+    def config(self) -> dict[str, int]:
+        """The sizes, as stored beside the weights."""
+        return asdict(self.sizes)
+
+
+def pad(image: Tensor) -> Tensor:
+    """The picture with its last row and column repeated up to multiples of 16."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+

@@ -1,0 +1,107 @@
+"""Analysis and synthesis transforms that ordinary CPUs run fast.
+
+Both are a linear transform (16x16 blocks, started from the KLT of photographs) plus a
+convolutional network beside it that starts near zero: training begins at a working transform codec
+and learns the rest. Resolutions: 1/8 by PixelUnshuffle, 1/16 for the latent.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vcm.codec.gain import Gain
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions and a skip."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.normal_(self.conv2.weight, std=0.1 * (1 / (9 * channels)) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.leaky_relu(self.conv1(x), 0.1))
+
+
+def blocks(channels: int, count: int) -> nn.Sequential:
+    """`count` residual blocks of `channels` channels."""
+    return nn.Sequential(*(ResBlock(channels) for _ in range(count)))
+
+
+class Analysis(nn.Module):
+    """g_a: picture -> latent y0 before mask and gain, and the features that LMA reads."""
+
+    def __init__(self, n8: int, n16: int, M: int, blocks8: int, blocks16: int):
+        super().__init__()
+        self.linear = nn.Conv2d(192, M, 2, stride=2, bias=False)
+        self.head = nn.Conv2d(192, n8, 3, padding=1)
+        self.body8 = blocks(n8, blocks8)
+        self.down = nn.Conv2d(n8, n16, 2, stride=2)
+        self.body16 = blocks(n16, blocks16)
+        self.tail = nn.Conv2d(n16, M, 1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """y0: (B, M, h, w) float32; features: (B, n16, h, w).
+
+        Args:
+            x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 16.
+        """
+        u = F.pixel_unshuffle(x - 0.5, 8)  # (B, 192, H/8, W/8)
+        with torch.autocast(x.device.type, enabled=False):  # its range is too wide for bfloat16
+            linear = self.linear(u)  # (B, M, h, w)
+        f = self.down(self.body8(self.head(u)))
+        features = self.body16(f)  # (B, n16, h, w)
+        return linear + self.tail(features).float(), features
+
+
+class Synthesis(nn.Module):
+    """g_s: latent -> picture."""
+
+    def __init__(self, n8: int, n16: int, M: int, blocks8: int, blocks16: int):
+        super().__init__()
+        self.linear = nn.ConvTranspose2d(M, 192, 2, stride=2, bias=False)
+        self.head = nn.Conv2d(M, n16, 1)
+        self.quality = Gain(n16)
+        self.body16 = blocks(n16, blocks16)
+        self.up = nn.Conv2d(n16, 4 * n8, 1)
+        self.body8 = blocks(n8, blocks8)
+        self.tail = nn.Conv2d(n8, 192, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, y0_hat: Tensor, quality: Tensor) -> Tensor:
+        """x_hat: (B, 3, H, W) float32, about [0, 1] but not clamped.
+
+        Args:
+            y0_hat: (B, M, h, w) float32, dequantised latent after the inverse gain.
+            quality: (B,) float32 in [0, 1].
+        """
+        with torch.autocast(y0_hat.device.type, enabled=False):
+            linear = self.linear(y0_hat)  # (B, 192, H/8, W/8)
+        f = self.head(4 * y0_hat) * self.quality(quality)
+        f = self.up(self.body16(f))
+        f = self.body8(F.pixel_shuffle(f, 2))
+        return F.pixel_shuffle(linear + self.tail(f).float(), 8) + 0.5
+
+
+class HyperAnalysis(nn.Module):
+    """h_a: latent -> hyper-latent z at 1/64 of the picture. Encoder only."""
+
+    def __init__(self, M: int, n16: int, Z: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(M, n16, 3, padding=1)
+        self.conv2 = nn.Conv2d(n16, n16, 4, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(n16, Z, 4, stride=2, padding=1)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """z: (B, Z, ceil(h/4), ceil(w/4)) float32, from y: (B, M, h, w)."""
+        h, w = y.shape[-2:]
+        # Latents span +-100 at high quality; asinh keeps the few large ones from ruling training.
+        t = F.pad(torch.asinh(y), (0, -w % 4, 0, -h % 4))
+        t = F.leaky_relu(self.conv1(t), 0.1)
+        t = F.leaky_relu(self.conv2(t), 0.1)
+        return self.conv3(t).float()  # type: ignore[no-any-return]

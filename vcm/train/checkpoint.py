@@ -1,0 +1,47 @@
+"""Training state on disk: written whole or not at all, read back exactly."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vcm.errors import ModelError
+from vcm.files import write_atomic
+
+
+class Average:
+    """Exponential moving average of a model's parameters, the weights that are released."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.values = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the model; the first steps move fast."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        for key, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.values[key].lerp_(value, weight)
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a state of tensors, numbers and strings in one atomic step."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote.
+
+    Raises:
+        ModelError: if the file is no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ModelError(f"{path}: not a training checkpoint ({error}); delete it to start anew") from error
+    return state  # type: ignore[no-any-return]

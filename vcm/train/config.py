@@ -1,0 +1,66 @@
+"""What a training run is told: the tables of a TOML file, defaults included."""
+
+from dataclasses import dataclass, field
+
+from vcm.codec.model import Sizes
+from vcm.train.data import Data
+
+
+@dataclass(frozen=True)
+class Loss:
+    """[loss] lmbda at quality 0 and 100, CompressAI's convention; log-spaced between."""
+
+    lmbda_low: float = 0.0013
+    lmbda_high: float = 0.06
+
+
+@dataclass(frozen=True)
+class Optim:
+    """[optim] Adam with warm-up, a flat part and a cosine decay to zero.
+
+    Attributes:
+        steps: length of the whole run.
+        lr: peak learning rate.
+        decay_from: fraction of the steps after which the rate decays.
+        slow: factor on the rate of the linear transforms and the gains, which spike at the full one.
+        clip: largest norm of the gradient.
+        average: decay of the moving average of the weights.
+    """
+
+    steps: int = 60_000
+    lr: float = 4e-4
+    warmup: int = 250
+    decay_from: float = 0.5
+    slow: float = 0.1
+    clip: float = 1.0
+    average: float = 0.9995
+
+
+@dataclass(frozen=True)
+class Run:
+    """[run] where and how.
+
+    Attributes:
+        folder: checkpoints and logs; a run with a checkpoint there is resumed.
+        precision: "bf16" or "fp32".
+        threads: torch's CPU threads, 0 = its own choice.
+    """
+
+    folder: str = "runs/base"
+    seed: int = 0
+    precision: str = "bf16"
+    threads: int = 0
+    log_every: int = 100
+    check_every: int = 1_000
+    save_every: int = 500
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training config: configs/*.toml hold what differs from these defaults."""
+
+    model: Sizes = field(default_factory=Sizes)
+    data: Data = field(default_factory=Data)
+    loss: Loss = field(default_factory=Loss)
+    optim: Optim = field(default_factory=Optim)
+    run: Run = field(default_factory=Run)

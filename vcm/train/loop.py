@@ -1,0 +1,194 @@
+"""The training loop: resumable at any step, equal to a run that was never broken."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vcm.codec.klt import start_from_klt
+from vcm.codec.loss import bpp_est, lmbda_of, masked_mse, rate_distortion
+from vcm.codec.model import RoiHyperprior
+from vcm.codec.rate import Rate
+from vcm.errors import ModelError
+from vcm.train import checkpoint
+from vcm.train.config import Loss, Optim, Training
+from vcm.train.data import Batch, Photo, batch, load_photos
+
+SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
+
+
+def train(config: Training) -> Iterator[dict[str, float]]:
+    """Train (or go on training) and yield a record of each logged step.
+
+    Records hold loss, bpp and mse of the steps since the last one, seconds per step and, now and
+    then, bpp and PSNR on held-out pictures. They are also appended to log.jsonl in the run's folder.
+
+    Raises:
+        SpecError: if there are no pictures.
+        ModelError: if the checkpoint is broken, or the loss is not a number: the last checkpoint
+            before that remains.
+    """
+    folder = Path(config.run.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    photos, held_out = load_photos(config.data)
+    trainer = Trainer(config, photos)
+    path = folder / "last.ckpt"
+    if path.exists():
+        trainer.restore(checkpoint.load(path))
+    with (folder / "log.jsonl").open("a") as log:
+        for record in trainer.steps(photos, held_out, path):
+            log.write(json.dumps(record) + "\n")
+            log.flush()
+            yield record
+    checkpoint.save(folder / "final.ckpt", trainer.state())
+
+
+class Trainer:
+    """Model, optimiser and averages of one run."""
+
+    def __init__(self, config: Training, photos: list[Photo]):
+        self.config = config
+        self.step = 0
+        torch.manual_seed(config.run.seed)
+        self.model = RoiHyperprior(config.model)
+        self.rate = Rate(config.model.Z)
+        start_from_klt(self.model, _blocks(photos, config.run.seed))
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.all = nn.ModuleDict({"model": self.model, "rate": self.rate})
+        self.optimiser = _optimiser(self.all, config.optim)
+        self.average = checkpoint.Average(self.all, config.optim.average)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "step": self.step,
+            "sizes": self.model.config(),
+            "model": self.all.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.values,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state; raises ModelError if it is of a model of another size."""
+        if state["sizes"] != self.model.config():
+            raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {self.model.config()}")
+        self.all.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.values = state["average"]
+        self.step = state["step"]
+
+    def steps(self, photos: list[Photo], held_out: list[Photo], path: Path) -> Iterator[dict[str, float]]:
+        """Train to the last step, saving to `path`; yield the records."""
+        run, total = self.config.run, self.config.optim.steps
+        sums, started = np.zeros(3), time.perf_counter()
+        while self.step < total:
+            sums += self.advance(batch(photos, self.config.data, run.seed, self.step))
+            if self.step % run.save_every == 0 or self.step == total:
+                checkpoint.save(path, self.state())
+            if self.step % run.log_every == 0 or self.step == total:
+                count = (self.step - 1) % run.log_every + 1
+                loss, bpp, mse = sums / count
+                seconds = (time.perf_counter() - started) / count
+                record = {"step": self.step, "loss": loss, "bpp": bpp, "mse": mse, "seconds": seconds}
+                if self.step % run.check_every == 0 or self.step == total:
+                    record |= self.check(held_out)
+                sums, started = np.zeros(3), time.perf_counter()
+                yield record
+
+    def advance(self, data: Batch) -> tuple[float, float, float]:
+        """One step; its loss, bpp and masked mse."""
+        config = self.config
+        torch.manual_seed(config.run.seed * 1_000_003 + self.step)  # the noise of quantisation
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["factor"] * learning_rate(config.optim, self.step)
+        self.all.train()
+        loss, bpp, mse = self.losses(data)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.all.parameters(), config.optim.clip)
+        if not math.isfinite(norm):
+            raise ModelError(f"step {self.step}: the gradient is not finite; lower optim.lr and resume")
+        self.optimiser.step()
+        self.step += 1
+        self.average.update(self.all, self.step)
+        return loss.item(), bpp.mean().item(), mse.mean().item()
+
+    def losses(self, data: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss (), bpp (B,) and masked mse (B,)."""
+        terms: Loss = self.config.loss
+        x = data.x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.run.precision == "bf16"):
+            coded = self.model(x, data.m, data.hundredths)
+            bpp = bpp_est(self.rate(coded), x[0, 0].numel())
+        mse = masked_mse(coded.x_hat, x, data.m)
+        lmbda = lmbda_of(data.hundredths, terms.lmbda_low, terms.lmbda_high)
+        middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
+        return rate_distortion(bpp, mse, lmbda, middle), bpp, mse
+
+    @torch.no_grad()
+    def check(self, held_out: list[Photo]) -> dict[str, float]:
+        """bpp and PSNR of the averaged weights on centre crops, by quality, even and as ROI."""
+        averaged = copy.deepcopy(self.all).eval()
+        averaged.load_state_dict(self.average.values)
+        model, rate = averaged["model"], averaged["rate"]
+        side = self.config.data.crop
+        x = torch.stack([_centre(photo.pixels, side) for photo in held_out])
+        roi = torch.zeros(1, 1, side, side, dtype=torch.bool)
+        roi[..., side // 4 : -side // 4, side // 4 : -side // 4] = True
+        record = {}
+        for quality in (0, 25, 50, 75, 100):
+            for sigma in (1.0, 0.1):
+                m = torch.where(roi, 1.0, sigma).expand(len(x), -1, -1, -1)
+                coded = model(x, m, torch.full((len(x),), quality * 100))
+                error = (coded.x_hat.clamp(0, 1) - x).square()
+                name = f"q{quality}_s{sigma}"
+                record[f"{name}_bpp"] = bpp_est(rate(coded), side * side).mean().item()
+                record[f"{name}_psnr"] = _psnr(error[..., roi[0, 0]])
+                record[f"{name}_bg"] = _psnr(error[..., ~roi[0, 0]])
+        return record
+
+
+def learning_rate(optim: Optim, step: int) -> float:
+    """Linear warm-up, flat, then half a cosine to zero at the last step."""
+    start = optim.decay_from * optim.steps
+    progress = max(0.0, (step - start) / max(1.0, optim.steps - start))
+    return optim.lr * min(1.0, (step + 1) / optim.warmup) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
+    slow = [p for n, p in model.named_parameters() if n.startswith(SLOW_PARTS)]
+    rest = [
+        p for n, p in model.named_parameters() if not n.startswith(SLOW_PARTS) and p.requires_grad
+    ]
+    groups = [{"params": rest, "factor": 1.0}, {"params": slow, "factor": optim.slow}]
+    return torch.optim.Adam(groups, lr=optim.lr)
+
+
+def _blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
+    """Random 16x16 blocks: (count, 3, 16, 16) float32 in [-0.5, 0.5]."""
+    rng = np.random.default_rng(seed)
+    picks = []
+    for index in rng.integers(len(photos), size=count):
+        pixels = photos[index].pixels
+        top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
+        picks.append(pixels[top : top + 16, left : left + 16])
+    return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
+
+
+def _centre(pixels: np.ndarray[Any, Any], side: int) -> Tensor:
+    top, left = ((n - side) // 2 for n in pixels.shape[:2])
+    return torch.from_numpy(pixels[top : top + side, left : left + side]).permute(2, 0, 1).float() / 255
+
+
+def _psnr(error: Tensor) -> float:
+    """Mean over pictures of the PSNR in dB; error: (B, C, n) squared, on [0, 1]."""
+    return (-10 * error.flatten(1).mean(1).clamp(min=1e-10).log10()).mean().item()
