@@ -1,0 +1,53 @@
+"""Fixtures that several test modules share. Nothing happens at import."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the evaluation pictures and task models, which are not ours to ship."""
+    path = Path(os.environ.get("VCM_SHARED", REPOSITORY.parent / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip("needs the data folder described in the README: set VCM_SHARED to where it is")
+    return path
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed, fresh for every test."""
+    return np.random.default_rng(20250707)
+
+
+@pytest.fixture
+def seed() -> int:
+    """Torch's generator at a fixed seed for the test, and as it was after it."""
+    import torch  # only the tests that ask for it pay for it
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(20250707)
+        yield 20250707
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, NDArray[np.uint8]]:
+    """Photos that come by pip with scikit-image: (H, W, 3) uint8 RGB by name, 200 to 300 rows."""
+    data = pytest.importorskip("skimage.data", reason="needs: pip install 'vcm[demo]'")
+    photos = {
+        "cat": data.chelsea(),  # 300 x 451
+        "person": data.astronaut()[:288, 64:352],  # 288 x 288
+        "cup": data.coffee()[::2, ::2],  # 200 x 300
+    }
+    return {name: np.ascontiguousarray(photo) for name, photo in photos.items()}
+
+
+@pytest.fixture(scope="session")
+def cat(photos: dict[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """A photo of a cat: (300, 451, 3) uint8 RGB."""
+    return photos["cat"]
