@@ -1,13 +1,23 @@
 """Fixtures that several test modules share. Nothing happens at import."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """The same examples on every run, and none that fails because a machine is slow."""
+    settings.register_profile(
+        "vcm", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("vcm")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +36,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def seed() -> int:
+def seed() -> Iterator[int]:
     """Torch's generator at a fixed seed for the test, and as it was after it."""
     import torch  # only the tests that ask for it pay for it
 

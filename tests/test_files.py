@@ -1,0 +1,128 @@
+"""Atomic writing: all bytes or none, and nothing left behind, tried with real failures."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vcm.errors import OutputError
+from vcm.files import write_atomic
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from vcm.errors import OutputError
+from vcm.files import write_atomic
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as if the disk were full after 1000
+try:
+    write_atomic(Path(sys.argv[1]), bytes(5000))
+except OutputError as error:
+    print(error)
+"""
+
+UNPRIVILEGED = """
+import os, sys
+from pathlib import Path
+from vcm.errors import OutputError
+from vcm.files import write_atomic
+if os.getuid() == 0:
+    os.setuid(65534)  # root may write anywhere
+try:
+    write_atomic(Path(sys.argv[1]), b"new")
+except OutputError as error:
+    print(error)
+"""
+
+
+def run(code: str, path: Path) -> str:
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_new_and_existing_files_hold_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    for data in (b"first", b"", b"second" * 100_000):
+        write_atomic(path, data)
+        assert path.read_bytes() == data
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_are_those_of_any_new_file_or_stay(tmp_path: Path) -> None:
+    ordinary, path = tmp_path / "ordinary", tmp_path / "a.bin"
+    ordinary.touch()
+    write_atomic(path, b"x")
+    assert path.stat().st_mode == ordinary.stat().st_mode
+    path.chmod(0o600)
+    write_atomic(path, b"y")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_keeps_pointing_at_its_target(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "target", tmp_path / "link"
+    link.symlink_to(target)
+    write_atomic(link, b"x")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"x"
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    write_atomic(path, b"x")
+    assert path.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder", "it is a folder"),
+        ("none/a.bin", "there is no folder"),
+        ("file/a.bin", "there is no folder"),
+        ("n" * 256, "File name too long"),
+        ("a\0b", "null byte"),
+    ],
+)
+def test_impossible_places_are_output_errors(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=message) as caught:
+        write_atomic(tmp_path / name, b"x")
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "a.bin"
+    if old is not None:
+        path.write_bytes(old)
+    assert "File too large" in run(LIMITED, path)
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == (
+        {} if old is None else {"a.bin": old}
+    )
+
+
+def test_a_read_only_folder_and_file_are_left_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("open")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)  # so that the unprivileged process reaches it
+    path = folder / "a.bin"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    assert "read-only" in run(UNPRIVILEGED, path)
+    folder.chmod(0o555)
+    assert "Permission denied" in run(UNPRIVILEGED, folder / "b.bin")
+    folder.chmod(0o755)
+    assert [entry.read_bytes() for entry in folder.iterdir()] == [b"old"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the devices of Linux")
+def test_devices_are_written_directly() -> None:
+    write_atomic(Path(os.devnull), b"x")
+    assert Path(os.devnull).is_char_device()
+    with pytest.raises(OutputError, match="No space left"):
+        write_atomic(Path("/dev/full"), b"x")
