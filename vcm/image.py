@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vcm.bitstream import MAX_SIDE
 from vcm.errors import ImageError
 from vcm.files import write_atomic
 
-MAX_SIDE: Final = 65_535  # what the .vcm header can say
 MAX_PIXELS: Final = 2**27  # 134 million; below the size at which Pillow itself refuses
 
 # File name suffix -> Pillow's format and how it is saved; None = read only. Nothing else is ever
@@ -90,7 +90,8 @@ def write(path: str | Path, image: NDArray[np.uint8]) -> None:
     path = Path(path)
     file_format = format_of(path)
     options = _SAVE[path.suffix.lower()][1] or {}
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+    shaped = image.ndim in (2, 3) and image.shape[2:] in ((), (3,)) and image.size > 0
+    if image.dtype != np.uint8 or not shaped:
         raise ImageError(
             f"expected uint8 of shape (H, W, 3) or (H, W), got {image.dtype} {image.shape}"
         )
@@ -156,11 +157,11 @@ def _decode(path: Path, background: tuple[int, int, int, int]) -> Image.Image:
             Image.init()
             formats = {name for name, _ in _SAVE.values()} & set(Image.OPEN)
             with Image.open(path, formats=sorted(formats)) as picture:
-                _check_size(path, picture.size)
+                _check_size(*picture.size)
                 picture.load()
-                return _flatten(_upright(picture), background)
-    except ImageError:
-        raise
+                return _flatten(_upright(picture), picture.format, background)
+    except ImageError as error:
+        raise ImageError(f"{str(path)!r}: {error}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{str(path)!r} is too large: {error}; shrink or crop it") from error
     except UnidentifiedImageError as error:
@@ -174,12 +175,12 @@ def _decode(path: Path, background: tuple[int, int, int, int]) -> Image.Image:
         ) from error
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS or max(size) > MAX_SIDE or min(size) < 1:
+def _check_size(width: int, height: int) -> None:
+    sides = range(1, MAX_SIDE + 1)
+    if width not in sides or height not in sides or width * height > MAX_PIXELS:
         raise ImageError(
-            f"{str(path)!r} has {width}x{height} pixels; expected 1 to {MAX_SIDE} a side "
-            f"and at most {MAX_PIXELS} in all: shrink or crop it"
+            f"expected 1 to {MAX_SIDE} pixels a side and at most {MAX_PIXELS} in all, "
+            f"got {width}x{height}: shrink or crop it"
         )
 
 
@@ -191,9 +192,12 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture.copy()
 
 
-def _flatten(picture: Image.Image, background: tuple[int, int, int, int]) -> Image.Image:
+def _flatten(
+    picture: Image.Image, file_format: str | None, background: tuple[int, int, int, int]
+) -> Image.Image:
     """The picture in 8 bit and without transparency."""
-    if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format == "PNG"):
+    # Mode I has 32 bits, but Pillow's readers of these two formats fill 16 of them.
+    if picture.mode in _DEEP_GREY or (picture.mode == "I" and file_format in ("PNG", "PPM")):
         deep = np.asarray(picture).astype(np.uint32)
         return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
     if picture.mode in ("I", "F"):
