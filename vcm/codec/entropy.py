@@ -5,6 +5,7 @@ are coded from the hyper-latent alone, the others from it and from the anchors a
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,17 +24,17 @@ class Parameters(NamedTuple):
     """What codes a latent: both (B, M, h, w) float32 with exact values.
 
     Attributes:
-        index: integers in [0, 63], row of the scale table. Row 0 means "always zero": not coded.
+        rows: integers in [0, 63], row of the scale table. Row 0 means "always zero": not coded.
         means: multiples of 1/16.
     """
 
-    index: Tensor
+    rows: Tensor
     means: Tensor
 
     @property
     def scales(self) -> Tensor:
         """Standard deviation of each latent, in quantisation steps."""
-        return SCALE_MIN * torch.exp(SCALE_STEP * self.index)
+        return SCALE_MIN * torch.exp(SCALE_STEP * self.rows)
 
 
 def scale_table() -> Tensor:
@@ -62,7 +63,7 @@ class EntropyParameters(nn.Module):
         self.joint1 = IntConv2d(2 * width, hidden, 1)
         self.joint2 = IntConv2d(hidden, 2 * M, 1, gain=0.1)
 
-    def features(self, z_hat: Tensor, level: Tensor, size: tuple[int, int]) -> Tensor:
+    def features(self, z_hat: Tensor, level: Tensor, size: Sequence[int]) -> Tensor:
         """What z says: (B, width, h, w) integers in [0, 255].
 
         Args:
@@ -88,8 +89,8 @@ class EntropyParameters(nn.Module):
 
 
 def _parameters(raw: Tensor, level: Tensor) -> Parameters:
-    index, means = raw.chunk(2, dim=1)
+    rows, means = raw.chunk(2, dim=1)
     # The gain moves all scales with the quality: said here, it need not be learnt.
     shift = 18 + (level[:, None, None, None] - 128) * (5 / 64)
-    index = round_ste((index / 4 + shift).clamp(0, SCALE_LEVELS - 1))
-    return Parameters(index, round_ste(means.clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT)
+    rows = round_ste((rows / 4 + shift).clamp(0, SCALE_LEVELS - 1))
+    return Parameters(rows, round_ste(means.clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT)

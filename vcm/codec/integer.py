@@ -51,6 +51,12 @@ class IntConv2d(nn.Conv2d):
         nn.init.normal_(self.weight, std=gain * (2 / self.weight[0].numel()) ** 0.5)
         assert self.bias is not None
         nn.init.zeros_(self.bias)
+        self._frozen: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def freeze(self) -> None:
+        """Derive the integers once and for all: for a model that is only used."""
+        with torch.no_grad():
+            self._frozen = self.scaled()
 
     def scaled(self) -> tuple[Tensor, Tensor, Tensor]:
         """Integer weights (O, I, k, k), integer biases (O,) and the scale (O,), a power of two.
@@ -69,8 +75,8 @@ class IntConv2d(nn.Conv2d):
 
     def forward(self, a: Tensor) -> Tensor:  # (B, I, h, w) integers -> (B, O, h, w)
         """The convolution in units of the input, before any rounding."""
-        weight, bias, scale = self.scaled()
+        weight, bias, scale = self._frozen or self.scaled()
         if not self.training and a.is_cuda:  # float32 algorithms of GPUs may not be plain sums
             a, weight, bias, scale = (t.double() for t in (a, weight, bias, scale))
-        total = F.conv2d(a, weight, padding=self.padding)  # type: ignore[arg-type]
+        total = F.conv2d(a, weight, padding=self.padding)
         return ((total + bias[:, None, None]) / scale[:, None, None]).float()

@@ -86,9 +86,9 @@ class RoiHyperprior(nn.Module):
                           |                                    |
                      round(y - means)                       round
                           |                                    |
-        encoder           |  <--- index, means ---[h_s, ctx]---|
+        encoder           |  <--- rows, means ---[h_s, ctx]---|
         - - - - - - -  y string - - - - - - - - - - - - - -  z string - - - -
-        decoder           |  <--- index, means ---[h_s, ctx]---|
+        decoder           |  <--- rows, means ---[h_s, ctx]---|
                         y_hat                                z_hat
                           | x inverse gain(quality)
                         [g_s]<---quality
@@ -115,15 +115,18 @@ class RoiHyperprior(nn.Module):
     def analyse(self, x: Tensor, m: Tensor, quality: Quality) -> Tensor:
         """y: (B, M, h, w) float32, from padded x and m. The one place where the mask enters."""
         y0, features = self.g_a(x)
-        return y0 * self.lma(features, m, quality.real) * self.gain(quality.real)
+        y: Tensor = y0 * self.lma(features, m, quality.real) * self.gain(quality.real)
+        return y
 
     def synthesise(self, y_hat: Tensor, quality: Quality) -> Tensor:
         """x_hat: (B, 3, 16h, 16w) float32, not clamped."""
-        return self.g_s(y_hat * self.inverse_gain(quality.real), quality.real)  # type: ignore[no-any-return]
+        x_hat: Tensor = self.g_s(y_hat * self.inverse_gain(quality.real), quality.real)
+        return x_hat
 
     def hyper(self, y: Tensor) -> Tensor:
         """z: (B, Z, ceil(h/4), ceil(w/4)) float32 in [-15, 15], before rounding."""
-        return self.h_a(y).clamp(-Z_MAX, Z_MAX)  # type: ignore[no-any-return]
+        z: Tensor = self.h_a(y)
+        return z.clamp(-Z_MAX, Z_MAX)
 
     def forward(self, x: Tensor, m: Tensor, hundredths: Tensor) -> Coded:
         """The coded picture by way of the networks alone, without making bytes.
@@ -155,4 +158,3 @@ def pad(image: Tensor) -> Tensor:
     """The picture with its last row and column repeated up to multiples of 16."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-

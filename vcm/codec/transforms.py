@@ -22,7 +22,8 @@ class ResBlock(nn.Module):
         nn.init.normal_(self.conv2.weight, std=0.1 * (1 / (9 * channels)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.leaky_relu(self.conv1(x), 0.1))
+        residual: Tensor = self.conv2(F.leaky_relu(self.conv1(x), 0.1))
+        return x + residual
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:

@@ -43,5 +43,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ModelError(f"{path}: not a training checkpoint ({error}); delete it to start anew") from error
+        raise ModelError(
+            f"{path}: not a training checkpoint ({error}); delete it to start anew"
+        ) from error
     return state  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ class Optim:
         steps: length of the whole run.
         lr: peak learning rate.
         decay_from: fraction of the steps after which the rate decays.
-        slow: factor on the rate of the linear transforms and the gains, which spike at the full one.
+        slow: factor on the rate of the linear transforms and the gains, which spike without it.
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights.
     """

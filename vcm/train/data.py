@@ -80,7 +80,9 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
             continue
         photos.append(Photo(pixels, _labels(path, pixels.shape[:2], data.regions)))
     if skipped:
-        _log.warning("%d of %d pictures skipped: broken or under %d px", skipped, len(paths), data.crop)
+        _log.warning(
+            "%d of %d pictures skipped: broken or under %d px", skipped, len(paths), data.crop
+        )
     if len(photos) <= data.held_out:
         raise SpecError(
             f"{data.photos}: expected more than {data.held_out} pictures of at least "
@@ -89,7 +91,9 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
     return photos[: len(photos) - data.held_out], photos[len(photos) - data.held_out :]
 
 
-def _labels(path: Path, size: tuple[int, int], folders: tuple[str, ...]) -> NDArray[np.uint8] | None:
+def _labels(
+    path: Path, size: tuple[int, ...], folders: tuple[str, ...]
+) -> NDArray[np.uint8] | None:
     for folder in folders:
         candidate = Path(folder) / f"{path.stem}.png"
         if candidate.is_file():
@@ -139,7 +143,11 @@ def mask_values(labels: NDArray[np.uint8] | None, side: int, rng: Generator) -> 
     if kind == "regions" and labels is not None:
         known = [value for value in np.unique(labels) if value not in NO_REGION]
         count = rng.integers(1, max(2, len(known) // 2 + 1))
-        roi = np.isin(labels, rng.choice(known, size=min(count, len(known)), replace=False)) if known else roi
+        roi = (
+            np.isin(labels, rng.choice(known, size=min(count, len(known)), replace=False))
+            if known
+            else roi
+        )
     elif kind in ("regions", "shapes"):
         roi = _shapes(side, rng)
     sigma = np.exp(rng.uniform(np.log(0.01), 0))
@@ -150,12 +158,12 @@ def _shapes(side: int, rng: Generator) -> NDArray[np.bool_]:
     """A union of one to three rectangles and ellipses."""
     canvas = np.zeros((side, side), np.uint8)
     for _ in range(rng.integers(1, 4)):
-        centre = rng.integers(0, side, size=2).tolist()
-        half = rng.integers(side // 16, side // 2, size=2).tolist()
+        centre: list[int] = rng.integers(0, side, size=2).tolist()
+        half: list[int] = rng.integers(side // 16, side // 2, size=2).tolist()
         if rng.random() < 0.5:
-            cv2.ellipse(canvas, centre, half, rng.uniform(0, 180), 0, 360, 1, -1)
+            cv2.ellipse(canvas, centre, half, float(rng.uniform(0, 180)), 0, 360, (1,), -1)
         else:
             corner = [c - h for c, h in zip(centre, half, strict=True)]
             opposite = [c + h for c, h in zip(centre, half, strict=True)]
-            cv2.rectangle(canvas, corner, opposite, 1, -1)
+            cv2.rectangle(canvas, corner, opposite, (1,), -1)
     return canvas.astype(bool)

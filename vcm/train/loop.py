@@ -28,7 +28,7 @@ def train(config: Training) -> Iterator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
     Records hold loss, bpp and mse of the steps since the last one, seconds per step and, now and
-    then, bpp and PSNR on held-out pictures. They are also appended to log.jsonl in the run's folder.
+    then, bpp and PSNR on held-out pictures. They are appended to log.jsonl in the run's folder.
 
     Raises:
         SpecError: if there are no pictures.
@@ -62,7 +62,7 @@ class Trainer:
         self.model = RoiHyperprior(config.model)
         self.rate = Rate(config.model.Z)
         start_from_klt(self.model, _blocks(photos, config.run.seed))
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(memory_format=torch.channels_last)
         self.all = nn.ModuleDict({"model": self.model, "rate": self.rate})
         self.optimiser = _optimiser(self.all, config.optim)
         self.average = checkpoint.Average(self.all, config.optim.average)
@@ -80,13 +80,17 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; raises ModelError if it is of a model of another size."""
         if state["sizes"] != self.model.config():
-            raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {self.model.config()}")
+            raise ModelError(
+                f"checkpoint has sizes {state['sizes']}, config says {self.model.config()}"
+            )
         self.all.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.values = state["average"]
         self.step = state["step"]
 
-    def steps(self, photos: list[Photo], held_out: list[Photo], path: Path) -> Iterator[dict[str, float]]:
+    def steps(
+        self, photos: list[Photo], held_out: list[Photo], path: Path
+    ) -> Iterator[dict[str, float]]:
         """Train to the last step, saving to `path`; yield the records."""
         run, total = self.config.run, self.config.optim.steps
         sums, started = np.zeros(3), time.perf_counter()
@@ -98,7 +102,13 @@ class Trainer:
                 count = (self.step - 1) % run.log_every + 1
                 loss, bpp, mse = sums / count
                 seconds = (time.perf_counter() - started) / count
-                record = {"step": self.step, "loss": loss, "bpp": bpp, "mse": mse, "seconds": seconds}
+                record = {
+                    "step": self.step,
+                    "loss": loss,
+                    "bpp": bpp,
+                    "mse": mse,
+                    "seconds": seconds,
+                }
                 if self.step % run.check_every == 0 or self.step == total:
                     record |= self.check(held_out)
                 sums, started = np.zeros(3), time.perf_counter()
@@ -116,7 +126,9 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.all.parameters(), config.optim.clip)
         if not math.isfinite(norm):
-            raise ModelError(f"step {self.step}: the gradient is not finite; lower optim.lr and resume")
+            raise ModelError(
+                f"step {self.step}: the gradient is not finite; lower optim.lr and resume"
+            )
         self.optimiser.step()
         self.step += 1
         self.average.update(self.all, self.step)
@@ -186,7 +198,10 @@ def _blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
 
 def _centre(pixels: np.ndarray[Any, Any], side: int) -> Tensor:
     top, left = ((n - side) // 2 for n in pixels.shape[:2])
-    return torch.from_numpy(pixels[top : top + side, left : left + side]).permute(2, 0, 1).float() / 255
+    return (
+        torch.from_numpy(pixels[top : top + side, left : left + side]).permute(2, 0, 1).float()
+        / 255
+    )
 
 
 def _psnr(error: Tensor) -> float:

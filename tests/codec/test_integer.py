@@ -1,0 +1,55 @@
+"""Entropy parameters are integers: equal to an int64 reference, in any order of summation."""
+
+import pytest
+import torch
+
+from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int
+
+
+def _reference(conv, a):
+    """The same convolution with Python-exact int64 arithmetic."""
+    weight, bias, scale = (t.detach() for t in conv.scaled())
+    patches = torch.nn.functional.unfold(a, conv.kernel_size, padding=conv.padding).long()
+    total = torch.einsum("oi,bin->bon", weight.flatten(1).long(), patches) + bias.long()[:, None]
+    return total.view(len(a), -1, *a.shape[2:]) / scale[:, None, None].double()
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("spread", [0.02, 1.0, 30.0])
+def test_equals_int64(kernel, spread):
+    torch.manual_seed(0)
+    conv = IntConv2d(192, 16, kernel).eval()
+    torch.nn.init.normal_(conv.weight, std=spread)
+    torch.nn.init.normal_(conv.bias, std=spread)
+    a = torch.randint(-ACTIVATION_MAX, ACTIVATION_MAX + 1, (2, 192, 5, 6)).float()
+    assert torch.equal(conv(a).double(), _reference(conv, a))
+
+
+def test_no_partial_sum_reaches_the_limit_of_float32():
+    conv = IntConv2d(400, 8, 3)
+    torch.nn.init.constant_(conv.weight, 0.37)
+    weight, bias, _ = conv.scaled()
+    assert weight.abs().sum((1, 2, 3)).max() * ACTIVATION_MAX + bias.abs().max() < 2**24
+    assert weight.abs().max() <= 127 and weight.abs().max() > 0
+
+
+def test_frozen_equals_derived():
+    conv = IntConv2d(8, 8, 3).eval()
+    a = torch.randint(0, 256, (1, 8, 4, 4)).float()
+    before = conv(a)
+    conv.freeze()
+    assert torch.equal(conv(a), before)
+
+
+def test_gradient_passes_the_rounding():
+    conv = IntConv2d(3, 4, 3)
+    a = torch.rand(1, 3, 4, 4, requires_grad=True)
+    relu_int(conv(a) + 5).sum().backward()
+    assert conv.weight.grad.abs().sum() > 0 and a.grad.abs().sum() > 0
+
+
+def test_compand_is_odd_monotone_and_bounded():
+    v = torch.arange(-5000, 5001).float()
+    c = compand(v)
+    assert torch.equal(c, -c.flip(0)) and (c.diff() >= 0).all() and c.abs().max() <= 127
+    assert torch.equal(c, c.round()) and c[5000] == 0 and c[5016] > 0

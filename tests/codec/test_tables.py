@@ -1,0 +1,70 @@
+"""Coding tables and the coder."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vcm.codec.coder import Coder
+from vcm.codec.entropy import scale_table
+from vcm.codec.rate import Rate
+from vcm.codec.tables import gaussian_tables
+from vcm.errors import BitstreamError
+
+TABLES = {"y": gaussian_tables(), "z": Rate(6).tables()["z"]}
+
+
+def test_rows_are_distributions():
+    for cdf, length, _ in (t for table in TABLES.values() for t in zip(*table, strict=True)):
+        row = cdf[:length]
+        assert row[0] == 0 and row[-1] == 2**16 and (row.diff() > 0).all()
+
+
+def test_gaussian_rows_have_their_scale():
+    table = TABLES["y"]
+    for scale, cdf, length, offset in zip(scale_table(), *table, strict=True):
+        p = cdf[:length].diff()[:-1].double() / 2**16
+        k = torch.arange(len(p)) + offset
+        variance = (p * k**2).sum() - (p * k).sum() ** 2
+        rounded = scale**2 + 1 / 12  # of a Gaussian rounded to integers, once it is wide
+        if scale > 0.5:
+            assert abs(variance / rounded - 1) < 0.03
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.integers(-32_767, 32_767), st.integers(0, 63)), max_size=200))
+def test_any_symbols_come_back(pairs):
+    symbols, rows = (np.array([p[i] for p in pairs], np.int32) for i in (0, 1))
+    coder = Coder(TABLES["y"])
+    half = len(pairs) // 2
+    data = coder.encode([(symbols[:half], rows[:half]), (symbols[half:], rows[half:])])
+    reader = coder.reader(data)
+    back = np.concatenate([reader.read(rows[:half]), reader.read(rows[half:])])
+    assert np.array_equal(back, symbols)
+
+
+def test_string_is_as_long_as_its_information():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 64, 100_000).astype(np.int32)
+    scales = scale_table().numpy()[rows]
+    symbols = np.round(rng.normal(0, scales)).astype(np.int32)
+    coder = Coder(TABLES["y"])
+    bits = 8 * len(coder.encode([(symbols, rows)]))
+    entropy = coder.bits(symbols, rows)
+    assert entropy <= bits + 1 and bits <= entropy * 1.002 + 64
+    # and the information itself is that of the Gaussians it was drawn from
+    normal = torch.distributions.Normal(0, torch.from_numpy(scales))
+    k = torch.from_numpy(symbols)
+    exact = -(normal.cdf(k + 0.5) - normal.cdf(k - 0.5)).clamp(min=1e-9).log2().sum().item()
+    assert abs(entropy / exact - 1) < 0.01
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=64), st.integers(0, 300), st.integers(0, 63))
+def test_forged_strings_give_wrong_symbols_or_an_error(data, count, row):
+    rows = np.full(count, row, np.int32)
+    try:
+        symbols = Coder(TABLES["y"]).reader(data).read(rows)
+    except BitstreamError:
+        return
+    assert symbols.shape == (count,)

@@ -1,0 +1,5 @@
+"""`python -m vcm` is the command line."""
+
+from vcm.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""Symbols to bytes and back by a range coder over integer tables.
+
+The coder is constriction's (Bamler 2022, arXiv:2201.01741): it is exact, takes arrays, and stays
+within its data whatever they are. CompressAI's rANS takes Python lists, a symbol at a time, and
+reads beyond the end of a forged string.
+
+Symbols of a part are coded in the order of their table row (stable), so that each row is one call.
+A symbol outside its row's range is coded as the row's last entry, the escape, and after the part
+its value follows in 16 bits.
+"""
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.codec.tables import PRECISION, Tables
+from vcm.errors import BitstreamError
+
+Ints = NDArray[np.int32]
+SYMBOL_MAX = 2**15 - 1
+_RAW = 2**16  # values of an escaped symbol, from -2^15 on
+
+
+class Coder:
+    """Coding tables made ready. Symbols go in and come out in the same order."""
+
+    def __init__(self, tables: Tables):
+        self.length: Ints = tables.length.numpy()
+        self.offset: Ints = tables.offset.numpy()
+        self.frequency: Ints = np.diff(tables.cdf.numpy(), axis=1)
+        categorical = constriction.stream.model.Categorical
+        self.models = [
+            categorical(row[: n - 1] / 2.0**PRECISION, perfect=False)
+            for row, n in zip(self.frequency, self.length, strict=True)
+        ]
+        self.raw = constriction.stream.model.Uniform(_RAW)
+
+    def bits(self, symbols: Ints, rows: Ints) -> float:
+        """Information of symbols by the tables, escapes with their 16 bits."""
+        entry, escaped = self._entries(symbols, rows)
+        information = PRECISION - np.log2(self.frequency[rows, entry])
+        return float(information.sum() + 16 * escaped.sum())
+
+    def encode(self, parts: list[tuple[Ints, Ints]]) -> bytes:
+        """The string of (symbols, table rows) parts, each (n,) int32, in order.
+
+        Symbols must be within +-32767.
+        """
+        encoder = constriction.stream.queue.RangeEncoder()
+        for symbols, rows in parts:
+            entry, escaped = self._entries(symbols, rows)
+            order, runs = _runs(rows)
+            for row, start, end in runs:
+                encoder.encode(entry[order[start:end]], self.models[row])
+            if escaped.any():
+                encoder.encode(symbols[escaped] + _RAW // 2, self.raw)
+        return encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
+
+    def reader(self, data: bytes) -> "Reader":
+        """A reader of what `encode` wrote.
+
+        Raises:
+            BitstreamError: if the length cannot be that of a string.
+        """
+        return Reader(self, data)
+
+    def _entries(self, symbols: Ints, rows: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """Position of each symbol in its row, the last for escapes, and which are escapes."""
+        last = self.length[rows] - 2
+        entry = symbols - self.offset[rows]
+        escaped = (entry < 0) | (entry >= last)
+        return np.where(escaped, last, entry).astype(np.int32), escaped
+
+
+class Reader:
+    """Gives symbols back, part by part."""
+
+    def __init__(self, coder: Coder, data: bytes):
+        if len(data) % 4:
+            raise BitstreamError(f"string: expected whole 32-bit words, got {len(data)} bytes")
+        self._coder = coder
+        words = np.frombuffer(data, "<u4").astype(np.uint32)
+        self._decoder = constriction.stream.queue.RangeDecoder(words)
+
+    def read(self, rows: Ints) -> Ints:
+        """The next part's symbols, one for each table row: (n,) int32.
+
+        Raises:
+            BitstreamError: if the coder finds that the string was not made by these tables.
+        """
+        c = self._coder
+        entry = np.empty(len(rows), np.int32)
+        order, runs = _runs(rows)
+        try:
+            for row, start, end in runs:
+                entry[order[start:end]] = self._decoder.decode(c.models[row], end - start)
+            escaped = entry == c.length[rows] - 2
+            symbols = entry + c.offset[rows]
+            if escaped.any():
+                raw = self._decoder.decode(c.raw, int(escaped.sum()))
+                symbols[escaped] = raw - _RAW // 2
+        except AssertionError as error:  # constriction's word for "no such data"
+            raise BitstreamError(f"string: not made by this model ({error})") from error
+        return symbols
+
+
+def _runs(rows: Ints) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
+    """The stable order by row, and (row, start, end) of each run in it."""
+    small = rows.astype(np.uint8)  # for these numpy sorts by counting
+    order = np.argsort(small, kind="stable")
+    counts = np.bincount(small)
+    ends = np.cumsum(counts)
+    found = np.flatnonzero(counts)
+    return order, [(int(r), int(ends[r] - counts[r]), int(ends[r])) for r in found]

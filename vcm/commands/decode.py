@@ -1,0 +1,48 @@
+"""`vcm decode`: a file or a folder of them."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vcm import bitstream, image, pipeline
+from vcm.codec.codec import Codec
+from vcm.commands import batch
+from vcm.errors import BitstreamError
+
+
+def run(source: Path, output: Path, weights: str) -> dict[str, Any]:
+    """Decode a file (its report comes back) or all .vcm files of a folder, to PNG."""
+    if not source.is_dir():
+        target = output / f"{source.stem}.png" if output.is_dir() else output
+        image.format_of(target)  # refuse a bad name before the work
+        data = bitstream.read(source)
+        bitstream.unpack(data)  # and a bad file before the model is loaded
+        return _worker(weights)(source, target)
+    sources = sorted(source.glob("*.vcm"))
+    if not sources:
+        raise BitstreamError(f"no .vcm file in {str(source)!r}")
+    return batch.each(batch.targets(sources, output, ".png"), Path.is_file, _worker(weights))
+
+
+def _worker(weights: str) -> Callable[[Path, Path], dict[str, Any]]:
+    codec = Codec.load(weights)
+
+    def work(source: Path, target: Path) -> dict[str, Any]:
+        data = bitstream.read(source)
+        start = time.perf_counter()
+        picture = pipeline.decode(data, codec)
+        seconds = time.perf_counter() - start
+        image.write(target, picture)
+        height, width = picture.shape[:2]
+        return {"file": str(target), "width": width, "height": height, "seconds_decode": seconds}
+
+    return work
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """The report for people."""
+    if "files" in report:
+        return batch.lines(report)
+    r = report
+    return [f"{r['file']}: {r['width']} x {r['height']}, decoded in {r['seconds_decode']:.2f} s"]

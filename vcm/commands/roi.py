@@ -1,0 +1,116 @@
+"""From options to masks, and `vcm roi`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm import draw, image, roi
+from vcm.errors import SpecError
+from vcm.roi.acquire import acquire, similarity_map
+from vcm.roi.base import Backend
+from vcm.roi.box import from_boxes, parse_box
+from vcm.roi.mask import RoiMask
+from vcm.roi.text import parse
+from vcm.task import TaskSpec, find_task
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+SIGMA = 0.1  # outside the ROI, where neither the caller nor the task says
+
+
+@dataclass(frozen=True)
+class RoiOptions:
+    """How the ROI is chosen; the options of the command line, one to one."""
+
+    text: str | None = None
+    task: str | None = None
+    mask: Path | None = None
+    box: tuple[str, ...] = ()
+    sigma: float | None = None
+    tau: float | None = None
+    dilation: int | None = None
+    on_empty: str = "whole"
+    roi_backend: str = "embedded"
+    roi_weights: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("text", "task", "mask", "box") if getattr(self, n) not in (None, ())]
+        if len(given) > 1:
+            raise SpecError(f"the ROI comes from one place; got --{' and --'.join(given)}")
+
+    def spec(self) -> TaskSpec | None:
+        """The words as a task, options given besides it winning; None if there are no words."""
+        if self.task is not None:
+            spec = find_task(self.task)
+        elif self.text is not None:
+            words = parse(self.text)
+            spec = TaskSpec("text", 1, "", words.phrases, words.exclude, sigma=SIGMA)
+        else:
+            return None
+        names = ("sigma", "tau", "dilation")
+        return replace(spec, **{n: v for n in names if (v := getattr(self, n)) is not None})
+
+
+def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
+    """What makes the mask of each picture; a model that it needs is loaded once, here."""
+    sigma = SIGMA if options.sigma is None else options.sigma
+    spec = options.spec()
+    if spec is not None:
+        backend = _backend(options)
+        return lambda picture: acquire(
+            picture,
+            parse(spec.text),
+            backend,
+            tau=spec.tau,
+            sigma=spec.sigma,
+            dilation=spec.dilation,
+            on_empty=options.on_empty,
+        )
+    if options.mask is not None:
+        path = options.mask
+        return lambda picture: RoiMask(
+            image.read_mask(path, picture.shape[:2]), sigma, f"mask {path.name}"
+        )
+    if options.box:
+        boxes = [parse_box(text) for text in options.box]
+        return lambda picture: from_boxes(boxes, picture.shape[:2], sigma)
+    return lambda picture: RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "none: coded evenly")
+
+
+def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions) -> dict[str, Any]:
+    """Draw what an ROI choice selects; its share of the picture and its source as a report."""
+    for path in (output, *([save_mask] if save_mask else [])):
+        image.format_of(path)  # refuse a bad name before the work
+    picture = image.read(source)
+    mask = chooser(options)(picture)
+    panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640)]
+    spec = options.spec()
+    if spec is not None:
+        similarity = similarity_map(picture, parse(spec.text), _backend(options))
+        panels.append(
+            draw.captioned(draw.heat(picture, similarity), [f"similarity: {spec.text}"], 640)
+        )
+    panels.append(
+        draw.captioned(draw.grey(mask.roi), [f"mask; outside: sigma {mask.sigma:g}"], 640)
+    )
+    image.write(output, draw.sheet([panels]))
+    if save_mask:
+        image.write(save_mask, mask.roi.astype(np.uint8) * 255)
+    return {
+        "roi": mask.source,
+        "share": float(mask.roi.mean()),
+        "sigma": mask.sigma,
+        "sheet": str(output),
+    }
+
+
+def _backend(options: RoiOptions) -> Backend:
+    weights = {} if options.roi_weights is None else {"weights": options.roi_weights}
+    return roi.load_backend(options.roi_backend, **weights)
+
+
+def _caption(mask: RoiMask) -> str:
+    return f"ROI: {mask.source}, {100 * mask.roi.mean():.1f} % of the picture"

@@ -1,0 +1,89 @@
+"""Pictures for people: outlines, heat maps, captions, contact sheets."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+YELLOW = (255, 210, 0)
+INK, PAPER = (30, 30, 30), (255, 255, 255)
+
+
+def outlined(image: Image, roi: NDArray[np.bool_], colour: tuple[int, int, int] = YELLOW) -> Image:
+    """The picture with the border of the ROI drawn on it; roi: (H, W) bool."""
+    contours, _ = cv2.findContours(roi.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    thickness = max(2, round(max(image.shape[:2]) / 300))
+    canvas = np.ascontiguousarray(image).copy()
+    cv2.drawContours(canvas, contours, -1, INK, thickness + 2)
+    cv2.drawContours(canvas, contours, -1, colour, thickness)
+    return canvas
+
+
+def heat(image: Image, similarity: NDArray[np.float32]) -> Image:
+    """The picture in grey under a colour map of the similarity; similarity: (H, W) in [0, 1]."""
+    level = (similarity.clip(0, 1) * 255).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(colours, 0.6, grey, 0.4, 0).astype(np.uint8)
+
+
+def grey(values: NDArray[np.bool_]) -> Image:
+    """A mask as a picture, 0 and 255."""
+    return np.repeat((values * np.uint8(255))[..., None], 3, axis=2)
+
+
+def boxed(image: Image, boxes: Sequence[tuple[Sequence[float], str]]) -> Image:
+    """The picture with labelled boxes; each box is x1, y1, x2, y2 in pixels."""
+    canvas = Pillow.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
+    width = max(2, round(max(image.shape[:2]) / 300))
+    font = ImageFont.load_default(max(12, round(max(image.shape[:2]) / 40)))
+    for corners, label in boxes:
+        draw.rectangle(tuple(corners), outline=YELLOW, width=width)
+        at = (corners[0] + width, corners[1] + width)
+        draw.rectangle(draw.textbbox(at, label, font=font), fill=INK)
+        draw.text(at, label, fill=YELLOW, font=font)
+    return np.asarray(canvas)
+
+
+def captioned(image: Image, lines: Sequence[str], width: int) -> Image:
+    """The picture scaled to `width` pixels with lines of text under it."""
+    height = round(image.shape[0] * width / image.shape[1])
+    filtering = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_NEAREST
+    scaled = cv2.resize(image, (width, height), interpolation=filtering)
+    size = max(13, width // 28)
+    font, row = ImageFont.load_default(size), round(size * 1.35)
+    canvas = Pillow.new("RGB", (width, height + row * len(lines) + row // 2), PAPER)
+    canvas.paste(Pillow.fromarray(scaled.astype(np.uint8)), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    for i, line in enumerate(lines):
+        draw.text((4, height + row // 4 + i * row), line, fill=INK, font=font)
+    return np.asarray(canvas)
+
+
+def sheet(rows: Sequence[Sequence[Image]], gap: int = 12) -> Image:
+    """Rows of pictures on white paper."""
+    height = sum(max(p.shape[0] for p in row) + gap for row in rows) + gap
+    width = max(sum(p.shape[1] + gap for p in row) for row in rows) + gap
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    top = gap
+    for row in rows:
+        left = gap
+        for picture in row:
+            canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+            left += picture.shape[1] + gap
+        top += max(p.shape[0] for p in row) + gap
+    return canvas
+
+
+def closest_square(roi: NDArray[np.bool_], share: float = 0.33) -> tuple[slice, slice]:
+    """A window over the middle of the ROI, `share` of the picture's short side: for zooms."""
+    side = max(1, round(min(roi.shape) * share))
+    points = np.argwhere(roi if roi.any() else ~roi)
+    centre = np.median(points, axis=0).astype(int)
+    top, left = ((c - side // 2).clip(0, n - side) for c, n in zip(centre, roi.shape, strict=True))
+    return slice(top, top + side), slice(left, left + side)

@@ -1,0 +1,92 @@
+"""The whole story: words -> ROI -> file -> picture."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vcm import bitstream
+from vcm.bitstream import Bitstream, Header
+from vcm.codec.codec import Codec, Latent, Strings
+from vcm.codec.search import quality_for
+from vcm.errors import ModelError, SpecError
+from vcm.roi.acquire import acquire
+from vcm.roi.base import Backend
+from vcm.roi.mask import RoiMask
+from vcm.roi.text import parse
+from vcm.task import TaskSpec
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+
+
+def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
+    """TMA and CVA: what the task's words show in the picture, with its mask values.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+
+    Raises:
+        UnknownWord: if the backend does not know a word.
+    """
+    words = parse(task.text)
+    return acquire(image, words, backend, tau=task.tau, sigma=task.sigma, dilation=task.dilation)
+
+
+def encode(
+    image: Image,
+    roi: RoiMask,
+    codec: Codec,
+    *,
+    quality: float | None = None,
+    size: int | None = None,
+    text: str | None = None,
+) -> bytes:
+    """The .vcm file of a picture, its bits spent where the mask says.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        roi: mask of the same height and width.
+        quality: 0 to 100, or
+        size: bytes that the file should have; the quality is searched.
+        text: stored in the file as it is, if given.
+
+    Raises:
+        SpecError: if the mask does not fit, both or none of quality and size are given, or no
+            quality gives such a size.
+    """
+    if roi.roi.shape != image.shape[:2]:
+        raise SpecError(f"mask: expected {image.shape[:2]} (H, W), got {roi.roi.shape}")
+    if (quality is None) == (size is None):
+        raise SpecError("give either a quality or a size in bytes")
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+    m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
+
+    def file(latent: Latent, quality: float) -> bytes:
+        height, width = image.shape[:2]
+        header = Header(codec.fingerprint, height, width, round(quality * 100))
+        strings = codec.write(latent)
+        return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
+
+    if quality is not None:
+        return file(codec.quantise(x, m, quality), quality)
+    assert size is not None
+    quality = quality_for(lambda q: len(file(codec.quantise(x, m, q), q)), size)
+    return file(codec.quantise(x, m, quality), quality)
+
+
+def decode(data: bytes, codec: Codec) -> Image:
+    """The picture of a .vcm file: (H, W, 3) uint8, RGB. Needs no words, no mask.
+
+    Raises:
+        BitstreamError: if the file is damaged or foreign.
+        ModelError: if it was written with other weights.
+    """
+    stream = bitstream.unpack(data)
+    header = stream.header
+    if header.fingerprint != codec.fingerprint:
+        raise ModelError(
+            f"the file was made with the model {header.fingerprint.hex()}, the loaded one is "
+            f"{codec.fingerprint.hex()}; name its weights with --weights"
+        )
+    strings = Strings(stream.z, stream.y)
+    x_hat = codec.decompress(strings, header.height, header.width, header.quality / 100)
+    return (x_hat[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
