@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from vcm import bitstream, fields
 from vcm.bitstream import Bitstream, Header, describe, pack, unpack
 from vcm.errors import BitstreamError
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 FINGERPRINT = bytes(range(8))
 SMALL = Bitstream(Header(FINGERPRINT, 5, 7, 5000), b"\xaa", b"\xbb\xcc", "cat")
 

@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
 from vcm.errors import SpecError
 from vcm.task import FOLDER, TaskSpec, find_task, task_names
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 MINIMAL = 'name = "mine"\nversion = 1\ndescription = "d"\nphrases = ["cat"]\n'
 
 

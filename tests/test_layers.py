@@ -1,0 +1,136 @@
+"""The shape of the package: imports point downwards, files and functions stay small."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vcm import bitstream
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "vcm"
+
+# Lowest first. A part is a module or a folder of `vcm`; it may import from lower rows and itself.
+LAYERS = (
+    ("errors",),
+    ("fields", "files"),
+    ("bitstream", "toml", "rd"),
+    ("image", "task", "bd"),
+    ("codec", "metrics", "vision"),
+    ("roi",),
+    ("anchors", "draw", "pipeline"),
+    ("evaluate", "report", "train"),
+    ("commands",),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
+
+# Large or restrictively licensed packages, and the only parts that may import them, inside a
+# function: whoever does not use the adapter never pays for them.
+ADAPTERS = {
+    "detectron2": {"vision"},
+    "transformers": {"roi", "vision"},
+    "ultralytics": {"roi", "vision"},
+    "wandb": {"train"},
+}
+STANDARD_LIBRARY_ONLY = {"bitstream", "errors", "fields", "files"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(module: Path) -> str:
+    """`codec` for vcm/codec/model.py, `image` for vcm/image.py."""
+    return module.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def names(node: ast.AST) -> Iterator[str]:
+    """The full names that an import statement mentions; `from a import b` may mean a.b."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno}: imports name the package in full"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(node: ast.AST) -> set[str]:
+    return {name for inner in ast.walk(node) for name in names(inner)}
+
+
+def parse(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def ident(module: Path) -> str:
+    return str(module.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ident)
+def test_imports_point_downwards(module: Path) -> None:
+    part = part_of(module)
+    assert part in RANK, f"give vcm.{part} a place in LAYERS"
+    for name in imports(parse(module)):
+        if not name.startswith("vcm."):
+            continue
+        other = name.split(".")[1]
+        assert other in RANK, f"vcm.{part} imports {name}, which is no part of the package"
+        assert other == part or RANK[other] < RANK[part], f"vcm.{part} may not import {name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ident)
+def test_adapters_alone_import_task_models(module: Path) -> None:
+    tree = parse(module)
+    top = {name for node in tree.body for name in names(node)}
+    for name in imports(tree):
+        package = name.split(".")[0]
+        if package in ADAPTERS:
+            assert part_of(module) in ADAPTERS[package], f"only an adapter may import {package}"
+            assert name not in top, f"import {package} inside the function that needs it"
+
+
+@pytest.mark.parametrize("part", sorted(STANDARD_LIBRARY_ONLY))
+def test_the_container_needs_the_standard_library_only(part: str) -> None:
+    packages = {name.split(".")[0] for name in imports(parse(PACKAGE / f"{part}.py"))}
+    assert packages <= {"vcm", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ident)
+def test_nothing_happens_at_import(module: Path) -> None:
+    if module.stem == "__main__":
+        return  # it is run, never imported
+    definitions = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
+    constants = ast.Assign | ast.AnnAssign
+    for node in parse(module).body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        guard = isinstance(node, ast.If) and ast.unparse(node.test) in (
+            "TYPE_CHECKING",
+            "__name__ == '__main__'",
+        )
+        assert isinstance(node, definitions | constants) or docstring or guard, (
+            f"{ident(module)}:{node.lineno} does something when it is imported"
+        )
+
+
+def test_files_and_functions_are_small_and_named_for_what_they_hold() -> None:
+    for folder in ("vcm", "tests", "experiments"):
+        for module in (REPOSITORY / folder).rglob("*.py"):
+            assert "util" not in module.stem, ident(module)
+            lines = len(module.read_text(encoding="utf-8").splitlines())
+            assert lines <= 350, f"{ident(module)} has {lines} lines"
+            for node in ast.walk(parse(module)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    length = (node.end_lineno or node.lineno) - node.lineno + 1
+                    assert length <= 80, f"{ident(module)}: {node.name} has {length} lines"
+
+
+def test_vcm_info_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
+    path = tmp_path / "a.vcm"
+    header = bitstream.Header(bytes(8), 5, 7, 5000)
+    path.write_bytes(bitstream.pack(bitstream.Bitstream(header, b"z", b"y")))
+    command = [sys.executable, "-X", "importtime", "-m", "vcm", "info", str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert "vcm.bitstream" in loaded
+    assert loaded.isdisjoint({"torch", "numpy", "PIL", "compressai", *ADAPTERS})
