@@ -90,3 +90,8 @@ def decode(data: bytes, codec: Codec) -> Image:
     strings = Strings(stream.z, stream.y)
     x_hat = codec.decompress(strings, header.height, header.width, header.quality / 100)
     return (x_hat[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def quality_of(data: bytes) -> float:
+    """The quality that a .vcm file was written with, 0 to 100."""
+    return bitstream.unpack(data).header.quality / 100

@@ -1,0 +1,133 @@
+"""Training: it learns, and a broken run that is resumed gives the weights of an unbroken one."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vcm import image
+from vcm.codec.codec import Codec
+from vcm.codec.loss import bpp_est, lmbda_of, masked_mse
+from vcm.codec.model import Sizes
+from vcm.errors import ModelError, SpecError
+from vcm.train import checkpoint
+from vcm.train.config import Optim, Run, Training
+from vcm.train.data import Data, batch, load_photos, mask_values
+from vcm.train.loop import learning_rate, train
+from vcm.train.release import release
+
+SIZES = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, hidden=16)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(4):
+        image.write(folder / f"{i}.png", photos["cat"][:, i * 40 : i * 40 + 300])
+    (folder / "broken.png").write_bytes(b"\x89PNG but not really")
+    return folder
+
+
+def _config(pictures, folder, steps=6, **run):
+    return Training(
+        model=SIZES,
+        data=Data(photos=str(pictures), crop=64, batch=2, held_out=1),
+        optim=Optim(steps=steps, warmup=2),
+        run=Run(
+            folder=str(folder), precision="fp32", log_every=2, check_every=6, save_every=3, **run
+        ),
+    )
+
+
+def test_killed_and_resumed_equals_unbroken(pictures, tmp_path):
+    whole, broken = _config(pictures, tmp_path / "a"), _config(pictures, tmp_path / "b")
+    list(train(whole))
+    records = train(broken)
+    next(records), next(records)  # 4 steps; the last checkpoint is of step 3
+    records.close()
+    list(train(broken))
+    a, b = (checkpoint.load(tmp_path / name / "final.ckpt") for name in "ab")
+    assert a["step"] == b["step"] == 6
+    for part in ("model", "average"):
+        for name, value in a[part].items():
+            assert torch.equal(value, b[part][name]), name
+
+
+def test_it_learns_and_releases_a_working_codec(pictures, tmp_path):
+    records = list(train(_config(pictures, tmp_path, steps=60)))
+    checks = [r for r in records if "q50_s1.0_bpp" in r]
+    cost = [r["q50_s1.0_bpp"] + 0.009 * 255**2 * 10 ** (-r["q50_s1.0_psnr"] / 10) for r in checks]
+    assert cost[-1] < 0.9 * cost[0]
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in logged] == list(range(2, 61, 2))
+    assert logged[-1]["q100_s1.0_bpp"] > logged[-1]["q0_s1.0_bpp"]
+    release(tmp_path / "final.ckpt", tmp_path / "w.safetensors")
+    x = torch.rand(1, 3, 32, 32)
+    codec = Codec.load(tmp_path / "w.safetensors")
+    strings = codec.compress(x, torch.ones(1, 1, 32, 32), 50)
+    assert codec.decompress(strings, 32, 32, 50).shape == x.shape
+
+
+def test_a_checkpoint_of_another_size_is_refused(pictures, tmp_path):
+    config = _config(pictures, tmp_path, steps=3)
+    list(train(config))
+    other = Training(Sizes(M=16, Z=4, n8=8), config.data, config.loss, config.optim, config.run)
+    with pytest.raises(ModelError, match="sizes"):
+        next(train(other))
+    (tmp_path / "last.ckpt").write_bytes(b"junk")
+    with pytest.raises(ModelError, match="not a training checkpoint"):
+        next(train(config))
+
+
+def test_batches_depend_on_seed_and_step_only(pictures):
+    data = Data(photos=str(pictures), crop=64, batch=3, held_out=1)
+    photos, held_out = load_photos(data)
+    assert len(photos) == 3 and len(held_out) == 1  # the broken one is left out
+    first, again, later = (
+        batch(photos, data, 1, 7),
+        batch(photos, data, 1, 7),
+        batch(photos, data, 1, 8),
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first.x, later.x)
+    assert first.x.shape == (3, 3, 64, 64) and first.m.shape == (3, 1, 64, 64)
+    assert first.x.min() >= 0 and first.x.max() <= 1 and first.hundredths.dtype == torch.int64
+
+
+def test_too_few_pictures_is_an_error(pictures):
+    with pytest.raises(SpecError, match="found 4"):
+        load_photos(Data(photos=str(pictures), crop=64, held_out=4))
+
+
+def test_masks_take_one_sigma_and_follow_regions():
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 32:], labels[:4] = 7, 255
+    kinds = set()
+    for seed in range(60):
+        m = mask_values(labels, 64, np.random.default_rng(seed))
+        assert len(np.unique(m)) <= 2 and m.min() >= 0.0099 and m.max() <= 1
+        if np.array_equal(m == 1, labels == 7):
+            kinds.add("region")
+        elif (m == 1).all():
+            kinds.add("all")
+        elif len(np.unique(m)) == 2:
+            kinds.add("shapes")
+    assert kinds == {"region", "all", "shapes"}
+
+
+def test_loss_terms_by_hand():
+    x, x_hat = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
+    m = torch.tensor([1.0, 1.0, 0.1, 0.1]).view(1, 1, 2, 2)
+    assert masked_mse(x_hat, x, m).item() == pytest.approx(0.25 * (1 + 0.01) / 2)
+    likelihoods = {"y": torch.full((1, 8), 0.5), "z": torch.full((1, 2), 0.25)}
+    assert bpp_est(likelihoods, 4).item() == pytest.approx((8 + 4) / 4)
+    ends = lmbda_of(torch.tensor([0, 5000, 10_000]), 0.001, 0.1)
+    assert ends.tolist() == pytest.approx([0.001, 0.01, 0.1])
+
+
+def test_learning_rate_schedule():
+    optim = Optim(steps=100, lr=1.0, warmup=10, decay_from=0.5)
+    rates = [learning_rate(optim, step) for step in range(101)]
+    assert rates[0] == 0.1 and rates[9] == rates[50] == 1.0
+    assert rates[75] == pytest.approx(0.5) and rates[100] == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,1 @@
+"""Task models: networks that look at decoded pictures."""
