@@ -35,8 +35,9 @@ _SAVE: Final[dict[str, tuple[str, dict[str, object] | None]]] = {
 WRITABLE: Final = tuple(suffix for suffix, (_, options) in _SAVE.items() if options is not None)
 
 _DEEP_GREY: Final = ("I;16", "I;16L", "I;16B", "I;16N")
-_WHITE: Final = (255, 255, 255, 255)
-_BLACK: Final = (0, 0, 0, 255)
+Colour = tuple[int, int, int, int]  # red, green, blue, alpha
+_WHITE: Final[Colour] = (255, 255, 255, 255)
+_BLACK: Final[Colour] = (0, 0, 0, 255)
 
 
 def read(path: str | Path) -> NDArray[np.uint8]:
@@ -50,7 +51,7 @@ def read(path: str | Path) -> NDArray[np.uint8]:
         ImageError: no such file, not a picture, damaged or truncated, a side over `MAX_SIDE`, or
             more than `MAX_PIXELS` pixels (checked before anything is decoded).
     """
-    return np.array(_decode(Path(path), _WHITE).convert("RGB"))
+    return _decode(Path(path), "RGB", _WHITE)
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -62,7 +63,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         ImageError: as for `read`; another size; or values that are neither 0 nor over 127 only,
             such as a mask saved as 0 and 1.
     """
-    grey = np.array(_decode(Path(path), _BLACK).convert("L"))
+    grey = _decode(Path(path), "L", _BLACK)
     if grey.shape != size:
         raise ImageError(
             f"mask {str(path)!r}: expected {size[1]}x{size[0]} pixels like the picture, "
@@ -145,8 +146,8 @@ def folder(path: str | Path) -> list[Path]:
     return found
 
 
-def _decode(path: Path, background: tuple[int, int, int, int]) -> Image.Image:
-    """The file's picture, upright, opaque, 8 bit; its mode is any that Pillow turns into RGB."""
+def _decode(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
+    """The file's picture, upright, opaque, 8 bit: (H, W, 3) for mode RGB, (H, W) for L."""
     if not path.is_file():
         if path.is_dir():
             raise ImageError(f"{str(path)!r} is a folder; expected a picture file")
@@ -156,10 +157,12 @@ def _decode(path: Path, background: tuple[int, int, int, int]) -> Image.Image:
             warnings.simplefilter("ignore")  # of bombs and odd metadata: we check for ourselves
             Image.init()
             formats = {name for name, _ in _SAVE.values()} & set(Image.OPEN)
-            with Image.open(path, formats=sorted(formats)) as picture:
+            # Not Image.open(path): the memory map that this makes is wrong for turned TIFFs.
+            with path.open("rb") as file, Image.open(file, formats=sorted(formats)) as picture:
                 _check_size(*picture.size)
                 picture.load()
-                return _flatten(_upright(picture), picture.format, background)
+                flat = _flatten(_upright(picture), picture.format, background)
+                return np.array(flat.convert(mode))
     except ImageError as error:
         raise ImageError(f"{str(path)!r}: {error}") from error
     except Image.DecompressionBombError as error:
@@ -192,9 +195,7 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture.copy()
 
 
-def _flatten(
-    picture: Image.Image, file_format: str | None, background: tuple[int, int, int, int]
-) -> Image.Image:
+def _flatten(picture: Image.Image, file_format: str | None, background: Colour) -> Image.Image:
     """The picture in 8 bit and without transparency."""
     # Mode I has 32 bits, but Pillow's readers of these two formats fill 16 of them.
     if picture.mode in _DEEP_GREY or (picture.mode == "I" and file_format in ("PNG", "PPM")):
