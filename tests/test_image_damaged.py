@@ -111,5 +111,5 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str, message: str) 
 def test_colour_spaces_without_a_way_to_grey_are_no_masks(tmp_path: Path) -> None:
     bands = [Image.new("L", (3, 2))] * 3
     Image.merge("LAB", bands).save(tmp_path / "lab.tif")
-    with pytest.raises(ImageError, match="LAB to L not supported"):
+    with pytest.raises(ImageError, match="conversion from LAB"):
         image.read_mask(tmp_path / "lab.tif", (2, 3))
