@@ -121,7 +121,9 @@ def test_a_read_only_folder_and_file_are_left_alone(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the devices of Linux")
-def test_devices_are_written_directly() -> None:
+def test_devices_and_pipes_are_written_directly() -> None:
+    code = "import sys; from vcm.files import *; write_atomic(Path(sys.argv[1]), b'x' * 100_000)"
+    assert run(code, Path("/dev/stdout")) == "x" * 100_000
     write_atomic(Path(os.devnull), b"x")
     assert Path(os.devnull).is_char_device()
     with pytest.raises(OutputError, match="No space left"):

@@ -30,18 +30,18 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    target = path.resolve()
-    if target.is_dir():
+    if path.is_dir():
         raise OutputError(f"cannot write {str(path)!r}: it is a folder; give the name of a file")
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    target = path.resolve()  # of a device such as /dev/stdout this may be no path at all
     if not target.parent.is_dir():
         raise OutputError(
             f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it first"
         )
     mode = None
     if target.exists():
-        if not target.is_file():
-            target.write_bytes(data)
-            return
         if not os.access(target, os.W_OK):
             raise OutputError(
                 f"cannot write {str(path)!r}: the file is read-only; choose another name"
