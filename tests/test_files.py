@@ -82,15 +82,21 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
         ("file/a.bin", "there is no folder"),
         ("n" * 256, "File name too long"),
         ("a\0b", "null byte"),
+        ("circle", "[Ss]ymlink loop|Too many levels"),
     ],
 )
 def test_impossible_places_are_output_errors(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
     with pytest.raises(OutputError, match=message) as caught:
         write_atomic(tmp_path / name, b"x")
     assert "\n" not in str(caught.value)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "circle",
+        "file",
+        "folder",
+    ]
 
 
 @pytest.mark.parametrize("old", [None, b"old"])

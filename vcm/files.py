@@ -22,7 +22,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     try:
         _write(Path(path), data)
-    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError: a NUL character in the path. RuntimeError: links that point in a circle.
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
             f"cannot write {str(path)!r}: {reason}; choose another place or make room"
