@@ -127,7 +127,7 @@ def _row(
 ) -> list[Image]:
     """The sheet's row of a photo: original, both decoded pictures, and zooms of all three."""
     window = draw.closest_square(mask.roi)
-    share = 100 * mask.roi.mean()
+    share = 100 * mask.share
     captions = [[f'{name}: "{words}"', f"ROI {share:.0f} % of the picture, outlined"]]
     for c in coded:
         kind = "evenly coded" if c.sigma == 1 else f"ROI coded, sigma {c.sigma:g}"

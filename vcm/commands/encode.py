@@ -69,7 +69,7 @@ def _worker(options: Options) -> Callable[[Path, Path], dict[str, Any]]:
             "bpp": 8 * len(data) / (picture.size // 3),
             "quality": bitstream.describe(data)["quality"],
             "roi": mask.source,
-            "roi_share": float(mask.roi.mean()),
+            "roi_share": mask.share,
             "sigma": mask.sigma,
             "seconds_roi": chosen - start,
             "seconds_encode": end - chosen,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vcm import draw, image, roi
 from vcm.errors import SpecError
-from vcm.roi.acquire import acquire, similarity_map
+from vcm.roi.acquire import OnEmpty, acquire, similarity_map
 from vcm.roi.base import Backend
 from vcm.roi.box import from_boxes, parse_box
 from vcm.roi.mask import RoiMask
@@ -32,7 +32,7 @@ class RoiOptions:
     sigma: float | None = None
     tau: float | None = None
     dilation: int | None = None
-    on_empty: str = "whole"
+    on_empty: OnEmpty = "whole"
     roi_backend: str = "embedded"
     roi_weights: str | None = None
 
@@ -72,7 +72,7 @@ def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
     if options.mask is not None:
         path = options.mask
         return lambda picture: RoiMask(
-            image.read_mask(path, picture.shape[:2]), sigma, f"mask {path.name}"
+            image.read_mask(path, (picture.shape[0], picture.shape[1])), sigma, f"mask {path.name}"
         )
     if options.box:
         boxes = [parse_box(text) for text in options.box]
@@ -98,10 +98,10 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
     )
     image.write(output, draw.sheet([panels]))
     if save_mask:
-        image.write(save_mask, mask.roi.astype(np.uint8) * 255)
+        image.write(save_mask, draw.grey(mask.roi)[..., 0])
     return {
         "roi": mask.source,
-        "share": float(mask.roi.mean()),
+        "share": mask.share,
         "sigma": mask.sigma,
         "sheet": str(output),
     }
@@ -113,4 +113,4 @@ def _backend(options: RoiOptions) -> Backend:
 
 
 def _caption(mask: RoiMask) -> str:
-    return f"ROI: {mask.source}, {100 * mask.roi.mean():.1f} % of the picture"
+    return f"ROI: {mask.source}, {100 * mask.share:.1f} % of the picture"

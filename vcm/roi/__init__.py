@@ -1,0 +1,28 @@
+"""Regions of interest: words to masks (TMA) and masks to values (CVA)."""
+
+from importlib import import_module
+from typing import Any, Final
+
+from vcm.errors import SpecError
+from vcm.roi.base import Backend
+
+# name -> (module, class); a module is imported when its backend is asked for
+BACKENDS: Final = {
+    "embedded": ("vcm.roi.embedded", "Embedded"),
+    "clipseg": ("vcm.roi.clipseg", "ClipSeg"),
+    "segmenter": ("vcm.roi.segmenter", "Segmenter"),
+}
+
+
+def load_backend(name: str, **options: Any) -> Backend:
+    """A words-to-mask backend, ready; options are its constructor's.
+
+    Raises:
+        SpecError: if there is no such backend.
+        ModelError, MissingExtra: if what it needs is not there.
+    """
+    if name not in BACKENDS:
+        raise SpecError(f"ROI backend: expected one of {', '.join(BACKENDS)}, got {name!r}")
+    module, cls = BACKENDS[name]
+    backend: Backend = getattr(import_module(module), cls)(**options)
+    return backend

@@ -1,0 +1,73 @@
+"""TMA, text-controlled mask acquisition: words -> similarity -> tau -> mask."""
+
+import logging
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import SpecError
+from vcm.roi.base import Backend
+from vcm.roi.mask import RoiMask
+from vcm.roi.text import Words
+
+_log = logging.getLogger(__name__)
+OnEmpty = Literal["whole", "background", "error"]
+
+
+def acquire(
+    image: NDArray[np.uint8],
+    words: Words,
+    backend: Backend,
+    *,
+    sigma: float,
+    tau: float | None = None,
+    dilation: int = 0,
+    on_empty: OnEmpty = "whole",
+) -> RoiMask:
+    """The mask of what the words show: the union of the phrases without what is excluded.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        tau: threshold on the similarity in (0, 1); None: the backend's own.
+        dilation: pixels by which the mask grows.
+        on_empty: if nothing is found, "whole" codes the whole picture evenly and warns, so that
+            nothing is lost; "background" makes all of it background; "error" raises.
+
+    Raises:
+        UnknownWord: if the backend does not know a word.
+        SpecError: if a number is out of range, or nothing is found and that is an error.
+    """
+    tau = backend.tau if tau is None else tau
+    if not 0 < tau < 1:
+        raise SpecError(f"tau: expected a number over 0, under 1, got {tau}")
+    if not 0 <= dilation <= 1024:
+        raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
+    roi = similarity_map(image, words, backend, tau) >= tau
+    if dilation:
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * dilation + 1,) * 2)
+        roi = cv2.dilate(roi.astype(np.uint8), disc).astype(np.bool_)
+    source = f"{words} ({backend.name}, tau {tau:g})"
+    if roi.any():
+        return RoiMask(roi, sigma, source)
+    message = f"found nothing that matches {str(words)!r} ({backend.name}, tau {tau:g})"
+    if on_empty == "error":
+        raise SpecError(f"{message}; try a lower --tau or other words")
+    if on_empty == "background":
+        _log.warning("%s: all of the picture is background", message)
+        return RoiMask(roi, sigma, f"{source}: nothing found, all background")
+    _log.warning("%s: the whole picture is coded evenly", message)
+    return RoiMask(np.ones_like(roi), sigma, f"{source}: nothing found, coded evenly")
+
+
+def similarity_map(
+    image: NDArray[np.uint8], words: Words, backend: Backend, tau: float | None = None
+) -> NDArray[np.float32]:
+    """The largest similarity with a phrase, 0 where an excluded phrase reaches tau: (H, W)."""
+    tau = backend.tau if tau is None else tau
+    maps = backend.similarity(image, [*words.phrases, *words.exclude])
+    wanted: NDArray[np.float32] = maps[: len(words.phrases)].max(0)
+    if words.exclude:
+        wanted = np.where(maps[len(words.phrases) :].max(0) >= tau, np.float32(0), wanted)
+    return wanted

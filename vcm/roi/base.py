@@ -1,0 +1,33 @@
+"""What every words-to-mask backend does."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Backend(Protocol):
+    """TMA: similarity of each pixel with each phrase."""
+
+    @property
+    def name(self) -> str:
+        """Its key in the table of backends."""
+        ...
+
+    @property
+    def tau(self) -> float:
+        """The threshold that suits its similarities, in (0, 1)."""
+        ...
+
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1]: (P, H, W) float32, one for each phrase.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            phrases: P phrases, at least one.
+
+        Raises:
+            UnknownWord: if it does not know one of them.
+        """
+        ...

@@ -1,0 +1,70 @@
+"""CLIPSeg from transformers: any words, once its weights are there."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vcm.errors import MissingExtra, ModelError
+
+TEMPLATE: Final = "a photo of a {}"
+
+
+class ClipSeg:
+    """Similarity = sigmoid of CLIPSeg's logit.
+
+    Source: Lueddecke and Ecker 2022, "Image segmentation using text and image prompts",
+    arXiv:2112.10003.
+
+    Args:
+        weights: hub id or local folder.
+
+    Raises:
+        MissingExtra: if transformers is not installed.
+        ModelError: if the weights cannot be loaded, for lack of a network for instance.
+    """
+
+    name: Final = "clipseg"
+    tau: Final = 0.4
+
+    def __init__(self, weights: str = "CIDAS/clipseg-rd64-refined"):
+        try:
+            from transformers import AutoProcessor, CLIPSegForImageSegmentation
+        except ImportError as error:
+            raise MissingExtra("transformers", "clipseg") from error
+        try:
+            self._processor: Any = AutoProcessor.from_pretrained(weights)
+            self._model: Any = CLIPSegForImageSegmentation.from_pretrained(weights).eval()
+        except Exception as error:  # transformers raises many kinds
+            raise ModelError(
+                f"CLIPSeg {weights!r} cannot be loaded; with a network it is downloaded, without "
+                f"one give a folder that holds it: --roi-weights FOLDER ({_first_line(error)})"
+            ) from error
+
+    @torch.inference_mode()
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+        text = [TEMPLATE.format(phrase) for phrase in phrases]
+        inputs = self._processor(
+            text=text,
+            images=[image] * len(text),
+            padding=True,
+            truncation=True,
+            return_tensors="pt",
+        )
+        logits = self._model(**inputs).logits.reshape(len(text), *_last_two(inputs))
+        size = (image.shape[1], image.shape[0])
+        maps = [cv2.resize(m, size) for m in logits.sigmoid().float().numpy()]
+        return np.stack(maps).astype(np.float32, copy=False)
+
+
+def _last_two(inputs: Any) -> tuple[int, int]:
+    height, width = inputs["pixel_values"].shape[-2:]
+    return height, width
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -1,0 +1,81 @@
+"""The built-in words-to-mask network: offline, a limited vocabulary that it is honest about."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from vcm.errors import ModelError
+from vcm.roi.network import PixelWordNet
+from vcm.roi.vocabulary import vocabulary
+
+LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
+DEFAULT: Final = Path(__file__).parents[1] / "weights" / "roi-base.safetensors"
+
+
+class Embedded:
+    """Similarity = probability that the pixel shows one of the classes that the phrase covers.
+
+    Args:
+        weights: a safetensors file; None: the one that comes with the package.
+
+    Raises:
+        ModelError: if it is missing, damaged or of another network.
+    """
+
+    name: Final = "embedded"
+    tau: Final = 0.5
+
+    def __init__(self, weights: str | Path | None = None):
+        self._net = _load(Path(weights or DEFAULT))
+
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            UnknownWord: if a phrase is not in the vocabulary; near words are named.
+        """
+        covers = [vocabulary().cover(phrase) for phrase in phrases]
+        p = self._probabilities(image)
+        size = (image.shape[1], image.shape[0])
+        maps = [p[[1 + i for i in cover]].sum(0) for cover in covers]
+        full = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in maps])
+        return full.clip(0, 1, out=full)
+
+    @torch.inference_mode()
+    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(K + 1, h, w): background and classes, on a grid over exactly the whole picture."""
+        height, width = image.shape[:2]
+        scale = min(1.0, LONG_SIDE / max(height, width))
+        # whole multiples of 32 in both directions: the grid then covers the picture, no more
+        w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
+        small = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+        x = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+        logits = self._net(x.contiguous(memory_format=torch.channels_last))
+        p: NDArray[np.float32] = F.softmax(logits[0], dim=0).numpy()
+        return p
+
+
+def _load(path: Path) -> PixelWordNet:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
+            card = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not ROI weights that can be read ({error})") from error
+    if card.get("format") != "vcm-roi-1" or "words" not in tensors:
+        raise ModelError(f"{path}: expected weights of vcm's ROI network, got something else")
+    net = PixelWordNet(tensors["words"].float())
+    try:
+        net.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the weights do not fit the network: {error}") from error
+    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)

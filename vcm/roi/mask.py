@@ -1,0 +1,44 @@
+"""CVA, customizable value assign: a mask and the value that its outside gets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import SpecError
+
+
+@dataclass(frozen=True, eq=False)
+class RoiMask:
+    """What matters in a picture, and how much the rest does.
+
+    Source: Jin et al. 2025, arXiv:2507.00373: m = 1 inside, sigma outside.
+
+    Attributes:
+        roi: (H, W) bool, true inside.
+        sigma: mask value outside, in (0, 1]; the background weighs sigma^2 in the distortion.
+        source: where the mask comes from, for people.
+
+    Raises:
+        SpecError: if roi is not a bool array of two axes, or sigma is out of range.
+    """
+
+    roi: NDArray[np.bool_]
+    sigma: float
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.roi.dtype != np.bool_ or self.roi.ndim != 2:
+            raise SpecError(f"mask: expected (H, W) bool, got {self.roi.shape} {self.roi.dtype}")
+        if not 0 < self.sigma <= 1:
+            raise SpecError(f"sigma: expected a number over 0, at most 1, got {self.sigma}")
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """m: (H, W) float32, 1 inside and sigma outside."""
+        return np.where(self.roi, np.float32(1), np.float32(self.sigma))
+
+    @property
+    def share(self) -> float:
+        """Fraction of the picture that is inside."""
+        return float(self.roi.mean())

@@ -1,0 +1,84 @@
+"""Masks of a task model's own classes (ultralytics YOLO-seg). AGPL-3.0: optional."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import MissingExtra, ModelError, UnknownWord
+from vcm.roi.vocabulary import forms, vocabulary
+
+LEAST_CONFIDENCE: Final = 0.05  # below it an instance cannot matter for any sensible tau
+
+
+class Segmenter:
+    """Similarity = confidence of the most confident instance that covers the pixel.
+
+    Args:
+        weights: path of a YOLO segmentation checkpoint, or a name that ultralytics downloads.
+
+    Raises:
+        MissingExtra: if ultralytics is not installed.
+        ModelError: if the checkpoint cannot be loaded or is no segmenter.
+    """
+
+    name: Final = "segmenter"
+    tau: Final = 0.3
+
+    def __init__(self, weights: str = "yolo11n-seg.pt"):
+        self._model = load_yolo(weights)
+        if self._model.task != "segment":
+            raise ModelError(
+                f"{weights}: expected a YOLO segmenter, got one for {self._model.task}"
+            )
+
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            UnknownWord: if a phrase stands for none of the model's classes.
+        """
+        wanted = [self._classes(phrase) for phrase in phrases]
+        maps = np.zeros((len(phrases), *image.shape[:2]), np.float32)
+        for mask, class_, score in instances(self._model, image, LEAST_CONFIDENCE):
+            for target, classes in zip(maps, wanted, strict=True):
+                if class_ in classes:
+                    np.maximum(target, mask * np.float32(score), out=target)
+        return maps
+
+    def _classes(self, phrase: str) -> tuple[int, ...]:
+        """Own names first; a COCO model, whatever it calls its classes, knows all our words."""
+        names = {name.lower(): int(index) for index, name in self._model.names.items()}
+        own = [names[form] for form in forms(phrase) if form in names]
+        if own:
+            return tuple(own[:1])
+        if len(names) == len(vocabulary().classes):
+            return vocabulary().cover(phrase)
+        raise UnknownWord(f"the segmenter has no class {phrase!r}; it has: {', '.join(names)}")
+
+
+def load_yolo(weights: str) -> Any:
+    """The ultralytics model of a checkpoint; errors as for `Segmenter`."""
+    try:
+        from ultralytics import YOLO
+    except ImportError as error:
+        raise MissingExtra("ultralytics", "yolo") from error
+    try:
+        return YOLO(weights)
+    except Exception as error:  # a pickle of any kind may be behind the name
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{weights}: not a YOLO checkpoint that loads ({reason})") from error
+
+
+def instances(
+    model: Any, image: NDArray[np.uint8], confidence: float
+) -> list[tuple[NDArray[np.bool_], int, float]]:
+    """Mask (H, W) bool, class index and confidence of each instance; image: (H, W, 3) RGB."""
+    bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
+    (result,) = model.predict(bgr, conf=confidence, verbose=False, retina_masks=True)
+    if result.masks is None:
+        return []
+    masks = result.masks.data.cpu().numpy() > 0.5
+    boxes = zip(masks, result.boxes.cls.tolist(), result.boxes.conf.tolist(), strict=True)
+    return [(mask, int(class_), score) for mask, class_, score in boxes]

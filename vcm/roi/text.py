@@ -1,0 +1,44 @@
+"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" takes away."""
+
+import re
+from typing import NamedTuple
+
+from vcm.errors import SpecError
+
+MAX_PHRASES = 32
+_SEPARATOR = re.compile(r"[,;\n、，؛،]|\s(?=-[^\s-])")  # a minus after a space starts an exclusion
+
+
+class Words(NamedTuple):
+    """A parsed text.
+
+    Attributes:
+        phrases: what counts, at least one.
+        exclude: what does not, though a phrase covers it.
+    """
+
+    phrases: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join((*self.phrases, *(f"-{word}" for word in self.exclude)))
+
+
+def parse(text: str) -> Words:
+    """The phrases of a text, in order, each once.
+
+    Commas (of several scripts), semicolons and new lines separate phrases; a phrase with a minus
+    before it is excluded.
+
+    Raises:
+        SpecError: if no phrase is left to look for, or there are too many.
+    """
+    parts = [" ".join(part.split()) for part in _SEPARATOR.split(text)]
+    exclude = [part.lstrip("-").strip() for part in parts if part.startswith("-")]
+    phrases = [part for part in parts if part and not part.startswith("-")]
+    words = Words(tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(w for w in exclude if w)))
+    if not words.phrases:
+        raise SpecError(f"text: expected words such as 'person, dog', got {text[:40]!r}")
+    if len(words.phrases) + len(words.exclude) > MAX_PHRASES:
+        raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {len(parts)}")
+    return words
