@@ -17,7 +17,7 @@ PACKAGE = REPOSITORY / "vcm"
 LAYERS = (
     ("errors",),
     ("fields", "files"),
-    ("bitstream", "toml", "rd"),
+    ("bitstream", "toml", "rd", "weightfile"),
     ("image", "task", "bd"),
     ("codec", "metrics", "vision"),
     ("roi",),

@@ -58,7 +58,8 @@ class ClipSeg:
         logits = self._model(**inputs).logits.reshape(len(text), *_last_two(inputs))
         size = (image.shape[1], image.shape[0])
         maps = [cv2.resize(m, size) for m in logits.sigmoid().float().numpy()]
-        return np.stack(maps).astype(np.float32, copy=False)
+        result: NDArray[np.float32] = np.stack(maps)
+        return result
 
 
 def _last_two(inputs: Any) -> tuple[int, int]:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
+from vcm import weightfile
 from vcm.errors import ModelError
 from vcm.roi.network import PixelWordNet
 from vcm.roi.vocabulary import vocabulary
 
+KIND: Final = "vcm-roi-1"
 LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
 DEFAULT: Final = Path(__file__).parents[1] / "weights" / "roi-base.safetensors"
 
@@ -45,8 +46,11 @@ class Embedded:
         p = self._probabilities(image)
         size = (image.shape[1], image.shape[0])
         maps = [p[[1 + i for i in cover]].sum(0) for cover in covers]
-        full = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in maps])
-        return full.clip(0, 1, out=full)
+        full: NDArray[np.float32] = np.stack(
+            [cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in maps]
+        )
+        np.clip(full, 0, 1, out=full)
+        return full
 
     @torch.inference_mode()
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -62,20 +66,19 @@ class Embedded:
         return p
 
 
+def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
+    """Write a network in float16; `card` says where it comes from."""
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    weightfile.write(path, KIND, tensors, card)
+
+
 def _load(path: Path) -> PixelWordNet:
+    tensors, _ = weightfile.read(path, KIND)
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
-            card = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not ROI weights that can be read ({error})") from error
-    if card.get("format") != "vcm-roi-1" or "words" not in tensors:
-        raise ModelError(f"{path}: expected weights of vcm's ROI network, got something else")
-    net = PixelWordNet(tensors["words"].float())
-    try:
-        net.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        )
-    except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit the network: {error}") from error
+        net = PixelWordNet(tensors["words"])
+        net.load_state_dict(tensors)
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: the weights do not fit the network: {reason}") from error
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)

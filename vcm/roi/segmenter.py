@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.errors import MissingExtra, ModelError, UnknownWord
+from vcm.errors import ModelError, UnknownWord
 from vcm.roi.vocabulary import forms, vocabulary
+from vcm.vision.yolo import load_yolo
 
 LEAST_CONFIDENCE: Final = 0.05  # below it an instance cannot matter for any sensible tau
 
@@ -56,19 +57,6 @@ class Segmenter:
         if len(names) == len(vocabulary().classes):
             return vocabulary().cover(phrase)
         raise UnknownWord(f"the segmenter has no class {phrase!r}; it has: {', '.join(names)}")
-
-
-def load_yolo(weights: str) -> Any:
-    """The ultralytics model of a checkpoint; errors as for `Segmenter`."""
-    try:
-        from ultralytics import YOLO
-    except ImportError as error:
-        raise MissingExtra("ultralytics", "yolo") from error
-    try:
-        return YOLO(weights)
-    except Exception as error:  # a pickle of any kind may be behind the name
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{weights}: not a YOLO checkpoint that loads ({reason})") from error
 
 
 def instances(

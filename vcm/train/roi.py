@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vcm import image, toml
 from vcm.errors import MissingExtra
+from vcm.roi.embedded import save
 from vcm.roi.network import PixelWordNet
 from vcm.train import checkpoint
 from vcm.train.roi_labels import IGNORE, make_labels
@@ -92,8 +93,14 @@ def main(path: Path) -> None:
                 flush=True,
             )
             total, started = 0.0, time.perf_counter()
-        if (step + 1) % (5 * config.save_every) == 0 or step + 1 == config.steps:
+        if (step + 1) % (5 * config.save_every) == 0:
             print(f"  held out mIoU {measure(net, average.values, held_out):.1f}", flush=True)
+    net.load_state_dict(average.values)
+    score = f"{measure(net, average.values, held_out):.1f}"
+    save(
+        config.folder / "roi.safetensors", net, {"steps": str(config.steps), "held_out_mIoU": score}
+    )
+    print(f"held out mIoU {score}; wrote {config.folder / 'roi.safetensors'}", flush=True)
 
 
 def load_samples(config: RoiTraining) -> tuple[list[Sample], list[Sample]]:

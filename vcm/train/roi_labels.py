@@ -9,8 +9,9 @@ from PIL import Image
 
 from vcm import image
 from vcm.errors import ModelError
-from vcm.roi.segmenter import instances, load_yolo
+from vcm.roi.segmenter import instances
 from vcm.roi.vocabulary import vocabulary
+from vcm.vision.yolo import load_yolo
 
 # VOC's class names by label value, in the names of our vocabulary.
 VOC = (

@@ -34,14 +34,7 @@ class Yolo:
     """
 
     def __init__(self, weights: str):
-        try:
-            from ultralytics import YOLO
-        except ImportError as error:
-            raise MissingExtra("ultralytics", "yolo") from error
-        try:
-            self._model: Any = YOLO(weights)
-        except Exception as error:  # a pickle of any kind may be behind the name
-            raise ModelError(f"{weights}: not a YOLO checkpoint that loads ({error})") from error
+        self._model = load_yolo(weights)
 
     def detect(self, image: NDArray[np.uint8], confidence: float = 0.25) -> list[Detection]:
         """Objects in a picture, most confident first; image: (H, W, 3) uint8 RGB."""
@@ -51,3 +44,21 @@ class Yolo:
         rows = zip(boxes.xyxy.tolist(), boxes.cls.tolist(), boxes.conf.tolist(), strict=True)
         found = [Detection(tuple(xyxy), result.names[int(c)], score) for xyxy, c, score in rows]
         return sorted(found, key=lambda d: -d.score)
+
+
+def load_yolo(weights: str) -> Any:
+    """The ultralytics model of a checkpoint, or of a name that it downloads.
+
+    Raises:
+        MissingExtra: if ultralytics is not installed.
+        ModelError: if the checkpoint cannot be loaded.
+    """
+    try:
+        from ultralytics import YOLO
+    except ImportError as error:
+        raise MissingExtra("ultralytics", "yolo") from error
+    try:
+        return YOLO(weights)
+    except Exception as error:  # a pickle of any kind may be behind the name
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{weights}: not a YOLO checkpoint that loads ({reason})") from error
