@@ -8,7 +8,7 @@ import torch
 
 from vcm import image
 from vcm.codec.codec import Codec
-from vcm.codec.loss import bpp_est, lmbda_of, masked_mse
+from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
 from vcm.codec.model import Sizes
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
@@ -118,12 +118,25 @@ def test_masks_take_one_sigma_and_follow_regions():
 
 def test_loss_terms_by_hand():
     x, x_hat = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
-    m = torch.tensor([1.0, 1.0, 0.1, 0.1]).view(1, 1, 2, 2)
-    assert masked_mse(x_hat, x, m).item() == pytest.approx(0.25 * (1 + 0.01) / 2)
+    weights = torch.tensor([1.0, 1.0, 0.01, 0.01]).view(1, 1, 2, 2)
+    assert weighted_mse(x_hat, x, weights).item() == pytest.approx(0.25 * (1 + 0.01) / 2)
     likelihoods = {"y": torch.full((1, 8), 0.5), "z": torch.full((1, 2), 0.25)}
     assert bpp_est(likelihoods, 4).item() == pytest.approx((8 + 4) / 4)
     ends = lmbda_of(torch.tensor([0, 5000, 10_000]), 0.001, 0.1)
     assert ends.tolist() == pytest.approx([0.001, 0.01, 0.1])
+
+
+def test_weights_keep_the_border_of_the_roi():
+    m = torch.full((1, 1, 64, 64), 0.1)
+    m[..., :32] = 1
+    weights = distortion_weights(m)
+    assert (weights[..., 32:] - 0.01).abs().max() < 1e-6
+    assert (weights[..., :24] == 1).all()  # farther than 8 pixels from the border
+    assert weights[0, 0, 30, 31].item() == pytest.approx(17 / 9)  # 9 of 17 columns are ROI
+    m[:] = 0.1
+    m[..., 30, 30] = 1
+    assert distortion_weights(m).max() == 6  # a lone pixel
+    assert (distortion_weights(torch.ones(1, 1, 20, 20)) == 1).all()
 
 
 def test_learning_rate_schedule():

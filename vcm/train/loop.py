@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vcm.codec.klt import start_from_klt
-from vcm.codec.loss import bpp_est, lmbda_of, masked_mse, rate_distortion
+from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortion, weighted_mse
 from vcm.codec.model import RoiHyperprior
 from vcm.codec.rate import Rate
 from vcm.errors import ModelError
@@ -141,7 +141,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.run.precision == "bf16"):
             coded = self.model(x, data.m, data.hundredths)
             bpp = bpp_est(self.rate(coded), x[0, 0].numel())
-        mse = masked_mse(coded.x_hat, x, data.m)
+        mse = weighted_mse(coded.x_hat, x, distortion_weights(data.m))
         lmbda = lmbda_of(data.hundredths, terms.lmbda_low, terms.lmbda_high)
         middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
         return rate_distortion(bpp, mse, lmbda, middle), bpp, mse
