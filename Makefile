@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint format clean
 
+# make demo model=yolo11n.pt draws what that checkpoint finds in the decoded pictures
 demo: $(VENV)/.demo
+	$(if $(model),$(BIN)/pip install --quiet -c constraints.txt -e '.[yolo]')
 	$(BIN)/vcm demo -o out $(if $(model),--model $(model))
 
 test: $(VENV)/.test lint
