@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
-from vcm.codec.codec import Codec, Latent, Strings
+from vcm.codec.codec import Codec, Strings
 from vcm.codec.search import quality_for
 from vcm.errors import ModelError, SpecError
 from vcm.roi.acquire import acquire
@@ -59,18 +59,19 @@ def encode(
         raise SpecError("give either a quality or a size in bytes")
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
     m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
+    analysed = codec.analyse(x, m)
 
-    def file(latent: Latent, quality: float) -> bytes:
+    def file(quality: float) -> bytes:
         height, width = image.shape[:2]
         header = Header(codec.fingerprint, height, width, round(quality * 100))
-        strings = codec.write(latent)
+        strings = codec.write(codec.quantise(analysed, quality))
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
-    if quality is not None:
-        return file(codec.quantise(x, m, quality), quality)
-    assert size is not None
-    quality = quality_for(lambda q: len(file(codec.quantise(x, m, q), q)), size)
-    return file(codec.quantise(x, m, quality), quality)
+    if quality is None:
+        assert size is not None
+        rest = len(file(0.0)) - codec.bits(codec.quantise(analysed, 0.0)) / 8  # header and ends
+        quality = quality_for(lambda q: codec.bits(codec.quantise(analysed, q)) / 8 + rest, size)
+    return file(quality)
 
 
 def decode(data: bytes, codec: Codec) -> Image:

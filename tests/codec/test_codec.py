@@ -22,7 +22,7 @@ def _picture(height, width, seed=0):
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_decoder_gets_exactly_the_encoders_latent(tiny, height, width):
     x, m = _picture(height, width)
-    latent = tiny.quantise(x, m, 37.5)
+    latent = tiny.quantise(tiny.analyse(x, m), 37.5)
     y_hat = tiny.read(tiny.write(latent), latent.y_hat.shape[2:], 37.5)
     assert torch.equal(y_hat, latent.y_hat)
 
@@ -39,7 +39,7 @@ def test_any_size_and_quality_round_trips(tiny, height, width, quality, seed):
 
 def test_string_measures_its_estimate(tiny):
     x, m = _picture(256, 320)
-    latent = tiny.quantise(x, m, 80)
+    latent = tiny.quantise(tiny.analyse(x, m), 80)
     strings = tiny.write(latent)
     bits = 8 * (len(strings.z) + len(strings.y))
     assert tiny.bits(latent) <= bits + 1 <= tiny.bits(latent) * 1.01 + 800

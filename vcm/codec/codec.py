@@ -25,6 +25,20 @@ class Strings(NamedTuple):
     y: bytes
 
 
+class Analysed(NamedTuple):
+    """A picture after g_a: whatever its quality will be, this is computed once.
+
+    Attributes:
+        y0: (1, M, h, w) float32.
+        features: (1, n16, h, w) float32.
+        m: (1, 1, 16h, 16w) float32.
+    """
+
+    y0: Tensor
+    features: Tensor
+    m: Tensor
+
+
 class Latent(NamedTuple):
     """A quantised picture, before its bytes.
 
@@ -76,7 +90,7 @@ class Codec:
         Raises:
             SpecError: if a shape or a value is not as above.
         """
-        return self.write(self.quantise(x, m, quality))
+        return self.write(self.quantise(self.analyse(x, m), quality))
 
     def decompress(self, strings: Strings, height: int, width: int, quality: float) -> Tensor:
         """x_hat: (1, 3, height, width) float32 in [0, 1], RGB.
@@ -93,13 +107,19 @@ class Codec:
         return self._coders["z"].bits(*latent.z_part) + y_bits
 
     @torch.inference_mode()
-    def quantise(self, x: Tensor, m: Tensor, quality: float) -> Latent:
-        """The quantised latent of a picture; arguments as for `compress`."""
+    def analyse(self, x: Tensor, m: Tensor) -> Analysed:
+        """What every quality of a picture begins with; arguments as for `compress`."""
         _check(x, m)
-        q = _quality(quality)
         pad = (0, -x.shape[-1] % STRIDE, 0, -x.shape[-2] % STRIDE)
         x, m = (F.pad(t, pad, mode="replicate") for t in (x, m))
-        y = self.model.analyse(x.contiguous(memory_format=torch.channels_last), m, q).contiguous()
+        y0, features = self.model.g_a(x.contiguous(memory_format=torch.channels_last))
+        return Analysed(y0, features, m)
+
+    @torch.inference_mode()
+    def quantise(self, analysed: Analysed, quality: float) -> Latent:
+        """The quantised latent of a picture at a quality from 0 to 100."""
+        q = _quality(quality)
+        y = self.model.modulate(*analysed, q).contiguous()
         z_hat = self.model.hyper(y).round()
         features = self.model.parameters_y.features(z_hat, q.level, y.shape[-2:])
         anchor = checkerboard(y)

@@ -112,9 +112,8 @@ class RoiHyperprior(nn.Module):
         self.h_a = HyperAnalysis(s.M, s.n16, s.Z)
         self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.hidden)
 
-    def analyse(self, x: Tensor, m: Tensor, quality: Quality) -> Tensor:
-        """y: (B, M, h, w) float32, from padded x and m. The one place where the mask enters."""
-        y0, features = self.g_a(x)
+    def modulate(self, y0: Tensor, features: Tensor, m: Tensor, quality: Quality) -> Tensor:
+        """y: (B, M, h, w) float32, from what g_a gives. The one place where the mask enters."""
         y: Tensor = y0 * self.lma(features, m, quality.real) * self.gain(quality.real)
         return y
 
@@ -137,7 +136,8 @@ class RoiHyperprior(nn.Module):
             hundredths: (B,) int64 in [0, 10000], quality * 100.
         """
         quality = Quality.of(hundredths)
-        y = self.analyse(x, m, quality)
+        y0, features = self.g_a(x)
+        y = self.modulate(y0, features, m, quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
         anchor = checkerboard(y)

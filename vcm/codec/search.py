@@ -4,26 +4,29 @@ from collections.abc import Callable
 
 from vcm.errors import SpecError
 
-TOLERANCE = 0.01  # relative; two neighbouring qualities of 10,001 differ by less
+TOLERANCE = 0.03  # relative, of what is promised
+NEAR = 0.002  # relative, where the search stops
 
 
-def quality_for(size_of: Callable[[float], int], target: int) -> float:
-    """The quality, in hundredths, whose size is nearest to `target` bytes.
+def quality_for(size_of: Callable[[float], float], target: float) -> float:
+    """The quality, in hundredths, whose size is nearest to `target`.
 
     Args:
-        size_of: size in bytes of the file of a quality; grows with it.
+        size_of: size of a quality, in any unit; grows with it.
 
     Raises:
-        SpecError: if even the lowest quality is larger, or the highest smaller, than the target.
+        SpecError: if even the lowest quality is larger, or the highest smaller, than the target by
+            more than the tolerance.
     """
     low, high = 0, 10_000
     smallest, largest = size_of(0.0), size_of(100.0)
-    if not smallest <= target * (1 + TOLERANCE) or not largest >= target * (1 - TOLERANCE):
+    if smallest > target * (1 + TOLERANCE) or largest < target * (1 - TOLERANCE):
         raise SpecError(
-            f"this picture with this mask takes {smallest} to {largest} bytes; {target} is outside"
+            f"with this mask the picture takes {smallest:.0f} to {largest:.0f} bytes: "
+            f"{target:.0f} is out of reach"
         )
     best = min((abs(smallest - target), low), (abs(largest - target), high))
-    while high - low > 1 and best[0] > TOLERANCE * target / 10:
+    while high - low > 1 and best[0] > NEAR * target:
         middle = (low + high) // 2
         size = size_of(middle / 100)
         best = min(best, (abs(size - target), middle))
