@@ -31,7 +31,7 @@ HEADER: Final = (
     Field("magic", "4s", None, "89 56 43 4D"),
     Field("version", "B", range(1, 2), "of this format"),
     Field("flags", "B", range(2), "bit 0: a text section is there; the other bits are 0"),
-    Field("fingerprint", "8s", None, "first 8 bytes of the SHA-256 of the model's weights"),
+    Field("fingerprint", "8s", None, "of the decoder's tensors: section 3"),
     Field("height", "I", range(1, MAX_SIDE + 1), "rows of the picture"),
     Field("width", "I", range(1, MAX_SIDE + 1), "columns; height * width is at most 2^28"),
     Field("quality", "H", range(10_001), "quality in hundredths: 0 is worst, 10000 best"),
@@ -69,7 +69,7 @@ class Header:
     """What a decoder knows before it reads a section.
 
     Attributes:
-        fingerprint: 8 bytes, the first of the SHA-256 of the model's weights.
+        fingerprint: 8 bytes that name the tensors which a decoder needs.
         height: rows, 1 to 65535.
         width: columns, 1 to 65535; height * width is at most 2**28.
         quality: in hundredths, 0 to 10000.

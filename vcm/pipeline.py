@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
-from vcm.codec.codec import Codec, Strings
+from vcm.codec.codec import Codec, latent_size
+from vcm.codec.latent import Strings
 from vcm.codec.search import quality_for
 from vcm.errors import ModelError, SpecError
 from vcm.roi.acquire import acquire
@@ -57,20 +58,24 @@ def encode(
         raise SpecError(f"mask: expected {image.shape[:2]} (H, W), got {roi.roi.shape}")
     if (quality is None) == (size is None):
         raise SpecError("give either a quality or a size in bytes")
-    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, H, W)
     m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
     analysed = codec.analyse(x, m)
 
     def file(quality: float) -> bytes:
         height, width = image.shape[:2]
-        header = Header(codec.fingerprint, height, width, round(quality * 100))
-        strings = codec.write(codec.quantise(analysed, quality))
+        tile = codec.side(*latent_size(height, width))
+        header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
+        strings = codec.latents.write(codec.quantise(analysed, quality))
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
+
+    def estimate(quality: float) -> float:
+        return codec.latents.bits(codec.quantise(analysed, quality)) / 8
 
     if quality is None:
         assert size is not None
-        rest = len(file(0.0)) - codec.bits(codec.quantise(analysed, 0.0)) / 8  # header and ends
-        quality = quality_for(lambda q: codec.bits(codec.quantise(analysed, q)) / 8 + rest, size)
+        rest = len(file(0.0)) - estimate(0.0)  # header and the strings' ends
+        quality = quality_for(lambda q: estimate(q) + rest, size)
     return file(quality)
 
 
@@ -89,8 +94,10 @@ def decode(data: bytes, codec: Codec) -> Image:
             f"{codec.fingerprint.hex()}; name its weights with --weights"
         )
     strings = Strings(stream.z, stream.y)
-    x_hat = codec.decompress(strings, header.height, header.width, header.quality / 100)
-    return (x_hat[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    x_hat = codec.decompress(
+        strings, header.height, header.width, header.quality / 100, header.tile
+    )
+    return x_hat[0].permute(1, 2, 0).numpy()
 
 
 def quality_of(data: bytes) -> float:

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcm.codec.codec import Codec
+from vcm.codec.latent import Strings
 from vcm.codec.search import quality_for
-from vcm.errors import SpecError
+from vcm.codec.weights import load
+from vcm.errors import BitstreamError, SpecError
 
 SIZES = [(1, 1), (7, 5), (16, 16), (33, 1000), (130, 67)]
 
@@ -23,7 +25,7 @@ def _picture(height, width, seed=0):
 def test_decoder_gets_exactly_the_encoders_latent(tiny, height, width):
     x, m = _picture(height, width)
     latent = tiny.quantise(tiny.analyse(x, m), 37.5)
-    y_hat = tiny.read(tiny.write(latent), latent.y_hat.shape[2:], 37.5)
+    y_hat = tiny.read(tiny.latents.write(latent), *latent.y_hat.shape[2:], 37.5, side=0)
     assert torch.equal(y_hat, latent.y_hat)
 
 
@@ -33,16 +35,16 @@ def test_any_size_and_quality_round_trips(tiny, height, width, quality, seed):
     x, m = _picture(height, width, seed)
     strings = tiny.compress(x, m, quality)
     x_hat = tiny.decompress(strings, height, width, quality)
-    assert x_hat.shape == x.shape and x_hat.min() >= 0 and x_hat.max() <= 1
+    assert x_hat.shape == x.shape and x_hat.dtype == torch.uint8
     assert torch.equal(x_hat, tiny.decompress(strings, height, width, quality))
 
 
 def test_string_measures_its_estimate(tiny):
     x, m = _picture(256, 320)
     latent = tiny.quantise(tiny.analyse(x, m), 80)
-    strings = tiny.write(latent)
+    strings = tiny.latents.write(latent)
     bits = 8 * (len(strings.z) + len(strings.y))
-    assert tiny.bits(latent) <= bits + 1 <= tiny.bits(latent) * 1.01 + 800
+    assert tiny.latents.bits(latent) <= bits + 1 <= tiny.latents.bits(latent) * 1.01 + 800
 
 
 def test_sigma_one_is_the_codec_without_a_mask(tiny):
@@ -58,7 +60,9 @@ def test_forward_and_strings_agree(tiny):
     with torch.inference_mode():
         coded = tiny.model(x, m, torch.tensor([4200]))
     x_hat = tiny.decompress(tiny.compress(x, m, 42), 64, 96, 42)
-    assert (coded.x_hat.clamp(0, 1) - x_hat).abs().max() < 1e-4
+    # g_a's output is kept in float16, so a symbol may round the other way now and then
+    difference = (coded.x_hat.clamp(0, 1) * 255 - x_hat).abs()
+    assert difference.median() <= 0.5 and difference.mean() < 0.6
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_forward_and_strings_agree(tiny):
         (torch.rand(1, 3, 8, 8), torch.full((1, 1, 8, 8), torch.nan), 50, "m: expected values"),
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), 100.5, "quality"),
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), float("nan"), "quality"),
-        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.ones(1, 1, 8, 8), 5, "floating"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.int64), torch.ones(1, 1, 8, 8), 5, "floating"),
     ],
 )
 def test_wrong_arguments_are_named(tiny, x, m, quality, words):
@@ -88,3 +92,32 @@ def test_search_finds_the_size():
     assert abs(quality_for(lambda q: round(1000 + q * 90), 5_500) - 50) < 0.5
     with pytest.raises(SpecError, match="1000 to 10000 bytes"):
         quality_for(lambda q: round(1000 + q * 90), 20_000)
+
+
+def test_uint8_and_float_pictures_are_the_same(tiny):
+    x = torch.randint(0, 256, (1, 3, 40, 50), dtype=torch.uint8)
+    m = torch.ones(1, 1, 40, 50)
+    assert tiny.compress(x, m, 50) == tiny.compress(x.float() / 255, m, 50)
+
+
+def test_tiles_leave_no_seam(tiny, tiny_weights):
+    """The latent is equal symbol by symbol, the picture within rounding, whatever the tiles."""
+    x, m = _picture(16 * 50 + 5, 16 * 61 + 9)
+    tiled = Codec(load(tiny_weights), side=24)
+    whole = tiny.quantise(tiny.analyse(x, m), 60)
+    parts = tiled.quantise(tiled.analyse(x, m), 60)
+    assert len(parts.y_parts) == 2 * 9
+    assert (whole.y_hat != parts.y_hat).float().mean() < 1e-4
+    h, w = whole.y_hat.shape[2:]
+    read = tiled.read(tiled.latents.write(parts), h, w, 60, side=24)
+    assert torch.equal(read, parts.y_hat)
+    pictures = [c.render(parts.y_hat, *x.shape[2:], 60).int() for c in (tiny, tiled)]
+    assert (pictures[0] - pictures[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("side", [1, 3, 22, 30])
+def test_forged_tiles_are_refused(tiny, side):
+    with pytest.raises(BitstreamError, match="tile"):
+        tiny.decompress(Strings(b"", b""), 64, 64, 50, side=side)
+    with pytest.raises(BitstreamError, match="tile"):
+        tiny.decompress(Strings(b"", b""), 5000, 64, 50, side=0)

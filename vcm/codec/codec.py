@@ -1,59 +1,43 @@
-"""Pictures to strings and back: the networks, the tables and the coder put together."""
+"""Pictures to strings and back: the networks and the latent coder put together."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from vcm.codec.coder import SYMBOL_MAX, Coder, Reader
-from vcm.codec.entropy import Parameters, checkerboard
+from vcm.codec import tiles
+from vcm.codec.coder import SYMBOL_MAX
+from vcm.codec.entropy import MEAN_UNIT
+from vcm.codec.latent import Latent, LatentCoder, Strings
+from vcm.codec.lma import mask_level
 from vcm.codec.model import QUALITY_STEPS, STRIDE, Quality
+from vcm.codec.tiles import Tile
 from vcm.codec.weights import DEFAULT, Weights, load
 from vcm.errors import SpecError
-
-Part = tuple[NDArray[np.int32], NDArray[np.int32]]  # symbols and the table rows that code them
-
-
-class Strings(NamedTuple):
-    """A coded picture: the bytes of z and of y."""
-
-    z: bytes
-    y: bytes
 
 
 class Analysed(NamedTuple):
     """A picture after g_a: whatever its quality will be, this is computed once.
 
     Attributes:
-        y0: (1, M, h, w) float32.
-        features: (1, n16, h, w) float32.
-        m: (1, 1, 16h, 16w) float32.
+        y0: (1, M, h, w) float16.
+        features: (1, n16, h, w) float16.
+        level: (1, 2, 2h, 2w) float32, what LMA sees of the mask.
     """
 
     y0: Tensor
     features: Tensor
-    m: Tensor
-
-
-class Latent(NamedTuple):
-    """A quantised picture, before its bytes.
-
-    Attributes:
-        y_hat: (1, M, h, w) float32, exactly what the decoder gets.
-        z_part, y_parts: symbols in coding order.
-    """
-
-    y_hat: Tensor
-    z_part: Part
-    y_parts: list[Part]
+    level: Tensor
 
 
 class Codec:
     """A trained model: every text, mask, sigma and quality.
+
+    Args:
+        side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
+            latents do not depend on it, memory and the order of symbols in the file do.
 
     Example:
         >>> import torch
@@ -64,11 +48,16 @@ class Codec:
         torch.Size([1, 3, 40, 50])
     """
 
-    def __init__(self, weights: Weights):
+    def __init__(self, weights: Weights, side: int | None = None):
         self.model = weights.model
+        self._side = side
         self.fingerprint = weights.fingerprint
         self.card = weights.card
-        self._coders = {name: Coder(table) for name, table in weights.tables.items()}
+        self.latents = LatentCoder(weights.model, weights.tables)
+
+    def side(self, h: int, w: int) -> int:
+        """Side of the tiles that a latent of (h, w) is worked on in; 0: one tile."""
+        return tiles.side_for(h, w) if self._side is None else self._side
 
     @classmethod
     def load(cls, name_or_path: str | Path = DEFAULT) -> "Codec":
@@ -83,102 +72,103 @@ class Codec:
         """The strings of a picture.
 
         Args:
-            x: (1, 3, H, W) float32 in [0, 1], RGB, any size.
+            x: (1, 3, H, W) uint8, or floating point in [0, 1]; RGB, any size.
             m: (1, 1, H, W) float32 in (0, 1], mask value of each pixel: 1 inside, sigma outside.
             quality: 0 (fewest bits) to 100; two decimals are kept.
 
         Raises:
             SpecError: if a shape or a value is not as above.
         """
-        return self.write(self.quantise(self.analyse(x, m), quality))
+        return self.latents.write(self.quantise(self.analyse(x, m), quality))
 
-    def decompress(self, strings: Strings, height: int, width: int, quality: float) -> Tensor:
-        """x_hat: (1, 3, height, width) float32 in [0, 1], RGB.
+    def decompress(
+        self, strings: Strings, height: int, width: int, quality: float, side: int | None = None
+    ) -> Tensor:
+        """x_hat: (1, 3, height, width) uint8, RGB, channels last in memory.
+
+        Args:
+            side: of the tiles in latents, from the file's header; None: as `compress` has it.
 
         Raises:
             BitstreamError: if the strings cannot be of such a picture.
         """
-        size = (-(-height // STRIDE), -(-width // STRIDE))
-        return self.render(self.read(strings, size, quality), height, width, quality)
-
-    def bits(self, latent: Latent) -> float:
-        """The entropy of a latent by the coding tables: what its strings should measure."""
-        y_bits = sum(self._coders["y"].bits(*part) for part in latent.y_parts)
-        return self._coders["z"].bits(*latent.z_part) + y_bits
+        h, w = latent_size(height, width)
+        y_hat = self.read(strings, h, w, quality, self.side(h, w) if side is None else side)
+        return self.render(y_hat, height, width, quality)
 
     @torch.inference_mode()
     def analyse(self, x: Tensor, m: Tensor) -> Analysed:
         """What every quality of a picture begins with; arguments as for `compress`."""
         _check(x, m)
-        pad = (0, -x.shape[-1] % STRIDE, 0, -x.shape[-2] % STRIDE)
-        x, m = (F.pad(t, pad, mode="replicate") for t in (x, m))
-        y0, features = self.model.g_a(x.contiguous(memory_format=torch.channels_last))
-        return Analysed(y0, features, m)
+        h, w = latent_size(*x.shape[2:])
+        s = self.model.sizes
+        out = Analysed(
+            torch.empty(1, s.M, h, w, dtype=torch.float16),
+            torch.empty(1, s.n16, h, w, dtype=torch.float16),
+            torch.empty(1, 2, 2 * h, 2 * w),
+        )
+        for tile in tiles.grid(h, w, self.side(h, w)):
+            outer = tile.grown(h, w)
+            part = _pixels(x, outer).contiguous(memory_format=torch.channels_last)
+            y0, features = self.model.g_a(part)
+            level = mask_level(_pixels(m, outer))
+            for target, value, unit in zip(out, (y0, features, level), (1, 1, 2), strict=True):
+                tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
+        return out
 
     @torch.inference_mode()
     def quantise(self, analysed: Analysed, quality: float) -> Latent:
         """The quantised latent of a picture at a quality from 0 to 100."""
-        q = _quality(quality)
-        y = self.model.modulate(*analysed, q).contiguous()
-        z_hat = self.model.hyper(y).round()
-        features = self.model.parameters_y.features(z_hat, q.level, y.shape[-2:])
-        anchor = checkerboard(y)
-        first = self.model.parameters_y.anchors(features, q.level)
-        y_hat, part_1 = _quantise(y, first, anchor)
-        second = self.model.parameters_y.others(features, q.level, y_hat)
-        y_rest, part_2 = _quantise(y, second, ~anchor)
-        return Latent(y_hat + y_rest, (_ints(z_hat), _z_rows(z_hat.shape)), [part_1, part_2])
+        q, (h, w) = _quality(quality), analysed.y0.shape[2:]
+        y = torch.empty_like(analysed.y0)
 
-    def write(self, latent: Latent) -> Strings:
-        """The strings of a quantised latent."""
-        z = self._coders["z"].encode([latent.z_part])
-        return Strings(z, self._coders["y"].encode(latent.y_parts))
+        def modulate(tile: Tile) -> Tensor:
+            parts = zip(analysed, (1, 1, 2), strict=True)
+            y0, features, level = (tile.of(t, unit).float() for t, unit in parts)
+            return self.model.modulate(y0, features, level, q).clamp(-SYMBOL_MAX, SYMBOL_MAX)
+
+        tiles.tiled(modulate, y, h, w, self.side(h, w))
+        return self.latents.quantise(y, q, self.side(h, w))
 
     @torch.inference_mode()
-    def read(self, strings: Strings, size: tuple[int, int], quality: float) -> Tensor:
-        """y_hat: (1, M, h, w) float32, equal to the encoder's; `size` is (h, w)."""
-        q, sizes = _quality(quality), self.model.sizes
-        z_shape = (1, sizes.Z, -(-size[0] // 4), -(-size[1] // 4))
-        z_rows = _z_rows(z_shape)
-        z_symbols = self._coders["z"].reader(strings.z).read(z_rows)
-        z_hat = torch.from_numpy(z_symbols).reshape(z_shape).float()
-        reader = self._coders["y"].reader(strings.y)
-        features = self.model.parameters_y.features(z_hat, q.level, size)
-        anchor = checkerboard(features)
-        y_hat = _dequantise(reader, self.model.parameters_y.anchors(features, q.level), anchor)
-        second = self.model.parameters_y.others(features, q.level, y_hat)
-        return y_hat + _dequantise(reader, second, ~anchor)
+    def read(self, strings: Strings, h: int, w: int, quality: float, side: int) -> Tensor:
+        """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a latent.
+        """
+        return self.latents.read(strings, h, w, _quality(quality), side)
 
     @torch.inference_mode()
     def render(self, y_hat: Tensor, height: int, width: int, quality: float) -> Tensor:
-        """x_hat: (1, 3, height, width) float32 in [0, 1], from the quantised latent."""
-        y_hat = y_hat.contiguous(memory_format=torch.channels_last)
-        x_hat = self.model.synthesise(y_hat, _quality(quality))
-        return x_hat[..., :height, :width].clamp(0, 1).nan_to_num_()
+        """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
+        q, (h, w) = _quality(quality), y_hat.shape[2:]
+        x_hat = torch.empty((1, 3, height, width), dtype=torch.uint8)
+        x_hat = x_hat.contiguous(memory_format=torch.channels_last)
+        for tile in tiles.grid(h, w, self.side(h, w)):
+            outer = tile.grown(h, w)
+            part = outer.of(y_hat).float() / MEAN_UNIT
+            part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
+            target = tile.of(x_hat, STRIDE)
+            value = tile.within(outer).of(part, STRIDE)[..., : target.shape[2], : target.shape[3]]
+            target.copy_((value.nan_to_num() * 255).clamp(0, 255).round())
+        return x_hat
 
 
-def _quantise(y: Tensor, p: Parameters, where: Tensor) -> tuple[Tensor, Part]:
-    """y_hat at `where`, 0 elsewhere, and the symbols in coding order."""
-    coded = (p.rows > 0) & where
-    symbols = (y - p.means).round().clamp(-SYMBOL_MAX, SYMBOL_MAX) * coded
-    return (symbols + p.means) * where, (_ints(symbols[coded]), _ints(p.rows[coded]))
+def latent_size(height: int, width: int) -> tuple[int, int]:
+    """(h, w) of the latent of a picture."""
+    return -(-height // STRIDE), -(-width // STRIDE)
 
 
-def _dequantise(reader: Reader, p: Parameters, where: Tensor) -> Tensor:
-    """y_hat at `where`, 0 elsewhere; the inverse of `_quantise`."""
-    coded = (p.rows > 0) & where
-    symbols = torch.zeros_like(p.means)
-    symbols[coded] = torch.from_numpy(reader.read(_ints(p.rows[coded]))).float()
-    return (symbols + p.means) * where
-
-
-def _z_rows(shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Table row of each z symbol, its channel: (Z * h * w,) int32."""
-    return np.repeat(np.arange(shape[1], dtype=np.int32), shape[2] * shape[3])
-
-
-def _ints(t: Tensor) -> NDArray[np.int32]:
-    return t.flatten().to(torch.int32).numpy()
+def _pixels(t: Tensor, tile: Tile) -> Tensor:
+    """A tile of a picture as float32, its last row and column repeated where it ends early."""
+    part = tile.of(t, STRIDE)
+    part = part.float() / 255 if part.dtype == torch.uint8 else part.float()
+    missing = (
+        STRIDE * (tile.right - tile.left) - part.shape[3],
+        STRIDE * (tile.bottom - tile.top) - part.shape[2],
+    )
+    return F.pad(part, (0, missing[0], 0, missing[1]), mode="replicate")
 
 
 def _quality(quality: float) -> Quality:
@@ -188,8 +178,11 @@ def _quality(quality: float) -> Quality:
 
 
 def _check(x: Tensor, m: Tensor) -> None:
-    if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not x.is_floating_point():
-        raise SpecError(f"x: expected (1, 3, H, W) floating point, got {tuple(x.shape)} {x.dtype}")
+    known = x.is_floating_point() or x.dtype == torch.uint8
+    if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not known:
+        raise SpecError(
+            f"x: expected (1, 3, H, W) uint8 or floating point, got {tuple(x.shape)} {x.dtype}"
+        )
     if m.shape != (1, 1, *x.shape[2:]):
         raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
     if not (float(m.min()) > 0 and float(m.max()) <= 1):

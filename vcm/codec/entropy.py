@@ -81,9 +81,9 @@ class EntropyParameters(nn.Module):
         """Parameters that need no neighbour; meant for the anchors."""
         return _parameters(self.alone2(relu_int(self.alone1(features))), level)
 
-    def others(self, features: Tensor, level: Tensor, y_anchor: Tensor) -> Parameters:
-        """Parameters given the anchors; y_anchor: (B, M, h, w), y_hat there and 0 elsewhere."""
-        context = relu_int(self.context(compand(MEAN_UNIT * y_anchor)))
+    def others(self, features: Tensor, level: Tensor, anchors: Tensor) -> Parameters:
+        """Parameters given the anchors: (B, M, h, w), y_hat in sixteenths there, 0 elsewhere."""
+        context = relu_int(self.context(compand(anchors)))
         a = relu_int(self.joint1(torch.cat([features, context], dim=1)))
         return _parameters(self.joint2(a), level)
 

@@ -11,6 +11,15 @@ from vcm.codec.gain import Gain
 LOG_SIGMA_MIN = math.log(0.01)
 
 
+def mask_level(m: Tensor) -> Tensor:
+    """What LMA sees of a mask: (B, 2, H/8, W/8), mean of 1 - m and of log m over 8x8 pixels.
+
+    Args:
+        m: (B, 1, H, W) float32 in (0, 1]: 1 inside, sigma outside.
+    """
+    return F.avg_pool2d(torch.cat([1 - m, m.log() / LOG_SIGMA_MIN], dim=1), 8)
+
+
 class LatentMaskAttention(nn.Module):
     """The factor S(mask) + R(features) of each latent: y = y0 * (S + R).
 
@@ -37,11 +46,9 @@ class LatentMaskAttention(nn.Module):
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)  # type: ignore[arg-type]
 
-    def mask_prior(self, m: Tensor, quality: Tensor) -> Tensor:
-        """S: (B, M, h, w) in (0, 1), from m: (B, 1, H, W), 1 inside and sigma outside."""
-        level = torch.cat([1 - m, m.log() / LOG_SIGMA_MIN], dim=1)
-        s = F.avg_pool2d(level, 8)  # (B, 2, H/8, W/8)
-        s = F.leaky_relu(self.mask_1(s), 0.1)
+    def mask_prior(self, level: Tensor, quality: Tensor) -> Tensor:
+        """S: (B, M, h, w) in (0, 1), from `mask_level`'s (B, 2, 2h, 2w)."""
+        s = F.leaky_relu(self.mask_1(level), 0.1)
         s = F.leaky_relu(self.mask_2(s), 0.1) * self.mask_quality(quality)  # (B, hidden, h, w)
         return torch.sigmoid(self.mask_out(s).float())
 
@@ -50,6 +57,6 @@ class LatentMaskAttention(nn.Module):
         r = F.leaky_relu(self.image_1(features), 0.1) * self.image_quality(quality)
         return F.softsign(torch.tanh(self.image_out(r).float()))
 
-    def forward(self, features: Tensor, m: Tensor, quality: Tensor) -> Tensor:
+    def forward(self, features: Tensor, level: Tensor, quality: Tensor) -> Tensor:
         """S + R: (B, M, h, w)."""
-        return self.mask_prior(m, quality) + self.image_prior(features, quality)
+        return self.mask_prior(level, quality) + self.image_prior(features, quality)

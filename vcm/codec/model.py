@@ -4,13 +4,12 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.entropy import Z_MAX, EntropyParameters, Parameters, checkerboard
+from vcm.codec.entropy import MEAN_UNIT, Z_MAX, EntropyParameters, Parameters, checkerboard
 from vcm.codec.gain import Gain
 from vcm.codec.integer import round_ste
-from vcm.codec.lma import LatentMaskAttention
+from vcm.codec.lma import LatentMaskAttention, mask_level
 from vcm.codec.transforms import Analysis, HyperAnalysis, Synthesis
 
 STRIDE = 16  # pixels per latent, each way
@@ -112,9 +111,9 @@ class RoiHyperprior(nn.Module):
         self.h_a = HyperAnalysis(s.M, s.n16, s.Z)
         self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.hidden)
 
-    def modulate(self, y0: Tensor, features: Tensor, m: Tensor, quality: Quality) -> Tensor:
+    def modulate(self, y0: Tensor, features: Tensor, level: Tensor, quality: Quality) -> Tensor:
         """y: (B, M, h, w) float32, from what g_a gives. The one place where the mask enters."""
-        y: Tensor = y0 * self.lma(features, m, quality.real) * self.gain(quality.real)
+        y: Tensor = y0 * self.lma(features, level, quality.real) * self.gain(quality.real)
         return y
 
     def synthesise(self, y_hat: Tensor, quality: Quality) -> Tensor:
@@ -137,13 +136,13 @@ class RoiHyperprior(nn.Module):
         """
         quality = Quality.of(hundredths)
         y0, features = self.g_a(x)
-        y = self.modulate(y0, features, m, quality)
+        y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
         anchor = checkerboard(y)
         first = self.parameters_y.anchors(features, quality.level)
         y_anchor = (round_ste(y - first.means) + first.means) * anchor
-        second = self.parameters_y.others(features, quality.level, y_anchor)
+        second = self.parameters_y.others(features, quality.level, MEAN_UNIT * y_anchor)
         both = (torch.where(anchor, a, b) for a, b in zip(first, second, strict=True))
         parameters = Parameters(*both)
         y_hat = round_ste(y - parameters.means) + parameters.means
@@ -152,9 +151,3 @@ class RoiHyperprior(nn.Module):
     def config(self) -> dict[str, int]:
         """The sizes, as stored beside the weights."""
         return asdict(self.sizes)
-
-
-def pad(image: Tensor) -> Tensor:
-    """The picture with its last row and column repeated up to multiples of 16."""
-    height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")

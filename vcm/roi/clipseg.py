@@ -1,12 +1,14 @@
 """CLIPSeg from transformers: any words, once its weights are there."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from vcm.errors import MissingExtra, ModelError
 
@@ -35,36 +37,48 @@ class ClipSeg:
             from transformers import AutoProcessor, CLIPSegForImageSegmentation
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
+        # Asked once, here: transformers asks for each file, six times, before it gives up.
+        local = Path(weights).is_dir() or not _on_hub(weights)
         try:
-            self._processor: Any = AutoProcessor.from_pretrained(weights)
-            self._model: Any = CLIPSegForImageSegmentation.from_pretrained(weights).eval()
+            self._processor: Any = AutoProcessor.from_pretrained(weights, local_files_only=local)
+            model = CLIPSegForImageSegmentation.from_pretrained(weights, local_files_only=local)
         except Exception as error:  # transformers raises many kinds
             raise ModelError(
                 f"CLIPSeg {weights!r} cannot be loaded; with a network it is downloaded, without "
                 f"one give a folder that holds it: --roi-weights FOLDER ({_first_line(error)})"
             ) from error
+        self._model: Any = model.eval()
 
     @torch.inference_mode()
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
         """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB. Any phrase will do."""
         text = [TEMPLATE.format(phrase) for phrase in phrases]
+        # Pillow's pictures, because the processor guesses which axis of an array has the channels
         inputs = self._processor(
             text=text,
-            images=[image] * len(text),
+            images=[Image.fromarray(image)],
             padding=True,
             truncation=True,
             return_tensors="pt",
         )
-        logits = self._model(**inputs).logits.reshape(len(text), *_last_two(inputs))
+        pixels = inputs.pop("pixel_values")  # (1, 3, h, w)
+        logits = self._model(pixel_values=pixels.expand(len(text), -1, -1, -1), **inputs).logits
+        logits = logits.reshape(len(text), *pixels.shape[-2:])
         size = (image.shape[1], image.shape[0])
         maps = [cv2.resize(m, size) for m in logits.sigmoid().float().numpy()]
         result: NDArray[np.float32] = np.stack(maps)
         return result
 
 
-def _last_two(inputs: Any) -> tuple[int, int]:
-    height, width = inputs["pixel_values"].shape[-2:]
-    return height, width
+def _on_hub(weights: str) -> bool:
+    """Whether the hub can be reached and has a model of this name."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().model_info(weights, timeout=10)
+    except Exception:  # no network, no such name, not a name at all
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:

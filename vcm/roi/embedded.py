@@ -31,10 +31,11 @@ class Embedded:
     """
 
     name: Final = "embedded"
-    tau: Final = 0.5
 
     def __init__(self, weights: str | Path | None = None):
-        self._net = _load(Path(weights or DEFAULT))
+        path = Path(weights or DEFAULT)
+        self._net, card = load_network(path)
+        self.tau: Final = _threshold(path, card)
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
         """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB.
@@ -43,27 +44,30 @@ class Embedded:
             UnknownWord: if a phrase is not in the vocabulary; near words are named.
         """
         covers = [vocabulary().cover(phrase) for phrase in phrases]
-        p = self._probabilities(image)
+        p = probabilities(self._net, image)
         size = (image.shape[1], image.shape[0])
         maps = [p[[1 + i for i in cover]].sum(0) for cover in covers]
-        full: NDArray[np.float32] = np.stack(
-            [cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in maps]
-        )
+        full: NDArray[np.float32] = np.stack([cv2.resize(m, size) for m in maps])
         np.clip(full, 0, 1, out=full)
         return full
 
-    @torch.inference_mode()
-    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(K + 1, h, w): background and classes, on a grid over exactly the whole picture."""
-        height, width = image.shape[:2]
-        scale = min(1.0, LONG_SIDE / max(height, width))
-        # whole multiples of 32 in both directions: the grid then covers the picture, no more
-        w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
-        small = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
-        x = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
-        logits = self._net(x.contiguous(memory_format=torch.channels_last))
-        p: NDArray[np.float32] = F.softmax(logits[0], dim=0).numpy()
-        return p
+
+@torch.inference_mode()
+def probabilities(net: PixelWordNet, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(K + 1, h, w): background and classes, on a grid over exactly the whole picture.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, LONG_SIDE / max(height, width))
+    # whole multiples of 32 in both directions: the grid then covers the picture, no more
+    w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
+    small = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+    x = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+    logits = net(x.contiguous(memory_format=torch.channels_last))
+    p: NDArray[np.float32] = F.softmax(logits[0], dim=0).numpy()
+    return p
 
 
 def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
@@ -72,13 +76,31 @@ def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
     weightfile.write(path, KIND, tensors, card)
 
 
-def _load(path: Path) -> PixelWordNet:
-    tensors, _ = weightfile.read(path, KIND)
-    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+def _threshold(path: Path, card: dict[str, str]) -> float:
+    """The tau that the training found best on photos that it kept apart."""
+    try:
+        return float(card.get("tau", "0.5"))
+    except ValueError as error:
+        raise ModelError(f"{path}: tau is no number: {card['tau']!r}; get a fresh copy") from error
+
+
+def load_network(path: Path) -> tuple[PixelWordNet, dict[str, str]]:
+    """The network in a weight file, in eval mode, and the file's card.
+
+    Raises:
+        ModelError: if the file is missing, damaged, or does not fit the network or vocabulary.
+    """
+    stored, card = weightfile.read(path, KIND)
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
     try:
         net = PixelWordNet(tensors["words"])
         net.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: the weights do not fit the network: {reason}") from error
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    if len(net.words) != len(vocabulary().classes):
+        raise ModelError(
+            f"{path}: expected weights for {len(vocabulary().classes)} classes, "
+            f"got {len(net.words)}; take those of this version"
+        )
+    return net.eval().to(memory_format=torch.channels_last), card

@@ -20,7 +20,7 @@ class RoiMask:
         source: where the mask comes from, for people.
 
     Raises:
-        SpecError: if roi is not a bool array of two axes, or sigma is out of range.
+        SpecError: if roi is not a bool array of two axes, has no pixel, or sigma is out of range.
     """
 
     roi: NDArray[np.bool_]
@@ -28,7 +28,7 @@ class RoiMask:
     source: str
 
     def __post_init__(self) -> None:
-        if self.roi.dtype != np.bool_ or self.roi.ndim != 2:
+        if self.roi.dtype != np.bool_ or self.roi.ndim != 2 or self.roi.size == 0:
             raise SpecError(f"mask: expected (H, W) bool, got {self.roi.shape} {self.roi.dtype}")
         if not 0 < self.sigma <= 1:
             raise SpecError(f"sigma: expected a number over 0, at most 1, got {self.sigma}")

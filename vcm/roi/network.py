@@ -36,6 +36,7 @@ class PixelWordNet(nn.Module):
         self.project = nn.Linear(words.shape[1], dim)
         self.background = nn.Parameter(torch.randn(1, dim))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
+        self.words: Tensor
         self.register_buffer("words", words)
 
     def pixels(self, x: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class Segmenter:
 
     def __init__(self, weights: str = "yolo11n-seg.pt"):
         self._model = load_yolo(weights)
+        self._names = {name.lower(): int(i) for i, name in self._model.names.items()}
         if self._model.task != "segment":
             raise ModelError(
                 f"{weights}: expected a YOLO segmenter, got one for {self._model.task}"
@@ -49,14 +50,21 @@ class Segmenter:
         return maps
 
     def _classes(self, phrase: str) -> tuple[int, ...]:
-        """Own names first; a COCO model, whatever it calls its classes, knows all our words."""
-        names = {name.lower(): int(index) for index, name in self._model.names.items()}
-        own = [names[form] for form in forms(phrase) if form in names]
-        if own:
-            return tuple(own[:1])
-        if len(names) == len(vocabulary().classes):
+        """Our words if the classes are COCO's, else the model's own class names."""
+        if has_coco_classes(self._model):
             return vocabulary().cover(phrase)
-        raise UnknownWord(f"the segmenter has no class {phrase!r}; it has: {', '.join(names)}")
+        for form in forms(phrase):
+            if form in self._names:
+                return (self._names[form],)
+        known = ", ".join(self._names)
+        raise UnknownWord(f"the segmenter has no class {phrase[:40]!r}; it has: {known}")
+
+
+def has_coco_classes(model: Any) -> bool:
+    """Whether the classes are the vocabulary's, in its order, under any of their names."""
+    known = vocabulary()
+    own = [known.meaning.get(model.names[i].lower()) for i in sorted(model.names)]
+    return own == [(i,) for i in range(len(known.classes))]
 
 
 def instances(

@@ -28,10 +28,9 @@ class Vocabulary(NamedTuple):
             if form in self.meaning:
                 return self.meaning[form]
         near = difflib.get_close_matches(phrase.lower(), self.meaning, 3, 0.6)
-        hint = f"; near it: {', '.join(near)}" if near else ""
+        hint = f", near it: {', '.join(near)}" if near else ""
         raise UnknownWord(
-            f"the embedded backend does not know {phrase!r}{hint}. "
-            f"For any words use --roi-backend clipseg"
+            f"unknown word {phrase[:40]!r}{hint}; for any words use --roi-backend clipseg"
         )
 
 
@@ -49,7 +48,7 @@ def vocabulary() -> Vocabulary:
 
 def forms(phrase: str) -> list[str]:
     """The phrase in lower case, then with its last word in the singular, if it may be plural."""
-    text = " ".join(phrase.lower().split())
+    text = " ".join(phrase.lower().split()).strip(".!?\"' ")
     for article in ("the ", "a ", "an "):
         text = text.removeprefix(article)
     forms = [text]

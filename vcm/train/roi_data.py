@@ -1,0 +1,98 @@
+"""Photos and label maps for the embedded ROI network, and the crops that it learns from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vcm import image
+from vcm.train.roi_labels import IGNORE, NONE
+
+Image = NDArray[np.uint8]
+SCALES = (0.5, 1.5)  # of a photo in a crop, drawn log-uniformly
+
+
+class Sample(NamedTuple):
+    """A photo in memory.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, RGB.
+        labels: (H, W) uint8: 0 none, class + 1, 255 ignored.
+    """
+
+    pixels: Image
+    labels: Image
+
+
+class Samples(NamedTuple):
+    """Attributes:
+    training: what the network learns from.
+    held_out: a fixed choice of photos with a VOC mask, to measure with and to choose tau.
+    """
+
+    training: list[Sample]
+    held_out: list[Sample]
+
+
+def load_samples(photos: Path, voc_masks: Path, labels: Path, held_out: int) -> Samples:
+    """All photos of a folder with their label maps."""
+    paths = image.folder(photos)
+    voc = [p for p in paths if (voc_masks / f"{p.stem}.png").exists()]
+    chosen = np.random.default_rng(0).permutation(len(voc))[:held_out].tolist()
+    kept = {voc[i] for i in chosen}
+    both = Samples([], [])
+    for p in paths:
+        grey = cv2.imread(str(labels / f"{p.stem}.png"), cv2.IMREAD_UNCHANGED)
+        both[p in kept].append(Sample(image.read(p), grey.astype(np.uint8)))
+    return both
+
+
+def by_class(samples: list[Sample]) -> list[list[int]]:
+    """For each class that occurs, the indices of the samples that show it."""
+    found: dict[int, list[int]] = {}
+    for i, sample in enumerate(samples):
+        for value in np.unique(sample.labels).tolist():
+            if value not in (NONE, IGNORE):
+                found.setdefault(value, []).append(i)
+    return [found[value] for value in sorted(found)]
+
+
+def batch(
+    samples: list[Sample], classes: list[list[int]], count: int, side: int, rng: Generator
+) -> tuple[Tensor, Tensor]:
+    """x (B, 3, S, S) float32 in [0, 1] and labels (B, S/4, S/4).
+
+    Half of the photos are drawn evenly, half class by class, so that rare ones are seen too.
+    """
+    chosen = [
+        int(rng.integers(len(samples)))
+        if i % 2 or not classes
+        else int(rng.choice(classes[rng.integers(len(classes))]))
+        for i in range(count)
+    ]
+    pairs = [_crop(samples[i], side, rng) for i in chosen]
+    x = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2).float() / 255
+    contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (count, 3, 1, 1))).float()
+    shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (count, 1, 1, 1))).float()
+    x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
+    labels = torch.from_numpy(np.stack([t for _, t in pairs])).long()[:, 2::4, 2::4]
+    return x.contiguous(memory_format=torch.channels_last), labels
+
+
+def _crop(s: Sample, side: int, rng: Generator) -> tuple[Image, Image]:
+    """A random window at a random scale, maybe mirrored; outside the photo is grey and ignored."""
+    scale = np.exp(rng.uniform(*np.log(SCALES)))
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    for axis, n in ((0, s.labels.shape[1]), (1, s.labels.shape[0])):
+        matrix[axis, 2] = -rng.uniform(min(0, n * scale - side), max(0, n * scale - side))
+    if rng.random() < 0.5:
+        matrix[0] = [-matrix[0, 0], 0, side - 1 - matrix[0, 2]]
+    size = (side, side)
+    pixels = cv2.warpAffine(s.pixels, matrix, size, borderValue=(127,) * 3)
+    labels = cv2.warpAffine(s.labels, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORE,))
+    return pixels.astype(np.uint8), labels.astype(np.uint8)
