@@ -41,8 +41,14 @@ def distortion_weights(m: Tensor) -> Tensor:
         m: (B, 1, H, W) mask values: 1 inside, sigma outside.
     """
     roi = (m == 1).float()
-    around = F.avg_pool2d(roi, BORDER, stride=1, padding=BORDER // 2, count_include_pad=False)
+    around = _mean_along(_mean_along(roi, (BORDER, 1)), (1, BORDER))
     return torch.where(roi > 0, 1 / around.clamp(min=1 / BORDER_WEIGHT), m.square())
+
+
+def _mean_along(t: Tensor, window: tuple[int, int]) -> Tensor:
+    """The mean over a window centred on each element, less what is outside the picture."""
+    padding = (window[0] // 2, window[1] // 2)
+    return F.avg_pool2d(t, window, stride=1, padding=padding, count_include_pad=False)
 
 
 def weighted_mse(x_hat: Tensor, x: Tensor, weights: Tensor) -> Tensor:

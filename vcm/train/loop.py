@@ -182,7 +182,7 @@ def _optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
         p for n, p in model.named_parameters() if not n.startswith(SLOW_PARTS) and p.requires_grad
     ]
     groups = [{"params": rest, "factor": 1.0}, {"params": slow, "factor": optim.slow}]
-    return torch.optim.Adam(groups, lr=optim.lr)
+    return torch.optim.Adam(groups, lr=optim.lr, fused=True)
 
 
 def _blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
