@@ -93,7 +93,7 @@ def load_network(path: Path) -> tuple[PixelWordNet, dict[str, str]]:
     stored, card = weightfile.read(path, KIND)
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
     try:
-        net = PixelWordNet(tensors["words"])
+        net = PixelWordNet(tensors["words"], tensors["members"])
         net.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -1,4 +1,6 @@
-"""A small LSeg: an embedding for each pixel, matched with the embeddings of words."""
+"""A small LSeg with a classifier's help: what each pixel shows, in words."""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -6,56 +8,119 @@ from torch import Tensor, nn
 
 STRIDES = (4, 8, 16, 32)
 CHANNELS = (24, 40, 112, 320)  # of EfficientNet-Lite0 at these strides
+WHOLE, KNOWN = 1280, 1000  # its last features, and the classes of ImageNet that it tells apart
+FLOOR = 1e-4  # probabilities below say nothing
+
+
+class Pixels(NamedTuple):
+    """What the network says of a picture, before any word is asked.
+
+    Attributes:
+        vectors: (B, dim, H/4, W/4) float32, unit embeddings.
+        trust: (B, 1, H/4, W/4) float32, at least 0: how much the classifier counts here.
+        known: (B, 1000, H/32, W/32) float32, probability of each ImageNet class.
+    """
+
+    vectors: Tensor
+    trust: Tensor
+    known: Tensor
 
 
 class PixelWordNet(nn.Module):
     """Similarity of each pixel with each known class, and with "none of them".
 
-    EfficientNet-Lite0 with a feature pyramid gives a unit vector per 4x4 pixels; class names come
-    as sentence embeddings, projected to the same space. The similarity is a softmax over classes
-    and a learnt background vector, as LSeg does over its label set.
+                 x (B, 3, H, W)
+                   |
+        [EfficientNet-Lite0] -- 1/32 --> [ImageNet's classifier at every place] --> known
+                   | 1/4 ... 1/32                                                    |
+              [pyramid] ---------> trust (B, 1, H/4, W/4)                            |
+                   |                  |                                              |
+        vectors (B, dim, H/4, W/4)    '----------------------(x)---------------------'
+                   | cosine with the projected                |
+                   | sentence embeddings                      |
+                   '------------------(+)---------------------'
+                                       |
+                        logits (B, K + 1, H/4, W/4), "none" first
+
+    The cosine says what training showed; the classifier, never trained here, adds the classes that
+    the training photos hardly show. How far to trust it is learnt on classes whose cosine is
+    hidden at random, so that it serves classes never seen.
 
     Source: Li et al. 2022, "Language-driven semantic segmentation", arXiv:2201.03546. Deviations:
-    a convolutional backbone for CPUs, MiniLM sentence embeddings for CLIP's, a background vector.
+    a convolutional backbone for CPUs, MiniLM sentence embeddings for CLIP's, a background vector,
+    and the classifier as in Zhou et al. 2016, "Learning deep features for discriminative
+    localization", arXiv:1512.04150.
 
     Args:
         words: (K, T) float32, sentence embeddings of the K class names.
+        members: (K, 1000) bool, the ImageNet classes that show each of them.
     """
 
-    def __init__(self, words: Tensor, width: int = 96, dim: int = 64):
+    def __init__(self, words: Tensor, members: Tensor, width: int = 96, dim: int = 64):
         super().__init__()
         import timm  # takes seconds, so only where a network is made
 
         self.backbone = timm.create_model(
             "tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)
         )
+        self.conv_head = nn.Conv2d(CHANNELS[-1], WHOLE, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(WHOLE, eps=1e-3)
+        self.classifier = nn.Linear(WHOLE, KNOWN)
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in CHANNELS)
         self.scene = nn.Conv2d(CHANNELS[-1], width, 1)
         self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in CHANNELS)
         self.out = nn.Conv2d(width, dim, 1)
+        self.trust = nn.Conv2d(width, 1, 1)
+        nn.init.constant_(self.trust.bias, -1.0)  # type: ignore[arg-type]
         self.project = nn.Linear(words.shape[1], dim)
         self.background = nn.Parameter(torch.randn(1, dim))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
         self.words: Tensor
+        self.members: Tensor
         self.register_buffer("words", words)
+        self.register_buffer("members", members)
 
-    def pixels(self, x: Tensor) -> Tensor:
-        """Unit embeddings: (B, dim, H/4, W/4).
+    def pixels(self, x: Tensor) -> Pixels:
+        """What the picture shows where.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
         """
         features = self.backbone((x * 255 - 127) / 128)
+        return self.read(features, self.known(features[-1]))
+
+    def known(self, top: Tensor) -> Tensor:
+        """Probability of each ImageNet class: (B, 1000, h, w), from features (B, 320, h, w)."""
+        whole = F.relu6(self.bn2(self.conv_head(top)))
+        logits = F.conv2d(whole, self.classifier.weight[:, :, None, None], self.classifier.bias)
+        return logits.float().softmax(1)
+
+    def read(self, features: list[Tensor], known: Tensor) -> Pixels:
+        """The pyramid over the backbone's features at 1/4, 1/8, 1/16 and 1/32."""
         top = self.scene(features[-1].mean((2, 3), keepdim=True))
         for level in range(len(CHANNELS) - 1, -1, -1):
             if level < len(CHANNELS) - 1:
                 top = F.interpolate(top, scale_factor=2.0, mode="nearest")
             top = F.relu(self.smooth[level](top + self.lateral[level](features[level])))
-        return F.normalize(self.out(top).float(), dim=1)
+        vectors = F.normalize(self.out(top).float(), dim=1)
+        return Pixels(vectors, F.softplus(self.trust(top).float()), known)
+
+    def logits(self, pixels: Pixels, hidden: Tensor | None = None) -> Tensor:
+        """(B, K + 1, H/4, W/4), "none" first.
+
+        Args:
+            hidden: (K,) bool, classes whose cosine does not count: training only.
+        """
+        vectors = F.normalize(torch.cat([self.background, self.project(self.words)]), dim=1)
+        cosine = torch.einsum("bdhw,kd->bkhw", pixels.vectors, vectors) * self.log_scale.exp()
+        p = torch.einsum("bnhw,kn->bkhw", pixels.known, self.members.float())
+        evidence = (p.clamp(min=FLOOR) / FLOOR).log()  # 0 ... 9.2
+        evidence = F.interpolate(evidence, size=cosine.shape[2:], mode="bilinear")
+        words = cosine[:, 1:]
+        if hidden is not None:
+            words = words.masked_fill(hidden[:, None, None], 0.0)
+        return torch.cat([cosine[:, :1], words + pixels.trust * evidence], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: (B, K + 1, H/4, W/4), the background first."""
-        vectors = torch.cat([self.background, self.project(self.words)])
-        vectors = F.normalize(vectors, dim=1)  # (K + 1, dim)
-        cosine = torch.einsum("bdhw,kd->bkhw", self.pixels(x), vectors)
-        return cosine * self.log_scale.exp()
+        """Logits: (B, K + 1, H/4, W/4), "none" first; x as for `pixels`."""
+        return self.logits(self.pixels(x))

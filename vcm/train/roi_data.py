@@ -15,6 +15,8 @@ from vcm.train.roi_labels import IGNORE, NONE
 
 Image = NDArray[np.uint8]
 SCALES = (0.5, 1.5)  # of a photo in a crop, drawn log-uniformly
+SPANS = (0.15, 0.9)  # of the crop's side: what an object in focus covers, as far as ZOOM allows
+ZOOM = 5.0
 
 
 class Sample(NamedTuple):
@@ -52,30 +54,32 @@ def load_samples(photos: Path, voc_masks: Path, labels: Path, held_out: int) -> 
     return both
 
 
-def by_class(samples: list[Sample]) -> list[list[int]]:
-    """For each class that occurs, the indices of the samples that show it."""
+def by_class(samples: list[Sample]) -> dict[int, list[int]]:
+    """For each label that occurs, the indices of the samples that show it."""
     found: dict[int, list[int]] = {}
     for i, sample in enumerate(samples):
         for value in np.unique(sample.labels).tolist():
             if value not in (NONE, IGNORE):
                 found.setdefault(value, []).append(i)
-    return [found[value] for value in sorted(found)]
+    return dict(sorted(found.items()))
 
 
 def batch(
-    samples: list[Sample], classes: list[list[int]], count: int, side: int, rng: Generator
+    samples: list[Sample], classes: dict[int, list[int]], count: int, side: int, rng: Generator
 ) -> tuple[Tensor, Tensor]:
     """x (B, 3, S, S) float32 in [0, 1] and labels (B, S/4, S/4).
 
-    Half of the photos are drawn evenly, half class by class, so that rare ones are seen too.
+    Half of the photos are drawn evenly, half class by class, so that rare ones are seen too, and
+    large: half of these are zoomed in on.
     """
-    chosen = [
-        int(rng.integers(len(samples)))
-        if i % 2 or not classes
-        else int(rng.choice(classes[rng.integers(len(classes))]))
-        for i in range(count)
-    ]
-    pairs = [_crop(samples[i], side, rng) for i in chosen]
+    pairs = []
+    for i in range(count):
+        if i % 2 or not classes:
+            pairs.append(_crop(samples[int(rng.integers(len(samples)))], side, rng))
+            continue
+        value = int(rng.choice(list(classes)))
+        sample = samples[int(rng.choice(classes[value]))]
+        pairs.append(_crop(sample, side, rng, value if rng.random() < 0.5 else None))
     x = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2).float() / 255
     contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (count, 3, 1, 1))).float()
     shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (count, 1, 1, 1))).float()
@@ -84,12 +88,26 @@ def batch(
     return x.contiguous(memory_format=torch.channels_last), labels
 
 
-def _crop(s: Sample, side: int, rng: Generator) -> tuple[Image, Image]:
-    """A random window at a random scale, maybe mirrored; outside the photo is grey and ignored."""
+def _crop(s: Sample, side: int, rng: Generator, focus: int | None = None) -> tuple[Image, Image]:
+    """A random window at a random scale, maybe mirrored; outside the photo is grey and ignored.
+
+    Args:
+        focus: label of what the window shows; None: anything.
+    """
     scale = np.exp(rng.uniform(*np.log(SCALES)))
+    centre = None
+    if focus is not None:
+        rows, columns = np.nonzero(s.labels == focus)
+        pick = rng.integers(len(rows))
+        centre = (columns[pick], rows[pick])
+        scale = min(ZOOM, side * rng.uniform(*SPANS) / len(rows) ** 0.5)
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
     for axis, n in ((0, s.labels.shape[1]), (1, s.labels.shape[0])):
-        matrix[axis, 2] = -rng.uniform(min(0, n * scale - side), max(0, n * scale - side))
+        low, high = min(0, n * scale - side), max(0, n * scale - side)
+        start = rng.uniform(low, high)
+        if centre is not None:
+            start = np.clip(centre[axis] * scale - rng.uniform(0.2, 0.8) * side, low, high)
+        matrix[axis, 2] = -start
     if rng.random() < 0.5:
         matrix[0] = [-matrix[0, 0], 0, side - 1 - matrix[0, 2]]
     size = (side, side)
