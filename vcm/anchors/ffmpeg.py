@@ -1,0 +1,69 @@
+"""ffmpeg as a subprocess: pictures in, a coded picture out, and back."""
+
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from vcm.anchors.base import Image
+from vcm.errors import MetricError, MissingExtra
+
+# bt601 full range both ways, with rounding: swscale's defaults cost up to 3 dB
+TO_YUV = "scale=out_range=pc:out_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
+TO_RGB = "scale=in_range=pc:in_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
+
+
+@cache
+def program() -> str:
+    """The path of ffmpeg.
+
+    Raises:
+        MissingExtra: if imageio-ffmpeg is not installed.
+    """
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise MissingExtra("imageio-ffmpeg", "anchors") from error
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def run(arguments: Sequence[str], stdin: bytes) -> bytes:
+    """What ffmpeg writes to its output.
+
+    Raises:
+        MetricError: if it fails.
+    """
+    command = [program(), "-hide_banner", "-loglevel", "error", "-threads", "1", *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        raise MetricError(f"ffmpeg failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    return done.stdout
+
+
+def encode(
+    image: Image, pixels: str, codec: Sequence[str], format: str, filters: str = ""
+) -> bytes:
+    """A raw stream of one picture, padded to even sides.
+
+    Args:
+        pixels: ffmpeg's pixel format.
+        codec: the encoder's arguments.
+        format: of the stream, without a container where there is one.
+        filters: applied to the RGB picture before the conversion.
+    """
+    height, width = image.shape[:2]
+    image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    size = f"{image.shape[1]}x{image.shape[0]}"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "-"]
+    chain = ",".join(part for part in (filters, TO_YUV, f"format={pixels}") if part)
+    target = ["-vf", chain, "-frames:v", "1", *codec, "-f", format, "-"]
+    return run([*source, *target], np.ascontiguousarray(image).tobytes())
+
+
+def decode(data: bytes, format: str, height: int, width: int) -> Image:
+    """The first picture of a stream: (height, width, 3) uint8, RGB."""
+    target = ["-vf", f"{TO_RGB},format=rgb24", "-frames:v", "1", "-f", "rawvideo", "-"]
+    raw = run(["-f", format, "-i", "-", *target], data)
+    padded = np.frombuffer(raw, np.uint8).reshape(height + height % 2, width + width % 2, 3)
+    return padded[:height, :width]
