@@ -8,7 +8,7 @@ from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.codec.weights import load, save
 
-TINY = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, hidden=16)
+TINY = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, context=16, hidden=16)
 
 
 @pytest.fixture(scope="session")

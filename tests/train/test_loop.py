@@ -17,7 +17,7 @@ from vcm.train.data import Data, batch, load_photos, mask_values
 from vcm.train.loop import learning_rate, train
 from vcm.train.release import release
 
-SIZES = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, hidden=16)
+SIZES = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, context=16, hidden=16)
 
 
 @pytest.fixture(scope="module")

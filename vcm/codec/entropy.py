@@ -1,7 +1,12 @@
 """Entropy parameters of y from z and from decoded neighbours, in exact integers.
 
-Two passes over a checkerboard (He et al. 2021, arXiv:2103.15306): the anchors (even row + column)
-are coded from the hyper-latent alone, the others from it and from the anchors around them.
+Four passes, each over a quarter of the elements: channel group g is coded in pass i at one of the
+four positions of every 2x2 square, another one for each group. So the first pass knows the
+hyper-latent alone, and every later one also neighbours in space and in the other channels.
+
+Source: Li, Li, Lu 2023, "Neural video compression with diverse contexts", arXiv:2302.14402
+(quadtree partition). Deviation: groups are interleaved channels, because ours are in order of
+their energy.
 """
 
 import math
@@ -18,6 +23,8 @@ SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.15, 64.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
 MEAN_UNIT = 16  # means are coded in sixteenths of a quantisation step
 Z_MAX = 15  # hyper-latents are integers in [-15, 15]
+ORDER = (0, 3, 1, 2)  # pass i codes group g at position g ^ ORDER[i] of each square: all differ
+PASSES = len(ORDER)
 
 
 class Parameters(NamedTuple):
@@ -42,26 +49,39 @@ def scale_table() -> Tensor:
     return SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(SCALE_LEVELS, dtype=torch.float64))
 
 
-def checkerboard(like: Tensor) -> Tensor:
-    """The anchors: (h, w) bool, true where row + column is even."""
-    h, w = like.shape[-2:]
-    rows = torch.arange(h, device=like.device)[:, None]
-    return (rows + torch.arange(w, device=like.device)) % 2 == 0
+def coded_in(number: int, like: Tensor) -> Tensor:
+    """What a pass codes: (M, h, w) bool, for a latent (..., M, h, w) that starts at an even place.
+
+    Args:
+        number: of the pass, from 0.
+    """
+    channels, h, w = (torch.arange(n, device=like.device) for n in like.shape[-3:])
+    position = 2 * (h % 2)[:, None] + w % 2  # (h, w)
+    return (channels % PASSES ^ ORDER[number])[:, None, None] == position
+
+
+def known_in(number: int, like: Tensor) -> Tensor:
+    """What earlier passes have coded: (M, h, w) bool."""
+    known = torch.zeros(like.shape[-3:], dtype=torch.bool, device=like.device)
+    for earlier in range(number):
+        known |= coded_in(earlier, like)
+    return known
 
 
 class EntropyParameters(nn.Module):
-    """h_s and the checkerboard context: z symbols (and anchors of y) -> Parameters."""
+    """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass."""
 
-    def __init__(self, M: int, Z: int, width: int, hidden: int):
+    def __init__(self, M: int, Z: int, width: int, context: int, hidden: int):
         super().__init__()
         self.h_s1 = IntConv2d(Z + 2, 4 * Z, 3)
         self.h_s2 = IntConv2d(Z, 4 * width, 3)
         self.h_s3 = IntConv2d(width, width, 3)
         self.alone1 = IntConv2d(width, hidden, 1)
         self.alone2 = IntConv2d(hidden, 2 * M, 1, gain=0.1)
-        self.context = IntConv2d(M, width, 3)
-        self.joint1 = IntConv2d(2 * width, hidden, 1)
-        self.joint2 = IntConv2d(hidden, 2 * M, 1, gain=0.1)
+        later = range(PASSES - 1)
+        self.context = nn.ModuleList(IntConv2d(M, context, 3) for _ in later)
+        self.joint1 = nn.ModuleList(IntConv2d(width + context, hidden, 1) for _ in later)
+        self.joint2 = nn.ModuleList(IntConv2d(hidden, 2 * M, 1, gain=0.1) for _ in later)
 
     def features(self, z_hat: Tensor, level: Tensor, size: Sequence[int]) -> Tensor:
         """What z says: (B, width, h, w) integers in [0, 255].
@@ -77,15 +97,20 @@ class EntropyParameters(nn.Module):
         a = F.pixel_shuffle(relu_int(self.h_s2(a)), 2)  # (B, width, h, w)
         return relu_int(self.h_s3(a))[..., : size[0], : size[1]]
 
-    def anchors(self, features: Tensor, level: Tensor) -> Parameters:
-        """Parameters that need no neighbour; meant for the anchors."""
-        return _parameters(self.alone2(relu_int(self.alone1(features))), level)
+    def forward(self, number: int, features: Tensor, level: Tensor, known: Tensor) -> Parameters:
+        """Parameters of everything; a pass uses those of what `coded_in` says.
 
-    def others(self, features: Tensor, level: Tensor, anchors: Tensor) -> Parameters:
-        """Parameters given the anchors: (B, M, h, w), y_hat in sixteenths there, 0 elsewhere."""
-        context = relu_int(self.context(compand(anchors)))
-        a = relu_int(self.joint1(torch.cat([features, context], dim=1)))
-        return _parameters(self.joint2(a), level)
+        Args:
+            number: of the pass, from 0.
+            features: (B, width, h, w), from `features`.
+            known: (B, M, h, w), y_hat in sixteenths where it is known, 0 elsewhere.
+        """
+        if number == 0:
+            return _parameters(self.alone2(relu_int(self.alone1(features))), level)
+        i = number - 1
+        context = relu_int(self.context[i](compand(known)))
+        a = relu_int(self.joint1[i](torch.cat([features, context], dim=1)))
+        return _parameters(self.joint2[i](a), level)
 
 
 def _parameters(raw: Tensor, level: Tensor) -> Parameters:

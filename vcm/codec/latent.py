@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vcm.codec import tiles
 from vcm.codec.coder import Coder, Ints
-from vcm.codec.entropy import MEAN_UNIT, Z_MAX, Parameters, checkerboard
+from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, Parameters, coded_in, known_in
 from vcm.codec.model import Quality, RoiHyperprior
 from vcm.codec.tables import Tables
 from vcm.codec.tiles import Tile
@@ -104,7 +104,7 @@ class LatentCoder:
         side: int,
         code: Callable[[Parameters, Tensor, Tile], Tensor],
     ) -> Tensor:
-        """y_hat in sixteenths, by both passes over all tiles in coding order.
+        """y_hat in sixteenths, by all passes over all tiles in coding order.
 
         `code` is where encoder and decoder differ: from the parameters of a tile and the bool map
         of what is coded in it, it gives the symbols, 0 where nothing is coded.
@@ -118,18 +118,14 @@ class LatentCoder:
         features = torch.empty(1, sizes.width, h, w, dtype=torch.uint8)  # they are 0 to 255
         tiles.tiled(features_of, features, h, w, side)
         y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
-        for second in (False, True):
+        for number in range(PASSES):
             for tile in tiles.grid(h, w, side):
-                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the anchors
-                anchor = checkerboard(outer.of(y_hat))
-                given = outer.of(features).float()
-                if second:
-                    p = networks.others(given, quality.level, outer.of(y_hat).float() * anchor)
-                else:
-                    p = networks.anchors(given, quality.level)
+                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for `coded_in`
+                known = outer.of(y_hat) * known_in(number, outer.of(y_hat))
+                p = networks(number, outer.of(features).float(), quality.level, known.float())
                 inner = tile.within(outer)
                 p = Parameters(inner.of(p.rows), inner.of(p.means))
-                where = inner.of(anchor) != second
+                where = coded_in(number, tile.of(y_hat))
                 symbols = code(p, (p.rows > 0) & where, tile)
                 value = ((symbols + p.means) * MEAN_UNIT).clamp(-Y_HAT_MAX, Y_HAT_MAX)
                 tile.of(y_hat).add_((value * where).to(torch.int16))

@@ -6,7 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vcm.codec.entropy import MEAN_UNIT, Z_MAX, EntropyParameters, Parameters, checkerboard
+from vcm.codec.entropy import (
+    MEAN_UNIT,
+    PASSES,
+    Z_MAX,
+    EntropyParameters,
+    Parameters,
+    coded_in,
+)
 from vcm.codec.gain import Gain
 from vcm.codec.integer import round_ste
 from vcm.codec.lma import LatentMaskAttention, mask_level
@@ -25,7 +32,7 @@ class Sizes:
         Z: channels of z.
         n8, n16: channels of the transforms at 1/8 and 1/16.
         blocks8, blocks16: residual blocks at 1/8 and 1/16, in g_a and in g_s.
-        width, hidden: channels of the entropy parameter networks.
+        width, context, hidden: channels of the entropy parameter networks.
     """
 
     M: int = 320
@@ -35,6 +42,7 @@ class Sizes:
     blocks8: int = 3
     blocks16: int = 2
     width: int = 192
+    context: int = 128
     hidden: int = 256
 
 
@@ -96,7 +104,7 @@ class RoiHyperprior(nn.Module):
 
     Alphabet: B batch, M and Z channels, H W pixels, h w = H/16, W/16 rounded up.
     Source: Jin et al. 2025, arXiv:2507.00373 (TMA, CVA, LMA). Deviations: one model for every rate
-    and sigma (gain; Cui et al. 2021), checkerboard context (He et al. 2021), integer entropy
+    and sigma (gain; Cui et al. 2021), four-pass context (Li et al. 2023), integer entropy
     networks (Balle et al. 2019), convolutional transforms with a linear start.
     """
 
@@ -109,7 +117,7 @@ class RoiHyperprior(nn.Module):
         self.gain = Gain(s.M, 0.7, 2.9)
         self.inverse_gain = Gain(s.M, -0.7, -2.9)
         self.h_a = HyperAnalysis(s.M, s.n16, s.Z)
-        self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.hidden)
+        self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.context, s.hidden)
 
     def modulate(self, y0: Tensor, features: Tensor, level: Tensor, quality: Quality) -> Tensor:
         """y: (B, M, h, w) float32, from what g_a gives. The one place where the mask enters."""
@@ -139,13 +147,14 @@ class RoiHyperprior(nn.Module):
         y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
-        anchor = checkerboard(y)
-        first = self.parameters_y.anchors(features, quality.level)
-        y_anchor = (round_ste(y - first.means) + first.means) * anchor
-        second = self.parameters_y.others(features, quality.level, MEAN_UNIT * y_anchor)
-        both = (torch.where(anchor, a, b) for a, b in zip(first, second, strict=True))
-        parameters = Parameters(*both)
-        y_hat = round_ste(y - parameters.means) + parameters.means
+        rows, means, y_hat = (torch.zeros_like(y) for _ in range(3))
+        for number in range(PASSES):
+            p = self.parameters_y(number, features, quality.level, MEAN_UNIT * y_hat)
+            where = coded_in(number, y)
+            rows = torch.where(where, p.rows, rows)
+            means = torch.where(where, p.means, means)
+            y_hat = torch.where(where, round_ste(y - p.means) + p.means, y_hat)
+        parameters = Parameters(rows, means)
         return Coded(self.synthesise(y_hat, quality), y, z, parameters)
 
     def config(self) -> dict[str, int]:

@@ -42,11 +42,13 @@ class Run:
 
     Attributes:
         folder: checkpoints and logs; a run with a checkpoint there is resumed.
+        initial: checkpoint to begin with, "" for none: its tensors that fit in name and shape.
         precision: "bf16" or "fp32".
         threads: torch's CPU threads, 0 = its own choice.
     """
 
     folder: str = "runs/base"
+    initial: str = ""
     seed: int = 0
     precision: str = "bf16"
     threads: int = 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from vcm.train import checkpoint
 from vcm.train.config import Loss, Optim, Training
 from vcm.train.data import Batch, Photo, batch, load_photos
 
+_log = logging.getLogger(__name__)
 SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
 
 
@@ -44,6 +46,8 @@ def train(config: Training) -> Iterator[dict[str, float]]:
     path = folder / "last.ckpt"
     if path.exists():
         trainer.restore(checkpoint.load(path))
+    elif config.run.initial:
+        trainer.adopt(checkpoint.load(Path(config.run.initial)))
     with (folder / "log.jsonl").open("a") as log:
         for record in trainer.steps(photos, held_out, path):
             log.write(json.dumps(record) + "\n")
@@ -87,6 +91,15 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.values = state["average"]
         self.step = state["step"]
+
+    def adopt(self, state: dict[str, Any]) -> None:
+        """Take the averaged weights of another run as far as they fit; logs what does not."""
+        own = self.all.state_dict()
+        fit = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
+        self.all.load_state_dict(own | fit)
+        self.average = checkpoint.Average(self.all, self.config.optim.average)
+        fresh = sorted(own.keys() - fit.keys())
+        _log.info("%d tensors taken over, new: %s", len(fit), ", ".join(fresh) or "none")
 
     def steps(
         self, photos: list[Photo], held_out: list[Photo], path: Path
