@@ -10,7 +10,7 @@ their energy.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,7 +28,7 @@ PASSES = len(ORDER)
 
 
 class Parameters(NamedTuple):
-    """What codes a latent: both (B, M, h, w) float32 with exact values.
+    """What codes some elements of a latent: float32 of equal shapes with exact values.
 
     Attributes:
         rows: integers in [0, 63], row of the scale table. Row 0 means "always zero": not coded.
@@ -49,23 +49,30 @@ def scale_table() -> Tensor:
     return SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(SCALE_LEVELS, dtype=torch.float64))
 
 
-def coded_in(number: int, like: Tensor) -> Tensor:
-    """What a pass codes: (M, h, w) bool, for a latent (..., M, h, w) that starts at an even place.
+def quarter(number: int, t: Tensor) -> Tensor:
+    """The elements that a pass codes: (B, M, h/2, w/2), from (B, M, h, w) with even h and w.
 
-    Args:
-        number: of the pass, from 0.
+    Position after position of the 2x2 squares, M/4 channels each.
     """
-    channels, h, w = (torch.arange(n, device=like.device) for n in like.shape[-3:])
-    position = 2 * (h % 2)[:, None] + w % 2  # (h, w)
-    return (channels % PASSES ^ ORDER[number])[:, None, None] == position
+    groups = t.reshape(len(t), -1, PASSES, *t.shape[2:])  # (B, M/4, group, h, w)
+    parts = (groups[:, :, g, i::2, j::2] for g, i, j in _places(number))
+    return torch.cat(list(parts), dim=1)
 
 
-def known_in(number: int, like: Tensor) -> Tensor:
-    """What earlier passes have coded: (M, h, w) bool."""
-    known = torch.zeros(like.shape[-3:], dtype=torch.bool, device=like.device)
-    for earlier in range(number):
-        known |= coded_in(earlier, like)
-    return known
+def spread(number: int, q: Tensor) -> Tensor:
+    """The inverse of `quarter`: (B, M, h, w), 0 where other passes code."""
+    batch, channels, h, w = q.shape
+    t = q.new_zeros(batch, channels, 2 * h, 2 * w)
+    groups = t.view(batch, -1, PASSES, 2 * h, 2 * w)
+    for (g, i, j), part in zip(_places(number), q.chunk(PASSES, 1), strict=True):
+        groups[:, :, g, i::2, j::2] = part
+    return t
+
+
+def _places(number: int) -> Iterator[tuple[int, int, int]]:
+    """Channel group, row and column in the square, of the four places of a pass."""
+    for position in range(PASSES):
+        yield position ^ ORDER[number], position // 2, position % 2
 
 
 class EntropyParameters(nn.Module):
@@ -76,12 +83,12 @@ class EntropyParameters(nn.Module):
         self.h_s1 = IntConv2d(Z + 2, 4 * Z, 3)
         self.h_s2 = IntConv2d(Z, 4 * width, 3)
         self.h_s3 = IntConv2d(width, width, 3)
-        self.alone1 = IntConv2d(width, hidden, 1)
-        self.alone2 = IntConv2d(hidden, 2 * M, 1, gain=0.1)
-        later = range(PASSES - 1)
-        self.context = nn.ModuleList(IntConv2d(M, context, 3) for _ in later)
-        self.joint1 = nn.ModuleList(IntConv2d(width + context, hidden, 1) for _ in later)
-        self.joint2 = nn.ModuleList(IntConv2d(hidden, 2 * M, 1, gain=0.1) for _ in later)
+        known = [0] + [context] * (PASSES - 1)  # channels: the first pass knows no neighbour
+        self.context = nn.ModuleList(IntConv2d(M, context, 3) for _ in known[1:])
+        self.hidden = nn.ModuleList(IntConv2d(width + c, hidden, 1) for c in known)
+        self.out = nn.ModuleList(
+            IntConv2d(PASSES * hidden, 2 * M, 1, gain=0.1, groups=PASSES) for _ in known
+        )
 
     def features(self, z_hat: Tensor, level: Tensor, size: Sequence[int]) -> Tensor:
         """What z says: (B, width, h, w) integers in [0, 255].
@@ -98,23 +105,25 @@ class EntropyParameters(nn.Module):
         return relu_int(self.h_s3(a))[..., : size[0], : size[1]]
 
     def forward(self, number: int, features: Tensor, level: Tensor, known: Tensor) -> Parameters:
-        """Parameters of everything; a pass uses those of what `coded_in` says.
+        """Parameters of what a pass codes, in the layout of `quarter`.
 
         Args:
             number: of the pass, from 0.
-            features: (B, width, h, w), from `features`.
+            features: (B, width, h, w), from `features`, with even h and w.
             known: (B, M, h, w), y_hat in sixteenths where it is known, 0 elsewhere.
         """
-        if number == 0:
-            return _parameters(self.alone2(relu_int(self.alone1(features))), level)
-        i = number - 1
-        context = relu_int(self.context[i](compand(known)))
-        a = relu_int(self.joint1[i](torch.cat([features, context], dim=1)))
-        return _parameters(self.joint2[i](a), level)
+        a = features
+        if number > 0:
+            context = relu_int(self.context[number - 1](compand(known)))
+            a = torch.cat([features, context], dim=1)
+        a = relu_int(self.hidden[number](a))
+        # each position of a square has its own channels to tell of: a group of convolutions each
+        a = torch.cat([a[:, :, i::2, j::2] for _, i, j in _places(number)], dim=1)
+        raw = self.out[number](a).unflatten(1, (PASSES, 2, -1))  # (B, place, 2, M/4, h/2, w/2)
+        return _parameters(raw[:, :, 0].flatten(1, 2), raw[:, :, 1].flatten(1, 2), level)
 
 
-def _parameters(raw: Tensor, level: Tensor) -> Parameters:
-    rows, means = raw.chunk(2, dim=1)
+def _parameters(rows: Tensor, means: Tensor, level: Tensor) -> Parameters:
     # The gain moves all scales with the quality: said here, it need not be learnt.
     shift = 18 + (level[:, None, None, None] - 128) * (5 / 64)
     rows = round_ste((rows / 4 + shift).clamp(0, SCALE_LEVELS - 1))

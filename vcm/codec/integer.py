@@ -46,8 +46,10 @@ class IntConv2d(nn.Conv2d):
     rounding lets gradients through and autocast may use bfloat16; in evaluation it is exact.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, gain: float = 1.0):
-        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    def __init__(
+        self, in_channels: int, out_channels: int, size: int, gain: float = 1.0, groups: int = 1
+    ):
+        super().__init__(in_channels, out_channels, size, padding=size // 2, groups=groups)
         nn.init.normal_(self.weight, std=gain * (2 / self.weight[0].numel()) ** 0.5)
         assert self.bias is not None
         nn.init.zeros_(self.bias)
@@ -78,5 +80,5 @@ class IntConv2d(nn.Conv2d):
         weight, bias, scale = self._frozen or self.scaled()
         if not self.training and a.is_cuda:  # float32 algorithms of GPUs may not be plain sums
             a, weight, bias, scale = (t.double() for t in (a, weight, bias, scale))
-        total = F.conv2d(a, weight, padding=self.padding)
+        total = F.conv2d(a, weight, padding=self.padding, groups=self.groups)
         return ((total + bias[:, None, None]) / scale[:, None, None]).float()

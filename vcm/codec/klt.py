@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vcm.codec.entropy import SCALE_MIN, SCALE_STEP
+from vcm.codec.entropy import ORDER, PASSES, SCALE_MIN, SCALE_STEP
 from vcm.codec.integer import BIAS_UNIT, IntConv2d
 from vcm.codec.model import RoiHyperprior
 
@@ -33,7 +33,9 @@ def start_from_klt(model: RoiHyperprior, blocks: Tensor) -> None:
         model.g_s.linear.weight.copy_(unshuffled)
         middle_gain = model.gain.log_gain.mean(0).exp()
         index = ((std.float() * middle_gain / SCALE_MIN).log() / SCALE_STEP).clamp(1, 60)
-        for last in (model.parameters_y.alone2, *model.parameters_y.joint2):
+        groups = ((index - 18) * 4 / BIAS_UNIT).view(-1, PASSES).T  # (group, M/4)
+        for order, last in zip(ORDER, model.parameters_y.out, strict=True):
             assert isinstance(last, IntConv2d)
             assert last.bias is not None
-            last.bias[: model.sizes.M] = (index - 18) * 4 / BIAS_UNIT
+            rows = last.bias.view(PASSES, 2, -1)[:, 0]  # (place, M/4)
+            rows.copy_(groups[torch.arange(PASSES) ^ order])

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm.codec import tiles
 from vcm.codec.coder import Coder, Ints
-from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, Parameters, coded_in, known_in
+from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, Parameters, quarter, spread
 from vcm.codec.model import Quality, RoiHyperprior
 from vcm.codec.tables import Tables
 from vcm.codec.tiles import Tile
@@ -58,8 +59,9 @@ class LatentCoder:
         tiles.tiled(hyper, z_hat, h, w, side, unit=1 / tiles.STEP)
         parts: list[Part] = []
 
-        def code(p: Parameters, coded: Tensor, tile: Tile) -> Tensor:
-            symbols = (tile.of(y).float() - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
+        def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
+            part = quarter(number, _even(tile.of(y).float()))
+            symbols = (part - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
             parts.append((_ints(symbols[coded]), _ints(p.rows[coded])))
             return symbols
 
@@ -88,7 +90,7 @@ class LatentCoder:
         z_hat = torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
         reader = self._coders["y"].reader(strings.y)
 
-        def code(p: Parameters, coded: Tensor, _: Tile) -> Tensor:
+        def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
             symbols = torch.zeros_like(p.means)
             symbols[coded] = torch.from_numpy(reader.read(_ints(p.rows[coded]))).float()
             return symbols.clamp(-Y_MAX, Y_MAX)
@@ -102,12 +104,12 @@ class LatentCoder:
         w: int,
         quality: Quality,
         side: int,
-        code: Callable[[Parameters, Tensor, Tile], Tensor],
+        code: Callable[[Parameters, Tensor, int, Tile], Tensor],
     ) -> Tensor:
         """y_hat in sixteenths, by all passes over all tiles in coding order.
 
-        `code` is where encoder and decoder differ: from the parameters of a tile and the bool map
-        of what is coded in it, it gives the symbols, 0 where nothing is coded.
+        `code` is where encoder and decoder differ: from the parameters of a tile in a pass and the
+        bool map of what is coded there, it gives the symbols, 0 where nothing is coded.
         """
         networks, sizes = self._model.parameters_y, self._model.sizes
 
@@ -119,17 +121,27 @@ class LatentCoder:
         tiles.tiled(features_of, features, h, w, side)
         y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
         for number in range(PASSES):
+            # a tile must not see what this pass codes in the tiles before it
+            known = y_hat if side == 0 else y_hat.clone()
             for tile in tiles.grid(h, w, side):
-                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for `coded_in`
-                known = outer.of(y_hat) * known_in(number, outer.of(y_hat))
-                p = networks(number, outer.of(features).float(), quality.level, known.float())
+                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the squares
+                given = (_even(outer.of(t).float()) for t in (features, known))
+                p = networks(number, next(given), quality.level, next(given))
                 inner = tile.within(outer)
-                p = Parameters(inner.of(p.rows), inner.of(p.means))
-                where = coded_in(number, tile.of(y_hat))
-                symbols = code(p, (p.rows > 0) & where, tile)
+                p = Parameters(inner.of(p.rows, 1 / 2), inner.of(p.means, 1 / 2))
+                inside = quarter(
+                    number, _even(torch.ones(1, sizes.M, *tile.size, dtype=torch.bool))
+                )
+                symbols = code(p, (p.rows > 0) & inside, number, tile)
                 value = ((symbols + p.means) * MEAN_UNIT).clamp(-Y_HAT_MAX, Y_HAT_MAX)
-                tile.of(y_hat).add_((value * where).to(torch.int16))
+                new = spread(number, value.to(torch.int16))
+                tile.of(y_hat).add_(new[..., : tile.size[0], : tile.size[1]])
         return y_hat
+
+
+def _even(t: Tensor) -> Tensor:
+    """With a row or a column of zeros more where their number is odd."""
+    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2))
 
 
 def z_size(h: int, w: int) -> tuple[int, int]:

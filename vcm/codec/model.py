@@ -12,7 +12,8 @@ from vcm.codec.entropy import (
     Z_MAX,
     EntropyParameters,
     Parameters,
-    coded_in,
+    quarter,
+    spread,
 )
 from vcm.codec.gain import Gain
 from vcm.codec.integer import round_ste
@@ -69,9 +70,9 @@ class Coded(NamedTuple):
 
     Attributes:
         x_hat: (B, 3, H, W) float32, about [0, 1] but not clamped.
-        y: (B, M, h, w) float32, before quantisation.
+        y: (B, 4, M, h/2, w/2) float32, before quantisation, pass by pass.
         z: (B, Z, ceil(h/4), ceil(w/4)) float32, before quantisation, in [-15, 15].
-        y_parameters: what codes y.
+        y_parameters: what codes y, in the same layout.
     """
 
     x_hat: Tensor
@@ -138,7 +139,7 @@ class RoiHyperprior(nn.Module):
         """The coded picture by way of the networks alone, without making bytes.
 
         Args:
-            x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 16.
+            x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
             m: (B, 1, H, W) float32 in (0, 1], the mask value of each pixel.
             hundredths: (B,) int64 in [0, 10000], quality * 100.
         """
@@ -147,15 +148,14 @@ class RoiHyperprior(nn.Module):
         y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
-        rows, means, y_hat = (torch.zeros_like(y) for _ in range(3))
+        y_hat, parts = torch.zeros_like(y), []
         for number in range(PASSES):
             p = self.parameters_y(number, features, quality.level, MEAN_UNIT * y_hat)
-            where = coded_in(number, y)
-            rows = torch.where(where, p.rows, rows)
-            means = torch.where(where, p.means, means)
-            y_hat = torch.where(where, round_ste(y - p.means) + p.means, y_hat)
-        parameters = Parameters(rows, means)
-        return Coded(self.synthesise(y_hat, quality), y, z, parameters)
+            part = quarter(number, y)
+            y_hat = y_hat + spread(number, round_ste(part - p.means) + p.means)
+            parts.append((part, *p))
+        y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
+        return Coded(self.synthesise(y_hat, quality), y, z, Parameters(rows, means))
 
     def config(self) -> dict[str, int]:
         """The sizes, as stored beside the weights."""

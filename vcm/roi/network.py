@@ -17,7 +17,7 @@ class Pixels(NamedTuple):
 
     Attributes:
         vectors: (B, dim, H/4, W/4) float32, unit embeddings.
-        trust: (B, 1, H/4, W/4) float32, at least 0: how much the classifier counts here.
+        trust: (B, 1, H/4, W/4) float32 in (0, 1): how much the classifier counts here.
         known: (B, 1000, H/32, W/32) float32, probability of each ImageNet class.
     """
 
@@ -70,7 +70,8 @@ class PixelWordNet(nn.Module):
         self.scene = nn.Conv2d(CHANNELS[-1], width, 1)
         self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in CHANNELS)
         self.out = nn.Conv2d(width, dim, 1)
-        self.trust = nn.Conv2d(width, 1, 1)
+        self.trust = nn.Conv2d(dim, 1, 1)
+        nn.init.zeros_(self.trust.weight)
         nn.init.constant_(self.trust.bias, -1.0)  # type: ignore[arg-type]
         self.project = nn.Linear(words.shape[1], dim)
         self.background = nn.Parameter(torch.randn(1, dim))
@@ -103,7 +104,8 @@ class PixelWordNet(nn.Module):
                 top = F.interpolate(top, scale_factor=2.0, mode="nearest")
             top = F.relu(self.smooth[level](top + self.lateral[level](features[level])))
         vectors = F.normalize(self.out(top).float(), dim=1)
-        return Pixels(vectors, F.softplus(self.trust(top).float()), known)
+        # of unit vectors, so that no single step can drive it to where its gradient ends
+        return Pixels(vectors, torch.sigmoid(self.trust(vectors)), known)
 
     def logits(self, pixels: Pixels, hidden: Tensor | None = None) -> Tensor:
         """(B, K + 1, H/4, W/4), "none" first.

@@ -51,7 +51,7 @@ class RoiTraining:
     crop: int = 288
     lr: float = 1e-3
     frozen: bool = False
-    hide: float = 0.3
+    hide: float = 0.5
     held_out: int = 100
     seed: int = 0
     threads: int = 0
