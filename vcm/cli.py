@@ -160,11 +160,12 @@ def train_roi(config: Path) -> None:
 @cli.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-def release(checkpoint: Path, output: Path) -> None:
+@click.option("--photos", type=click.Path(path_type=Path), help="Fit the coding tables to these.")
+def release(checkpoint: Path, output: Path, photos: Path | None) -> None:
     """Make a weight file (float16, with coding tables) of a training checkpoint."""
     from vcm.train.release import release as run
 
-    _print(dict(run(checkpoint, output)), False, _table)
+    _print(dict(run(checkpoint, output, photos)), False, _table)
 
 
 def _table(report: dict[str, Any]) -> list[str]:

@@ -41,6 +41,11 @@ class Coder:
         information = PRECISION - np.log2(self.frequency[rows, entry])
         return float(information.sum() + 16 * escaped.sum())
 
+    def count(self, symbols: Ints, rows: Ints, counts: NDArray[np.int64]) -> None:
+        """Add to (rows, entries) counts how often each entry of each row is used."""
+        entry, _ = self._entries(symbols, rows)
+        np.add.at(counts, (rows, entry), 1)
+
     def encode(self, parts: list[tuple[Ints, Ints]]) -> bytes:
         """The string of (symbols, table rows) parts, each (n,) int32, in order.
 

@@ -45,6 +45,7 @@ class LatentCoder:
     """Quantises, writes and reads the latents of a model with its coding tables."""
 
     def __init__(self, model: RoiHyperprior, tables: dict[str, Tables]):
+        self.tables = tables
         self._model = model
         self._coders = {name: Coder(table) for name, table in tables.items()}
 
@@ -72,6 +73,12 @@ class LatentCoder:
         """The entropy of a latent by the coding tables: what its strings should measure."""
         y_bits = sum(self._coders["y"].bits(*part) for part in latent.y_parts)
         return self._coders["z"].bits(*latent.z_part) + y_bits
+
+    def count(self, latent: Latent, counts: dict[str, NDArray[np.int64]]) -> None:
+        """Add to the counts of "z" and "y", (rows, entries), how often each entry is used."""
+        self._coders["z"].count(*latent.z_part, counts["z"])
+        for part in latent.y_parts:
+            self._coders["y"].count(*part, counts["y"])
 
     def write(self, latent: Latent) -> Strings:
         """The strings of a quantised latent."""

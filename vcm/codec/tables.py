@@ -29,7 +29,8 @@ class Tables(NamedTuple):
     offset: Tensor
 
 
-def _tables(pmfs: list[Tensor], offsets: list[int]) -> Tables:
+def quantised(pmfs: list[Tensor], offsets: list[int]) -> Tables:
+    """Tables of probabilities: each (n,) float64, what lacks to 1 is the escape's."""
     # Only where tables are made, not where files are coded: importing compressai takes seconds.
     from compressai._CXX import pmf_to_quantized_cdf
 
@@ -53,7 +54,7 @@ def gaussian_tables() -> Tables:
         normal = torch.special.ndtr
         pmfs.append(normal((k + 0.5) / scale) - normal((k - 0.5) / scale))
         offsets.append(-reach)
-    return _tables(pmfs, offsets)
+    return quantised(pmfs, offsets)
 
 
 def factorized_tables(bottleneck: Any) -> Tables:
@@ -62,4 +63,4 @@ def factorized_tables(bottleneck: Any) -> Tables:
     k = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float32).expand(channels, 1, -1)
     with torch.no_grad():
         likelihood, _, _ = bottleneck._likelihood(k, stop_gradient=True)
-    return _tables(list(likelihood[:, 0].double()), [-Z_MAX] * channels)
+    return quantised(list(likelihood[:, 0].double()), [-Z_MAX] * channels)

@@ -5,17 +5,25 @@ from pathlib import Path
 
 from torch import nn
 
+from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.codec.weights import save
 from vcm.errors import ModelError
 from vcm.train import checkpoint
+from vcm.train.data import Data, load_photos
+from vcm.train.fit import fitted
+
+PHOTOS = 200  # that tables are fitted to
 
 
-def release(source: Path, target: Path) -> dict[str, str]:
+def release(source: Path, target: Path, photos: Path | None = None) -> dict[str, str]:
     """Write the averaged weights of a checkpoint with their coding tables; its card comes back.
 
     The tables are computed from the weights after their rounding to float16, as users have them.
+
+    Args:
+        photos: a folder of training pictures to fit the tables to; None: the model's own.
 
     Raises:
         ModelError: if `source` is not a checkpoint.
@@ -30,6 +38,11 @@ def release(source: Path, target: Path) -> dict[str, str]:
     both = nn.ModuleDict({"model": model, "rate": rate})
     both.load_state_dict(average)
     both.half().float().eval()
+    tables = rate.tables()
+    if photos is not None:
+        training, _ = load_photos(Data(photos=str(photos)))
+        save(target, model, tables, {})
+        tables = fitted(Codec.load(target), training[:PHOTOS])
     card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
-    save(target, model, rate.tables(), card)
+    save(target, model, tables, card)
     return card

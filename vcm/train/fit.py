@@ -1,0 +1,54 @@
+"""Coding tables that fit what a trained model really produces."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vcm.codec.codec import Codec
+from vcm.codec.latent import Latent
+from vcm.codec.tables import PRECISION, Tables, quantised
+from vcm.train.data import Photo, mask_values
+
+Counts = dict[str, NDArray[np.int64]]  # per string "z" and "y": (rows, entries)
+PRIOR: Final = 1_000  # symbols that the model's own distribution of a row is worth
+
+
+def fitted(codec: Codec, photos: list[Photo], seed: int = 0) -> dict[str, Tables]:
+    """Tables with the frequencies of the symbols of photos, coded at random qualities and masks.
+
+    Latents are not quite Gaussian: peaks are sharper and tails heavier. The shape of each row is
+    cheap to know, because rows are few and symbols many.
+
+    Args:
+        codec: a model with the tables of its distributions.
+    """
+    tables = codec.latents.tables
+    counts: Counts = {
+        name: np.zeros((len(t.cdf), t.cdf.shape[1] - 1), np.int64) for name, t in tables.items()
+    }
+    for latent in _latents(codec, photos, seed):
+        codec.latents.count(latent, counts)
+    return {name: _blend(table, counts[name]) for name, table in tables.items()}
+
+
+def _latents(codec: Codec, photos: list[Photo], seed: int) -> Iterator[Latent]:
+    rng = np.random.default_rng(seed)
+    for pixels, labels in photos:
+        side = min(pixels.shape[:2])
+        x = torch.from_numpy(pixels[:side, :side].copy()).permute(2, 0, 1)[None]
+        m = mask_values(None if labels is None else labels[:side, :side], side, rng)
+        analysed = codec.analyse(x, torch.from_numpy(m)[None, None])
+        yield codec.quantise(analysed, rng.uniform(0, 100))
+
+
+def _blend(table: Tables, counts: NDArray[np.int64]) -> Tables:
+    """A table whose rows are the counts, together with what they were."""
+    pmfs = []
+    for cdf, length, row in zip(table.cdf, table.length.tolist(), counts, strict=True):
+        before = cdf.diff()[: length - 1].double() / 2**PRECISION  # the escape is the last
+        now = torch.from_numpy(row[: length - 1]) + PRIOR * before
+        pmfs.append((now / now.sum())[:-1])
+    return quantised(pmfs, table.offset.tolist())
