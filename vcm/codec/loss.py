@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vcm.codec.model import QUALITY_STEPS
 
-BORDER, BORDER_WEIGHT = 17, 6  # pixels a latent serves, about; largest weight of one of them
+BORDER, BORDER_WEIGHT = 17, 16  # pixels a latent serves, about; largest weight of one of them
 
 
 def lmbda_of(hundredths: Tensor, low: float, high: float) -> Tensor:
@@ -31,9 +31,9 @@ def bpp_est(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
 def distortion_weights(m: Tensor) -> Tensor:
     """Weight of each pixel's squared error: (B, 1, H, W). The background weighs sigma^2.
 
-    A pixel of the ROI weighs one over the share of ROI around it, at most 6. Latents cover about 16
-    pixels: one on the border serves few ROI pixels, and with equal weights it would get fewer bits
-    than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
+    A pixel of the ROI weighs one over the share of ROI around it, at most 16. Latents cover about
+    16 pixels: one on the border serves few ROI pixels, and with equal weights it would get fewer
+    bits than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
 
     Source: Jin et al. 2025, arXiv:2507.00373, training loss (m^2). Deviation: the border's weight.
 

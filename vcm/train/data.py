@@ -159,7 +159,7 @@ def _shapes(side: int, rng: Generator) -> NDArray[np.bool_]:
     canvas = np.zeros((side, side), np.uint8)
     for _ in range(rng.integers(1, 4)):
         centre: list[int] = rng.integers(0, side, size=2).tolist()
-        half: list[int] = rng.integers(side // 16, side // 2, size=2).tolist()
+        half: list[int] = rng.integers(side // 32, side // 2, size=2).tolist()
         if rng.random() < 0.5:
             cv2.ellipse(canvas, centre, half, float(rng.uniform(0, 180)), 0, 360, (1,), -1)
         else:
