@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from vcm.codec.codec import Codec
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -43,6 +47,34 @@ def seed() -> Iterator[int]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20250707)
         yield 20250707
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weight file of a toy codec: the real classes, untrained, a few channels wide."""
+    import torch
+
+    from vcm.codec.model import RoiHyperprior, Sizes
+    from vcm.codec.rate import Rate
+    from vcm.codec.weights import save
+
+    sizes = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, context=16, hidden=16)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = RoiHyperprior(sizes)
+        for gain in (model.gain, model.inverse_gain):
+            torch.nn.init.normal_(gain.log_gain, 0.0, 0.5)
+        path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+        save(path, model, Rate(sizes.Z).tables(), {"licence": "Apache-2.0"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_weights: Path) -> "Codec":
+    """The toy codec."""
+    from vcm.codec.codec import Codec
+
+    return Codec.load(tiny_weights)
 
 
 @pytest.fixture(scope="session")

@@ -63,10 +63,10 @@ def encode(
     analysed = codec.analyse(x, m)
 
     def file(quality: float) -> bytes:
+        strings = codec.latents.write(codec.quantise(analysed, quality))
         height, width = image.shape[:2]
         tile = codec.side(*latent_size(height, width))
         header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
-        strings = codec.latents.write(codec.quantise(analysed, quality))
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
     def estimate(quality: float) -> float:

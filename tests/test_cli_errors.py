@@ -1,0 +1,136 @@
+"""Whatever goes wrong: one line that says what to do, exit code 2, and nothing lost."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcm import bitstream, image
+from vcm.cli import cli
+from vcm.errors import BitstreamError, ModelError
+from vcm.pipeline import decode, encode
+from vcm.roi.mask import RoiMask
+
+
+@pytest.fixture
+def folder(tmp_path, cat, monkeypatch, tiny):
+    """A folder with a picture, its file, and an old result; the current one."""
+    monkeypatch.chdir(tmp_path)
+    image.write(tmp_path / "cat.png", cat)
+    even = RoiMask(np.ones(cat.shape[:2], np.bool_), 1.0, "test")
+    (tmp_path / "cat.vcm").write_bytes(encode(cat, even, tiny, quality=30))
+    (tmp_path / "old.vcm").write_bytes(b"an old result")
+    (tmp_path / "old.png").write_bytes(b"an old picture")
+    return tmp_path
+
+
+@pytest.fixture
+def fails(folder, tiny_weights):
+    """Runs a command that must fail well; its message."""
+
+    def call(*arguments):
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        if arguments[0] in ("encode", "decode") and "--weights" not in arguments:
+            arguments += ("--weights", str(tiny_weights))
+        result = CliRunner().invoke(cli, [str(a) for a in arguments])
+        assert result.exit_code == 2, result.output
+        assert isinstance(result.exception, SystemExit)
+        message = result.stderr.strip()
+        assert message.startswith("vcm: ") and len(message.splitlines()) == 1, message
+        assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+        return message
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--text", "person", "--box", "0,0,9,9"], "--text and --box"),
+        (["--text", "zeppelin"], "clipseg"),
+        (["--text", "persn"], "person"),
+        (["--text", " , "], "expected"),
+        (["--text", "airplane", "--on-empty", "error"], "airplane"),
+        (["--task", "coco-persn"], "coco-person"),
+        (["--sigma", "0", "--text", "cat"], "sigma"),
+        (["--sigma", "1.5", "--box", "0,0,9,9"], "sigma"),
+        (["--sigma", "nan", "--box", "0,0,9,9"], "sigma"),
+        (["--tau", "2", "--text", "cat"], "tau"),
+        (["--dilation", "-1", "--text", "cat"], "dilation"),
+        (["--quality", "101"], "quality"),
+        (["--quality", "nan"], "quality"),
+        (["--quality", "50", "--bpp", "1"], "--quality and --bpp"),
+        (["--bpp", "0"], "--bpp"),
+        (["--bytes", "10"], "out of reach"),
+        (["--box", "0,0,9"], "x,y,width,height"),
+        (["--box", "900,0,9,9"], "box"),
+        (["--mask", "nowhere.png"], "nowhere.png"),
+        (["--mask", "small.png"], "451"),
+        (["--weights", "nobody"], "base"),
+        (["--weights", "cat.png"], "cat.png"),
+    ],
+)
+def test_options_that_cannot_be(arguments, words, folder, fails):
+    image.write(folder / "small.png", np.zeros((20, 20, 3), np.uint8))
+    assert words in fails("encode", "cat.png", "-o", "old.vcm", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.png", "nowhere.png"),
+        ("old.vcm", "picture"),
+        ("empty", "no picture"),
+        ("cut.png", "cut.png"),
+    ],
+)
+def test_pictures_that_are_none(source, words, folder, fails):
+    (folder / "empty").mkdir()
+    (folder / "cut.png").write_bytes((folder / "cat.png").read_bytes()[:5000])
+    assert words in fails("encode", source, "-o", "x.vcm")
+
+
+def test_places_that_take_no_file(folder, fails):
+    assert "no/such" in fails("encode", "cat.png", "-o", "no/such/cat.vcm")
+    assert "/proc" in fails("encode", "cat.png", "-o", "/proc/cat.vcm")
+    assert "full" in fails("encode", "cat.png", "-o", "/dev/full")
+    assert "cat.txt" in fails("decode", "cat.vcm", "-o", "cat.txt")
+    (folder / "file").write_bytes(b"")
+    (folder / "photos").mkdir()
+    image.write(folder / "photos" / "a.png", np.zeros((9, 9, 3), np.uint8))
+    assert "file" in fails("encode", "photos", "-o", "file")
+
+
+def test_files_that_cannot_be_decoded(folder, fails):
+    whole = (folder / "cat.vcm").read_bytes()
+    bad = {
+        "truncated": (whole[:-3], "truncated"),
+        "appended": (whole + b"x", "appended"),
+        "newer": (whole[:4] + b"\x09" + whole[5:], "newer"),
+        "flipped": (whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:], "damaged"),
+        "empty": (b"", "empty"),
+        "jpeg": (b"\xff\xd8\xff\xe0" + whole, "JPEG"),
+    }
+    for name, (data, words) in bad.items():
+        (folder / f"{name}.vcm").write_bytes(data)
+        for command in (("decode", f"{name}.vcm", "-o", "old.png"), ("info", f"{name}.vcm")):
+            assert words in fails(*command), name
+    assert "nowhere.vcm" in fails("decode", "nowhere.vcm", "-o", "old.png")
+    (folder / "photos").mkdir()
+    assert "no .vcm file" in fails("decode", "photos", "-o", "out")
+
+
+def test_a_file_of_another_model_says_so(folder, fails):
+    message = fails("decode", "cat.vcm", "-o", "old.png", "--weights", "base")
+    assert bitstream.unpack((folder / "cat.vcm").read_bytes()).header.fingerprint.hex() in message
+
+
+@given(data=st.data())
+def test_any_changed_byte_is_noticed(data, cat, tiny):
+    even = RoiMask(np.ones((40, 50), np.bool_), 1.0, "test")
+    whole = bytearray(encode(np.ascontiguousarray(cat[:40, :50]), even, tiny, quality=20))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((BitstreamError, ModelError)):
+        decode(bytes(whole), tiny)
