@@ -79,6 +79,8 @@ class IntConv2d(nn.Conv2d):
         """The convolution in units of the input, before any rounding."""
         weight, bias, scale = self._frozen or self.scaled()
         if not self.training and a.is_cuda:  # float32 algorithms of GPUs may not be plain sums
-            a, weight, bias, scale = (t.double() for t in (a, weight, bias, scale))
+            a, weight, bias, scale = (
+                t.to(a.device, torch.float64) for t in (a, weight, bias, scale)
+            )
         total = F.conv2d(a, weight, padding=self.padding, groups=self.groups)
         return ((total + bias[:, None, None]) / scale[:, None, None]).float()

@@ -1,0 +1,124 @@
+"""One file, the same symbols everywhere: threads, instruction sets, libraries, layouts, batches."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vcm import bitstream, pipeline
+from vcm.codec.codec import Codec, latent_size
+from vcm.codec.entropy import PASSES
+from vcm.codec.latent import Strings
+from vcm.roi.mask import RoiMask
+
+# Decodes photo.vcm with the released weights; saves the latent and the picture.
+CHILD = """
+import sys, numpy as np, torch
+from vcm import bitstream
+from vcm.codec.codec import Codec, latent_size
+from vcm.codec.latent import Strings
+torch.backends.mkldnn.set_flags("onednn-off" not in sys.argv)
+stream = bitstream.unpack(open("photo.vcm", "rb").read())
+h = stream.header
+codec = Codec.load()
+strings, size = Strings(stream.z, stream.y), latent_size(h.height, h.width)
+y_hat = codec.read(strings, *size, h.quality / 100, h.tile)
+x_hat = codec.render(y_hat, h.height, h.width, h.quality / 100)
+np.savez("out.npz", y_hat=y_hat.numpy(), x_hat=x_hat.numpy())
+"""
+MACHINES = {
+    "1 thread": {"OMP_NUM_THREADS": "1"},
+    "2 threads": {"OMP_NUM_THREADS": "2"},
+    "4 threads": {"OMP_NUM_THREADS": "4"},
+    "no vector instructions": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    "oneDNN off": {},
+}
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return Codec.load()
+
+
+@pytest.fixture(scope="module")
+def file(photos, codec):
+    """A photo coded for a part of it at a quality with large and small latents."""
+    photo = photos["person"][:200, :250]
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    roi[40:160, 60:200] = True
+    return pipeline.encode(
+        np.ascontiguousarray(photo), RoiMask(roi, 0.1, "test"), codec, quality=80
+    )
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_processes_of_other_machines_agree(name, file, codec, tmp_path):
+    (tmp_path / "photo.vcm").write_bytes(file)
+    arguments = [sys.executable, "-c", CHILD, *(["onednn-off"] if name == "oneDNN off" else [])]
+    environment = os.environ | MACHINES[name]
+    subprocess.run(arguments, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    stream = bitstream.unpack(file)
+    h = stream.header
+    size = latent_size(h.height, h.width)
+    y_hat = codec.read(Strings(stream.z, stream.y), *size, h.quality / 100, h.tile)
+    there = np.load(tmp_path / "out.npz")
+    assert np.array_equal(there["y_hat"], y_hat.numpy())
+    x_hat = codec.render(y_hat, h.height, h.width, h.quality / 100).numpy()
+    assert np.abs(there["x_hat"].astype(int) - x_hat.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_layouts_and_batches_agree(layout, codec, rng):
+    networks, sizes = codec.model.parameters_y, codec.model.sizes
+    z = torch.from_numpy(rng.integers(-15, 16, (3, sizes.Z, 3, 4))).float()
+    known = torch.from_numpy(rng.integers(-900, 900, (3, sizes.M, 12, 16))).float()
+    level = torch.tensor([0.0, 131.0, 255.0])
+    for number in range(PASSES):
+        features = networks.features(z.contiguous(memory_format=layout), level, (12, 16))
+        together = networks(number, features, level, known.contiguous(memory_format=layout))
+        for i in range(3):
+            one = slice(i, i + 1)
+            alone = networks.features(z[one].contiguous(), level[one], (12, 16))
+            single = networks(number, alone, level[one], known[one].contiguous())
+            for a, b in zip(single, together, strict=True):
+                assert torch.equal(a, b[one])
+            assert (single.rows == single.rows.round()).all()
+
+
+def test_double_precision_agrees(codec, rng):
+    """No sum is rounded: float64 gives the same integers."""
+    networks, sizes = codec.model.parameters_y, codec.model.sizes
+    z = torch.from_numpy(rng.integers(-15, 16, (1, sizes.Z, 3, 4))).float()
+    known = torch.from_numpy(rng.integers(-32767, 32768, (1, sizes.M, 12, 16))).float()
+    level = torch.tensor([77.0])
+    features = networks.features(z, level, (12, 16))
+    for module in networks.modules():
+        if hasattr(module, "_frozen"):
+            weight, bias, scale = module._frozen
+            a = torch.randint(-255, 256, (1, weight.shape[1] * module.groups, 8, 8)).float()
+            exact = torch.nn.functional.conv2d(
+                a.double(), weight.double(), padding=module.padding, groups=module.groups
+            )
+            exact = (exact + bias.double()[:, None, None]) / scale.double()[:, None, None]
+            assert torch.equal(module(a).double(), exact)
+    assert networks(1, features, level, known).means.isfinite().all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_agrees(codec, rng):
+    networks, sizes = codec.model.parameters_y, codec.model.sizes
+    z = torch.from_numpy(rng.integers(-15, 16, (1, sizes.Z, 3, 4))).float()
+    known = torch.from_numpy(rng.integers(-900, 900, (1, sizes.M, 12, 16))).float()
+    level = torch.tensor([77.0])
+    for number in range(PASSES):
+        here = networks(number, networks.features(z, level, (12, 16)), level, known)
+        there = networks.cuda()
+        features = there.features(z.cuda(), level.cuda(), (12, 16))
+        for a, b in zip(here, there(number, features, level.cuda(), known.cuda()), strict=True):
+            assert torch.equal(a, b.cpu())
+        networks.cpu()
