@@ -11,7 +11,8 @@ import vcm
 from vcm import image, pipeline
 from vcm.codec.codec import Codec
 from vcm.metrics.distortion import psnr
-from vcm.roi import acquire, load_backend
+from vcm.roi import load_backend
+from vcm.roi.acquire import acquire
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
 

@@ -138,6 +138,18 @@ def demo(output: Path, model: str | None, weights: str) -> None:
 
 
 @cli.command()
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("--megapixels", multiple=True, type=float, default=(0.4, 4, 40), show_default=True)
+@click.option("--codec", multiple=True, help="Only these. Default: ours and seven others.")
+def bench(photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...]) -> None:
+    """Time our codec beside others on a photo, enlarged; each in a process of its own."""
+    from vcm.commands import bench as command
+
+    for line in command.run(photo, megapixels, codec or command.CASES):
+        click.echo(line)
+
+
+@cli.command()
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="configs/*.toml")
 def train(config: Path) -> None:
     """Train the codec; goes on where a run with the same folder stopped."""

@@ -1,0 +1,26 @@
+"""The benchmark measures what it says; the times themselves are nobody's promise here."""
+
+import numpy as np
+import pytest
+
+from vcm import image
+from vcm.commands import bench
+
+
+@pytest.mark.parametrize("megapixels", [0.01, 0.135, 2.0])
+def test_a_photo_is_enlarged_without_seams(megapixels, cat):
+    large = bench.enlarged(cat, megapixels)
+    assert large.shape[0] * large.shape[1] == pytest.approx(megapixels * 1e6, rel=0.02)
+    rows, columns = min(300, large.shape[0]), min(451, large.shape[1])
+    assert np.array_equal(large[:rows, :columns], cat[:rows, :columns])
+    if large.shape[0] > 300:  # mirrored: the rows at the seam are equal
+        assert np.array_equal(large[300], large[299])
+
+
+@pytest.mark.parametrize("name", ["vcm", "bmshj2018-hyperprior", "avif"])
+def test_a_codec_is_measured(name, cat, tmp_path):
+    path = tmp_path / "cat.png"
+    image.write(path, cat)
+    timed = bench.measure(name, path, 0.02)
+    assert timed.encode > 0 and timed.decode > 0 and timed.peak > 20
+    assert 100 < timed.bytes < 0.02e6 * 3

@@ -1,0 +1,179 @@
+"""`vcm bench`: how fast, and in how much memory, beside other codecs on the same machine."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm import image
+from vcm.anchors import ANCHORS
+from vcm.errors import MetricError
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Work = Callable[[], Any]
+COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
+CASES: Final = ("vcm", "vcm with TMA", *COMPRESSAI, "avif", "x265-444", "vvenc")
+LIMIT: Final = 300.0  # seconds; a case that takes longer is not run at larger sizes
+HEAD: Final = (
+    f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times slower than vcm:"
+)
+UNITS: Final = (
+    f"{'':<22} {'':>5} {'Mpx/s':>9} {'Mpx/s':>9} {'MiB':>9} {'encode':>10} {'decode':>11}"
+)
+
+
+class Timed(NamedTuple):
+    """One codec at one size, alone in its process.
+
+    Attributes:
+        encode, decode: seconds, the best of the repetitions.
+        peak: MiB of resident memory, the interpreter and its libraries included; without those of
+            programs that it calls.
+    """
+
+    name: str
+    megapixels: float
+    encode: float
+    decode: float
+    bytes: int
+    peak: float
+
+
+def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[str]:
+    """The table, line by line, while it is measured."""
+    yield HEAD
+    yield UNITS
+    slow: set[str] = set()
+    for megapixels in sizes:
+        base: Timed | None = None
+        for name in cases:
+            if name in slow:
+                yield f"{name:<22} {megapixels:>5g}   not run: too slow at the size before"
+                continue
+            timed = _elsewhere(name, photo, megapixels)
+            base = base or timed
+            yield _line(timed, base)
+            if timed.encode + timed.decode > LIMIT / 10:
+                slow.add(name)
+
+
+def measure(name: str, photo: Path, megapixels: float) -> Timed:
+    """Time one codec in this process, after one run to warm up."""
+    picture = enlarged(image.read(photo), megapixels)
+    encode, decode = _codec(name, picture)
+    repetitions = 3 if megapixels < 10 else 1
+    first, data = _best(encode, 1)
+    if first < LIMIT / 30:
+        first, data = _best(encode, repetitions)
+    second, _ = _best(lambda: decode(data), 1)
+    if second < LIMIT / 30:
+        second, _ = _best(lambda: decode(data), repetitions)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Timed(name, megapixels, first, second, _length(data), peak)
+
+
+def enlarged(picture: Image, megapixels: float) -> Image:
+    """A picture of about that size with the same detail per pixel: mirrored side by side."""
+    height, width = picture.shape[:2]
+    factor = (megapixels * 1e6 / (height * width)) ** 0.5
+    target = (max(1, round(height * factor)), max(1, round(width * factor)))
+    tall = np.concatenate([picture, picture[::-1]])
+    tile = np.concatenate([tall, tall[:, ::-1]], 1)
+    counts = [-(-t // n) for t, n in zip(target, tile.shape, strict=False)]
+    whole = np.tile(tile, (*counts, 1))
+    return np.ascontiguousarray(whole[: target[0], : target[1]])
+
+
+def _codec(name: str, picture: Image) -> tuple[Work, Callable[[Any], Any]]:
+    """What encodes the picture, and what decodes the result."""
+    if name.startswith("vcm"):
+        return _ours(picture, words=name != "vcm")
+    if name in COMPRESSAI:
+        return _compressai(name, picture)
+    anchor = ANCHORS[name]
+    setting, size = anchor.settings[len(anchor.settings) // 2], picture.shape[:2]
+    return lambda: anchor.encode(picture, setting), lambda data: anchor.decode(data, *size)
+
+
+def _ours(picture: Image, words: bool) -> tuple[Work, Callable[[Any], Any]]:
+    from vcm import pipeline
+    from vcm.codec.codec import Codec
+    from vcm.roi import load_backend
+    from vcm.roi.acquire import acquire
+    from vcm.roi.mask import RoiMask
+    from vcm.roi.text import parse
+
+    codec = Codec.load()
+    even = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "everything")
+    backend = load_backend("embedded") if words else None
+
+    def encode() -> bytes:
+        mask = acquire(picture, parse("person"), backend, sigma=0.1) if backend else even
+        return pipeline.encode(picture, mask, codec, quality=50)
+
+    return encode, lambda data: pipeline.decode(data, codec)
+
+
+def _compressai(name: str, picture: Image) -> tuple[Work, Callable[[Any], Any]]:
+    """CompressAI's own compress and decompress; weights, here random, do not change the time."""
+    import torch
+    import torch.nn.functional as F
+    from compressai.zoo import image_models
+
+    model = image_models[name](quality=4, pretrained=False).eval()
+    model.update()
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    x = F.pad(x, (0, -x.shape[3] % 64, 0, -x.shape[2] % 64), mode="replicate")
+
+    def encode() -> Any:
+        with torch.inference_mode():
+            return model.compress(x)
+
+    def decode(data: Any) -> Any:
+        with torch.inference_mode():
+            return model.decompress(data["strings"], data["shape"])
+
+    return encode, decode
+
+
+def _best(work: Work, repetitions: int) -> tuple[float, Any]:
+    """Seconds of the fastest run, and what it gave."""
+    seconds, result = [], None
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), result
+
+
+def _length(data: Any) -> int:
+    return len(data) if isinstance(data, bytes) else sum(len(s[0]) for s in data["strings"])
+
+
+def _elsewhere(name: str, photo: Path, megapixels: float) -> Timed:
+    """Measured in a process of its own, so that memory is its own too."""
+    code = (
+        "import json, sys; from pathlib import Path; from vcm.commands import bench;"
+        "print(json.dumps(bench.measure(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, name, str(photo), str(megapixels)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MetricError(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+    return Timed(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def _line(timed: Timed, base: Timed) -> str:
+    speed = [timed.megapixels / s for s in (timed.encode, timed.decode)]
+    ratio = [timed.encode / base.encode, timed.decode / base.decode]
+    return (
+        f"{timed.name:<22} {timed.megapixels:>5g} {speed[0]:>9.2f} {speed[1]:>9.2f} "
+        f"{timed.peak:>9.0f} {ratio[0]:>10.2f} {ratio[1]:>11.2f}"
+    )
