@@ -12,6 +12,7 @@ from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec, latent_size
 from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Strings
+from vcm.codec.weights import load
 from vcm.roi.mask import RoiMask
 
 # Decodes photo.vcm with the released weights; saves the latent and the picture.
@@ -70,6 +71,15 @@ def test_processes_of_other_machines_agree(name, file, codec, tmp_path):
     assert np.array_equal(there["y_hat"], y_hat.numpy())
     x_hat = codec.render(y_hat, h.height, h.width, h.quality / 100).numpy()
     assert np.abs(there["x_hat"].astype(int) - x_hat.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("quality", [5, 50, 95])
+def test_bfloat16_gives_the_same_picture_within_rounding(quality, cat):
+    fast, plain = (Codec(load(), bf16=flag) for flag in (True, False))
+    x = torch.from_numpy(cat).permute(2, 0, 1)[None]
+    strings = plain.compress(x, torch.ones(1, 1, *cat.shape[:2]), quality)
+    pictures = [c.decompress(strings, *cat.shape[:2], quality).int() for c in (fast, plain)]
+    assert (pictures[0] - pictures[1]).abs().max() <= 1
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -10,7 +10,7 @@ from torch import Tensor
 from vcm.codec import tiles
 from vcm.codec.coder import SYMBOL_MAX
 from vcm.codec.entropy import MEAN_UNIT
-from vcm.codec.latent import Latent, LatentCoder, Strings
+from vcm.codec.latent import Latent, LatentCoder, Strings, z_size
 from vcm.codec.lma import mask_level
 from vcm.codec.model import QUALITY_STEPS, STRIDE, Quality
 from vcm.codec.tiles import Tile
@@ -38,6 +38,8 @@ class Codec:
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
             latents do not depend on it, memory and the order of symbols in the file do.
+        bf16: whether g_a, h_a and g_s run in bfloat16, within one level of 255 of float32; None:
+            where the processor has instructions for it. What decodes symbols is exact either way.
 
     Example:
         >>> import torch
@@ -48,9 +50,10 @@ class Codec:
         torch.Size([1, 3, 40, 50])
     """
 
-    def __init__(self, weights: Weights, side: int | None = None):
+    def __init__(self, weights: Weights, side: int | None = None, bf16: bool | None = None):
         self.model = weights.model
         self._side = side
+        self._bf16 = has_bf16() if bf16 is None else bf16
         self.fingerprint = weights.fingerprint
         self.card = weights.card
         self.latents = LatentCoder(weights.model, weights.tables)
@@ -110,7 +113,8 @@ class Codec:
         for tile in tiles.grid(h, w, self.side(h, w)):
             outer = tile.grown(h, w)
             part = _pixels(x, outer).contiguous(memory_format=torch.channels_last)
-            y0, features = self.model.g_a(part)
+            with self._fast():
+                y0, features = self.model.g_a(part)
             level = mask_level(_pixels(m, outer))
             for target, value, unit in zip(out, (y0, features, level), (1, 1, 2), strict=True):
                 tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
@@ -121,14 +125,20 @@ class Codec:
         """The quantised latent of a picture at a quality from 0 to 100."""
         q, (h, w) = _quality(quality), analysed.y0.shape[2:]
         y = torch.empty_like(analysed.y0)
+        z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w))
 
         def modulate(tile: Tile) -> Tensor:
             parts = zip(analysed, (1, 1, 2), strict=True)
             y0, features, level = (tile.of(t, unit).float() for t, unit in parts)
             return self.model.modulate(y0, features, level, q).clamp(-SYMBOL_MAX, SYMBOL_MAX)
 
-        tiles.tiled(modulate, y, h, w, self.side(h, w))
-        return self.latents.quantise(y, q, self.side(h, w))
+        def hyper(tile: Tile) -> Tensor:
+            return self.model.hyper(tile.of(y).float()).round()
+
+        with self._fast():
+            tiles.tiled(modulate, y, h, w, self.side(h, w))
+            tiles.tiled(hyper, z_hat, h, w, self.side(h, w), unit=1 / tiles.STEP)
+        return self.latents.quantise(y, z_hat, q, self.side(h, w))
 
     @torch.inference_mode()
     def read(self, strings: Strings, h: int, w: int, quality: float, side: int) -> Tensor:
@@ -148,11 +158,25 @@ class Codec:
         for tile in tiles.grid(h, w, self.side(h, w)):
             outer = tile.grown(h, w)
             part = outer.of(y_hat).float() / MEAN_UNIT
-            part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
+            with self._fast():
+                part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
             target = tile.of(x_hat, STRIDE)
             value = tile.within(outer).of(part, STRIDE)[..., : target.shape[2], : target.shape[3]]
             target.copy_((value.nan_to_num() * 255).clamp(0, 255).round())
         return x_hat
+
+    def _fast(self) -> torch.autocast:
+        """Where bfloat16 may be used: never around what must be exact."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self._bf16)
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    try:
+        known = torch.cpu.get_capabilities()
+    except AttributeError:  # torch before 2.10
+        return False
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
 def latent_size(height: int, width: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ BIAS_UNIT = 64.0  # biases live on the scale of activations; Adam needs them on 
 
 def round_ste(x: Tensor) -> Tensor:
     """Round to the nearest integer; the gradient is that of the identity."""
-    return x + (x.round() - x).detach()
+    return x + (x.round() - x).detach() if x.requires_grad else x.round()
 
 
 def relu_int(x: Tensor) -> Tensor:

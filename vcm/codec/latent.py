@@ -49,15 +49,14 @@ class LatentCoder:
         self._model = model
         self._coders = {name: Coder(table) for name, table in tables.items()}
 
-    def quantise(self, y: Tensor, quality: Quality, side: int) -> Latent:
-        """The symbols of y, (1, M, h, w) floating point, in tiles of a side, and its y_hat."""
+    def quantise(self, y: Tensor, z_hat: Tensor, quality: Quality, side: int) -> Latent:
+        """The symbols of a latent, in tiles of a side, and its y_hat.
+
+        Args:
+            y: (1, M, h, w) floating point, before quantisation.
+            z_hat: (1, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
+        """
         h, w = y.shape[2:]
-        z_hat = torch.empty(1, self._model.sizes.Z, *z_size(h, w))
-
-        def hyper(tile: Tile) -> Tensor:
-            return self._model.hyper(tile.of(y).float()).round()
-
-        tiles.tiled(hyper, z_hat, h, w, side, unit=1 / tiles.STEP)
         parts: list[Part] = []
 
         def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
