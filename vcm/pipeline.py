@@ -8,7 +8,6 @@ from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
 from vcm.codec.codec import Codec, latent_size
 from vcm.codec.latent import Strings
-from vcm.codec.search import quality_for
 from vcm.errors import ModelError, SpecError
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
@@ -60,23 +59,17 @@ def encode(
         raise SpecError("give either a quality or a size in bytes")
     x = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, H, W)
     m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
-    analysed = codec.analyse(x, m)
+    height, width = image.shape[:2]
+    tile = codec.side(*latent_size(height, width))
 
-    def file(quality: float) -> bytes:
-        strings = codec.latents.write(codec.quantise(analysed, quality))
-        height, width = image.shape[:2]
-        tile = codec.side(*latent_size(height, width))
+    def file(quality: float, strings: Strings) -> bytes:
         header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
-    def estimate(quality: float) -> float:
-        return codec.latents.bits(codec.quantise(analysed, quality)) / 8
-
     if quality is None:
         assert size is not None
-        rest = len(file(0.0)) - estimate(0.0)  # header and the strings' ends
-        quality = quality_for(lambda q: estimate(q) + rest, size)
-    return file(quality)
+        quality = codec.quality_for(x, m, size - len(file(0, Strings(b"", b""))))
+    return file(quality, codec.compress(x, m, quality))
 
 
 def decode(data: bytes, codec: Codec) -> Image:

@@ -10,12 +10,15 @@ from torch import Tensor
 from vcm.codec import tiles
 from vcm.codec.coder import SYMBOL_MAX
 from vcm.codec.entropy import MEAN_UNIT
-from vcm.codec.latent import Latent, LatentCoder, Strings, z_size
+from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
 from vcm.codec.lma import mask_level
 from vcm.codec.model import QUALITY_STEPS, STRIDE, Quality
+from vcm.codec.search import quality_for
 from vcm.codec.tiles import Tile
 from vcm.codec.weights import DEFAULT, Weights, load
 from vcm.errors import SpecError
+
+ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
 
 
 class Analysed(NamedTuple):
@@ -76,13 +79,14 @@ class Codec:
 
         Args:
             x: (1, 3, H, W) uint8, or floating point in [0, 1]; RGB, any size.
-            m: (1, 1, H, W) float32 in (0, 1], mask value of each pixel: 1 inside, sigma outside.
+            m: (1, 1, H, W) floating point in (0, 1], mask values: 1 inside, sigma outside.
             quality: 0 (fewest bits) to 100; two decimals are kept.
 
         Raises:
             SpecError: if a shape or a value is not as above.
         """
-        return self.latents.write(self.quantise(self.analyse(x, m), quality))
+        prepared = self.prepare(self.analyse(x, m), quality)
+        return self.latents.write(self.latents.quantise(prepared))
 
     def decompress(
         self, strings: Strings, height: int, width: int, quality: float, side: int | None = None
@@ -120,9 +124,29 @@ class Codec:
                 tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
         return out
 
+    def quality_for(self, x: Tensor, m: Tensor, size: float) -> float:
+        """The quality at which the strings of a picture measure `size` bytes.
+
+        It is searched on the entropy of the symbols, with g_a run once.
+
+        Raises:
+            SpecError: if no quality gives such a size.
+        """
+        analysed = self.analyse(x, m)
+
+        def estimate(quality: float) -> float:
+            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS
+
+        return quality_for(estimate, size)
+
     @torch.inference_mode()
     def quantise(self, analysed: Analysed, quality: float) -> Latent:
         """The quantised latent of a picture at a quality from 0 to 100."""
+        return self.latents.quantise(self.prepare(analysed, quality))
+
+    @torch.inference_mode()
+    def prepare(self, analysed: Analysed, quality: float) -> Prepared:
+        """A picture's latents at a quality from 0 to 100: LMA, gain and h_a."""
         q, (h, w) = _quality(quality), analysed.y0.shape[2:]
         y = torch.empty_like(analysed.y0)
         z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w))
@@ -138,7 +162,7 @@ class Codec:
         with self._fast():
             tiles.tiled(modulate, y, h, w, self.side(h, w))
             tiles.tiled(hyper, z_hat, h, w, self.side(h, w), unit=1 / tiles.STEP)
-        return self.latents.quantise(y, z_hat, q, self.side(h, w))
+        return Prepared(y, z_hat, q, self.side(h, w))
 
     @torch.inference_mode()
     def read(self, strings: Strings, h: int, w: int, quality: float, side: int) -> Tensor:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from vcm.codec.tables import PRECISION, Tables
 from vcm.errors import BitstreamError
 
+Symbols = NDArray[np.int16]
+Rows = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 SYMBOL_MAX = 2**15 - 1
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
@@ -35,19 +37,19 @@ class Coder:
         ]
         self.raw = constriction.stream.model.Uniform(_RAW)
 
-    def bits(self, symbols: Ints, rows: Ints) -> float:
+    def bits(self, symbols: Symbols, rows: Rows) -> float:
         """Information of symbols by the tables, escapes with their 16 bits."""
         entry, escaped = self._entries(symbols, rows)
         information = PRECISION - np.log2(self.frequency[rows, entry])
         return float(information.sum() + 16 * escaped.sum())
 
-    def count(self, symbols: Ints, rows: Ints, counts: NDArray[np.int64]) -> None:
+    def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""
         entry, _ = self._entries(symbols, rows)
         np.add.at(counts, (rows, entry), 1)
 
-    def encode(self, parts: list[tuple[Ints, Ints]]) -> bytes:
-        """The string of (symbols, table rows) parts, each (n,) int32, in order.
+    def encode(self, parts: list[tuple[Symbols, Rows]]) -> bytes:
+        """The string of (symbols, table rows) parts, each (n,), in order.
 
         Symbols must be within +-32767.
         """
@@ -58,7 +60,7 @@ class Coder:
             for row, start, end in runs:
                 encoder.encode(entry[order[start:end]], self.models[row])
             if escaped.any():
-                encoder.encode(symbols[escaped] + _RAW // 2, self.raw)
+                encoder.encode(symbols[escaped].astype(np.int32) + _RAW // 2, self.raw)
         return encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
 
     def reader(self, data: bytes) -> "Reader":
@@ -69,9 +71,9 @@ class Coder:
         """
         return Reader(self, data)
 
-    def _entries(self, symbols: Ints, rows: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    def _entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
         """Position of each symbol in its row, the last for escapes, and which are escapes."""
-        last = self.length[rows] - 2
+        last: Ints = self.length[rows] - 2  # int32, and so is what follows
         entry = symbols - self.offset[rows]
         escaped = (entry < 0) | (entry >= last)
         return np.where(escaped, last, entry).astype(np.int32), escaped
@@ -87,7 +89,7 @@ class Reader:
         words = np.frombuffer(data, "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
 
-    def read(self, rows: Ints) -> Ints:
+    def read(self, rows: Rows) -> Ints:
         """The next part's symbols, one for each table row: (n,) int32.
 
         Raises:
@@ -109,11 +111,10 @@ class Reader:
         return symbols
 
 
-def _runs(rows: Ints) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
+def _runs(rows: Rows) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
     """The stable order by row, and (row, start, end) of each run in it."""
-    small = rows.astype(np.uint8)  # for these numpy sorts by counting
-    order = np.argsort(small, kind="stable")
-    counts = np.bincount(small)
+    order = np.argsort(rows, kind="stable")  # numpy sorts bytes by counting
+    counts = np.bincount(rows)
     ends = np.cumsum(counts)
     found = np.flatnonzero(counts)
     return order, [(int(r), int(ends[r] - counts[r]), int(ends[r])) for r in found]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm.codec import tiles
-from vcm.codec.coder import Coder, Ints
+from vcm.codec.coder import Coder, Rows, Symbols
 from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, Parameters, quarter, spread
 from vcm.codec.model import Quality, RoiHyperprior
 from vcm.codec.tables import Tables
@@ -18,7 +18,7 @@ from vcm.codec.tiles import Tile
 
 Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
 Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
-Part = tuple[Ints, Ints]  # symbols and the table rows that code them
+Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
 
 
 class Strings(NamedTuple):
@@ -41,6 +41,22 @@ class Latent(NamedTuple):
     y_parts: list[Part]
 
 
+class Prepared(NamedTuple):
+    """A picture on its way to be quantised.
+
+    Attributes:
+        y: (1, M, h, w) float16, before quantisation.
+        z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
+        quality: what the networks see of it.
+        side: of the tiles in latents, 0 for none.
+    """
+
+    y: Tensor
+    z_hat: Tensor
+    quality: Quality
+    side: int
+
+
 class LatentCoder:
     """Quantises, writes and reads the latents of a model with its coding tables."""
 
@@ -49,24 +65,19 @@ class LatentCoder:
         self._model = model
         self._coders = {name: Coder(table) for name, table in tables.items()}
 
-    def quantise(self, y: Tensor, z_hat: Tensor, quality: Quality, side: int) -> Latent:
-        """The symbols of a latent, in tiles of a side, and its y_hat.
-
-        Args:
-            y: (1, M, h, w) floating point, before quantisation.
-            z_hat: (1, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
-        """
-        h, w = y.shape[2:]
+    def quantise(self, p: Prepared) -> Latent:
+        """The symbols of a latent, and its y_hat."""
+        (h, w), y = p.y.shape[2:], p.y
         parts: list[Part] = []
 
         def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
             part = quarter(number, _even(tile.of(y).float()))
             symbols = (part - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
-            parts.append((_ints(symbols[coded]), _ints(p.rows[coded])))
+            parts.append(_part(symbols[coded], p.rows[coded]))
             return symbols
 
-        y_hat = self._walk(z_hat, h, w, quality, side, code)
-        return Latent(y_hat, (_ints(z_hat), _z_rows(z_hat.shape)), parts)
+        y_hat = self._walk(p.z_hat, h, w, p.quality, p.side, code)
+        return Latent(y_hat, _part(p.z_hat, torch.from_numpy(_z_rows(p.z_hat.shape))), parts)
 
     def bits(self, latent: Latent) -> float:
         """The entropy of a latent by the coding tables: what its strings should measure."""
@@ -98,7 +109,8 @@ class LatentCoder:
 
         def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
             symbols = torch.zeros_like(p.means)
-            symbols[coded] = torch.from_numpy(reader.read(_ints(p.rows[coded]))).float()
+            rows = p.rows[coded].to(torch.uint8).numpy()
+            symbols[coded] = torch.from_numpy(reader.read(rows)).float()
             return symbols.clamp(-Y_MAX, Y_MAX)
 
         return self._walk(z_hat, h, w, quality, side, code)
@@ -127,12 +139,12 @@ class LatentCoder:
         tiles.tiled(features_of, features, h, w, side)
         y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
         for number in range(PASSES):
-            # a tile must not see what this pass codes in the tiles before it
-            known = y_hat if side == 0 else y_hat.clone()
             for tile in tiles.grid(h, w, side):
                 outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the squares
-                given = (_even(outer.of(t).float()) for t in (features, known))
-                p = networks(number, next(given), quality.level, next(given))
+                given, known = (_even(outer.of(t).float()) for t in (features, y_hat))
+                # tiles must not see what this pass has coded in those before them
+                known -= spread(number, quarter(number, known))
+                p = networks(number, given, quality.level, known)
                 inner = tile.within(outer)
                 p = Parameters(inner.of(p.rows, 1 / 2), inner.of(p.means, 1 / 2))
                 inside = quarter(
@@ -155,10 +167,14 @@ def z_size(h: int, w: int) -> tuple[int, int]:
     return -(-h // tiles.STEP), -(-w // tiles.STEP)
 
 
-def _z_rows(shape: tuple[int, ...]) -> Ints:
-    """Table row of each z symbol, its channel: (Z * h * w,) int32."""
-    return np.repeat(np.arange(shape[1], dtype=np.int32), shape[2] * shape[3])
+def _z_rows(shape: tuple[int, ...]) -> Rows:
+    """Table row of each z symbol, its channel: (Z * h * w,)."""
+    return np.repeat(np.arange(shape[1], dtype=np.uint8), shape[2] * shape[3])
 
 
-def _ints(t: Tensor) -> NDArray[np.int32]:
-    return t.flatten().to(torch.int32).numpy()
+def _part(symbols: Tensor, rows: Tensor) -> Part:
+    """Small types: a large picture has a hundred million of them."""
+    return (
+        symbols.flatten().to(torch.int16).numpy(),
+        rows.flatten().to(torch.uint8).numpy(),
+    )
