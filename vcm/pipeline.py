@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
-from vcm.codec.codec import Codec, latent_size
+from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
+from vcm.codec.model import latent_size
 from vcm.errors import ModelError, SpecError
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
@@ -60,7 +61,7 @@ def encode(
     x = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, H, W)
     m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
     height, width = image.shape[:2]
-    tile = codec.side(*latent_size(height, width))
+    tile = codec.encoder.side(*latent_size(height, width))
 
     def file(quality: float, strings: Strings) -> bytes:
         header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
@@ -68,7 +69,7 @@ def encode(
 
     if quality is None:
         assert size is not None
-        quality = codec.quality_for(x, m, size - len(file(0, Strings(b"", b""))))
+        quality = codec.encoder.quality_for(x, m, size - len(file(0, Strings(b"", b""))))
     return file(quality, codec.compress(x, m, quality))
 
 

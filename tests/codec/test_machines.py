@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec, latent_size
+from vcm.codec.codec import Codec
 from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Strings
+from vcm.codec.lma import mask_level
+from vcm.codec.model import STRIDE, Quality
+from vcm.codec.tiles import ANALYSIS_HALO, HALO
 from vcm.codec.weights import load
 from vcm.roi.mask import RoiMask
 
@@ -19,15 +22,15 @@ from vcm.roi.mask import RoiMask
 CHILD = """
 import sys, numpy as np, torch
 from vcm import bitstream
-from vcm.codec.codec import Codec, latent_size
+from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
 torch.backends.mkldnn.set_flags("onednn-off" not in sys.argv)
 stream = bitstream.unpack(open("photo.vcm", "rb").read())
 h = stream.header
 codec = Codec.load()
-strings, size = Strings(stream.z, stream.y), latent_size(h.height, h.width)
-y_hat = codec.read(strings, *size, h.quality / 100, h.tile)
-x_hat = codec.render(y_hat, h.height, h.width, h.quality / 100)
+strings = Strings(stream.z, stream.y)
+y_hat = codec.decoder.read(strings, h.height, h.width, h.quality / 100, h.tile)
+x_hat = codec.decoder.render(y_hat, h.height, h.width, h.quality / 100)
 np.savez("out.npz", y_hat=y_hat.numpy(), x_hat=x_hat.numpy())
 """
 MACHINES = {
@@ -65,11 +68,12 @@ def test_processes_of_other_machines_agree(name, file, codec, tmp_path):
     subprocess.run(arguments, cwd=tmp_path, env=environment, check=True, capture_output=True)
     stream = bitstream.unpack(file)
     h = stream.header
-    size = latent_size(h.height, h.width)
-    y_hat = codec.read(Strings(stream.z, stream.y), *size, h.quality / 100, h.tile)
+    size = h.height, h.width
+    strings = Strings(stream.z, stream.y)
+    y_hat = codec.decoder.read(strings, *size, h.quality / 100, h.tile)
     there = np.load(tmp_path / "out.npz")
     assert np.array_equal(there["y_hat"], y_hat.numpy())
-    x_hat = codec.render(y_hat, h.height, h.width, h.quality / 100).numpy()
+    x_hat = codec.decoder.render(y_hat, *size, h.quality / 100).numpy()
     assert np.abs(there["x_hat"].astype(int) - x_hat.astype(int)).max() <= 1
 
 
@@ -132,3 +136,22 @@ def test_a_gpu_agrees(codec, rng):
         for a, b in zip(here, there(number, features, level.cuda(), known.cuda()), strict=True):
             assert torch.equal(a, b.cpu())
         networks.cpu()
+
+
+def test_no_network_reaches_beyond_its_halo(codec):
+    """What lies farther away than the halo changes nothing: so tiles leave no seam."""
+    model, quality = codec.model, Quality.single(50)
+    torch.manual_seed(0)
+    y = torch.randn(1, model.sizes.M, 32, 32)
+    near = y.clone()
+    near[..., 16 + HALO + 1 :] += 9  # columns that position 16 must not see
+    pictures = [model.synthesise(t, quality) for t in (y, near)]
+    assert torch.equal(*(p[..., : 17 * STRIDE] for p in pictures))
+    x = torch.rand(1, 3, 32 * STRIDE, 32 * STRIDE)
+    far = x.clone()
+    far[..., (16 + ANALYSIS_HALO + 1) * STRIDE :] = 0
+    level = mask_level(torch.ones(1, 1, *x.shape[2:]))
+    latents = [model.modulate(*model.g_a(t), level, quality) for t in (x, far)]
+    assert torch.equal(*(t[..., :17] for t in latents))
+    codes = [model.h_a(t) for t in (y, near)]
+    assert torch.equal(*(t[..., :4] for t in codes))  # z at 16 stands for columns 16 to 19

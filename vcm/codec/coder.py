@@ -39,44 +39,55 @@ class Coder:
 
     def bits(self, symbols: Symbols, rows: Rows) -> float:
         """Information of symbols by the tables, escapes with their 16 bits."""
-        entry, escaped = self._entries(symbols, rows)
+        entry, escaped = self.entries(symbols, rows)
         information = PRECISION - np.log2(self.frequency[rows, entry])
         return float(information.sum() + 16 * escaped.sum())
 
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""
-        entry, _ = self._entries(symbols, rows)
+        entry, _ = self.entries(symbols, rows)
         np.add.at(counts, (rows, entry), 1)
 
-    def encode(self, parts: list[tuple[Symbols, Rows]]) -> bytes:
-        """The string of (symbols, table rows) parts, each (n,), in order.
-
-        Symbols must be within +-32767.
-        """
-        encoder = constriction.stream.queue.RangeEncoder()
-        for symbols, rows in parts:
-            entry, escaped = self._entries(symbols, rows)
-            order, runs = _runs(rows)
-            for row, start, end in runs:
-                encoder.encode(entry[order[start:end]], self.models[row])
-            if escaped.any():
-                encoder.encode(symbols[escaped].astype(np.int32) + _RAW // 2, self.raw)
-        return encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
+    def writer(self) -> "Writer":
+        """A writer of one string."""
+        return Writer(self)
 
     def reader(self, data: bytes) -> "Reader":
-        """A reader of what `encode` wrote.
+        """A reader of what a writer wrote.
 
         Raises:
             BitstreamError: if the length cannot be that of a string.
         """
         return Reader(self, data)
 
-    def _entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
+    def entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
         """Position of each symbol in its row, the last for escapes, and which are escapes."""
         last: Ints = self.length[rows] - 2  # int32, and so is what follows
         entry = symbols - self.offset[rows]
         escaped = (entry < 0) | (entry >= last)
         return np.where(escaped, last, entry).astype(np.int32), escaped
+
+
+class Writer:
+    """Takes symbols, part by part."""
+
+    def __init__(self, coder: Coder):
+        self._coder = coder
+        self._encoder = constriction.stream.queue.RangeEncoder()
+
+    def write(self, symbols: Symbols, rows: Rows) -> None:
+        """Code a part: symbols within +-32767 and their table rows, each (n,)."""
+        entry, escaped = self._coder.entries(symbols, rows)
+        order, runs = _runs(rows)
+        for row, start, end in runs:
+            self._encoder.encode(entry[order[start:end]], self._coder.models[row])
+        if escaped.any():
+            raw = symbols[escaped].astype(np.int32) + _RAW // 2
+            self._encoder.encode(raw, self._coder.raw)
+
+    def data(self) -> bytes:
+        """The string of what was written."""
+        return self._encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
 
 
 class Reader:

@@ -65,19 +65,29 @@ class LatentCoder:
         self._model = model
         self._coders = {name: Coder(table) for name, table in tables.items()}
 
-    def quantise(self, p: Prepared) -> Latent:
-        """The symbols of a latent, and its y_hat."""
-        (h, w), y = p.y.shape[2:], p.y
+    def quantise(self, prepared: Prepared) -> Latent:
+        """The symbols of a picture, and its y_hat."""
         parts: list[Part] = []
+        y_hat = self._quantise(prepared, lambda *part: parts.append(part))
+        return Latent(y_hat, _z_part(prepared.z_hat), parts)
+
+    def encode(self, prepared: Prepared) -> Strings:
+        """The strings of a picture; its symbols are coded as they come and not kept."""
+        z, y = (self._coders[name].writer() for name in ("z", "y"))
+        z.write(*_z_part(prepared.z_hat))
+        self._quantise(prepared, y.write)
+        return Strings(z.data(), y.data())
+
+    def _quantise(self, prepared: Prepared, take: Callable[[Symbols, Rows], None]) -> Tensor:
+        (h, w), y = prepared.y.shape[2:], prepared.y
 
         def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
             part = quarter(number, _even(tile.of(y).float()))
             symbols = (part - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
-            parts.append(_part(symbols[coded], p.rows[coded]))
+            take(*_part(symbols[coded], p.rows[coded]))
             return symbols
 
-        y_hat = self._walk(p.z_hat, h, w, p.quality, p.side, code)
-        return Latent(y_hat, _part(p.z_hat, torch.from_numpy(_z_rows(p.z_hat.shape))), parts)
+        return self._walk(prepared.z_hat, h, w, prepared.quality, prepared.side, code)
 
     def bits(self, latent: Latent) -> float:
         """The entropy of a latent by the coding tables: what its strings should measure."""
@@ -89,11 +99,6 @@ class LatentCoder:
         self._coders["z"].count(*latent.z_part, counts["z"])
         for part in latent.y_parts:
             self._coders["y"].count(*part, counts["y"])
-
-    def write(self, latent: Latent) -> Strings:
-        """The strings of a quantised latent."""
-        z = self._coders["z"].encode([latent.z_part])
-        return Strings(z, self._coders["y"].encode(latent.y_parts))
 
     def read(self, strings: Strings, h: int, w: int, quality: Quality, side: int) -> Tensor:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
@@ -170,6 +175,10 @@ def z_size(h: int, w: int) -> tuple[int, int]:
 def _z_rows(shape: tuple[int, ...]) -> Rows:
     """Table row of each z symbol, its channel: (Z * h * w,)."""
     return np.repeat(np.arange(shape[1], dtype=np.uint8), shape[2] * shape[3])
+
+
+def _z_part(z_hat: Tensor) -> Part:
+    return _part(z_hat, torch.from_numpy(_z_rows(z_hat.shape)))
 
 
 def _part(symbols: Tensor, rows: Tensor) -> Part:

@@ -19,6 +19,7 @@ from vcm.codec.gain import Gain
 from vcm.codec.integer import round_ste
 from vcm.codec.lma import LatentMaskAttention, mask_level
 from vcm.codec.transforms import Analysis, HyperAnalysis, Synthesis
+from vcm.errors import SpecError
 
 STRIDE = 16  # pixels per latent, each way
 QUALITY_STEPS = 10_000  # quality 0 ... 100 is stored in hundredths
@@ -47,6 +48,11 @@ class Sizes:
     hidden: int = 256
 
 
+def latent_size(height: int, width: int) -> tuple[int, int]:
+    """(h, w) of the latent of a picture."""
+    return -(-height // STRIDE), -(-width // STRIDE)
+
+
 class Quality(NamedTuple):
     """A quality in the two forms that the networks use.
 
@@ -63,6 +69,17 @@ class Quality(NamedTuple):
         """From (B,) int64 in [0, 10000]."""
         level = (hundredths * 255 + QUALITY_STEPS // 2) // QUALITY_STEPS
         return cls(hundredths.float() / QUALITY_STEPS, level.float())
+
+    @classmethod
+    def single(cls, quality: float) -> "Quality":
+        """Of one picture, from a quality of 0 to 100.
+
+        Raises:
+            SpecError: if it is not in that range.
+        """
+        if not 0 <= quality <= 100:
+            raise SpecError(f"quality: expected a number from 0 to 100, got {quality}")
+        return cls.of(torch.tensor([round(quality * QUALITY_STEPS / 100)]))
 
 
 class Coded(NamedTuple):

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from vcm.errors import BitstreamError
 
-SIDE = 128  # latents; a tile of 2048 x 2048 pixels
+SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
 STEP = 4  # latents per z symbol: where tiles may begin
-HALO = 12  # latents; a multiple of STEP, farther than any network of the released size reaches
+SIDE_MIN = 24  # latents; smaller tiles are nobody's
+# Latents, multiples of STEP, as far as the networks of the released size reach: g_s, h_a and h_s up
+# to 7.5; g_a with LMA behind it up to 8.5.
+HALO, ANALYSIS_HALO = 8, 12
 
 
 class Tile(NamedTuple):
@@ -62,9 +65,9 @@ def side_for(height: int, width: int) -> int:
 
 def check_side(side: int, height: int, width: int) -> None:
     """Raises a BitstreamError for tiles that no encoder makes, of a latent of that size."""
-    if side % STEP or 0 < side < 2 * HALO or (side == 0 and max(height, width) > WHOLE):
+    if side % STEP or 0 < side < SIDE_MIN or (side == 0 and max(height, width) > WHOLE):
         raise BitstreamError(
-            f"tile: expected a multiple of {STEP} of at least {2 * HALO} latents, "
+            f"tile: expected a multiple of {STEP} of at least {SIDE_MIN} latents, "
             f"or 0 for up to {WHOLE} latents a side, got {side} for {width} x {height}"
         )
 
@@ -78,7 +81,13 @@ def grid(height: int, width: int, side: int) -> Iterator[Tile]:
 
 
 def tiled(
-    work: Callable[[Tile], Tensor], out: Tensor, height: int, width: int, side: int, unit: float = 1
+    work: Callable[[Tile], Tensor],
+    out: Tensor,
+    height: int,
+    width: int,
+    side: int,
+    unit: float = 1,
+    halo: int = HALO,
 ) -> Tensor:
     """`out`, filled tile by tile with what `work` makes of each grown tile.
 
@@ -87,6 +96,6 @@ def tiled(
         out: (..., H, W), where one latent is `unit` elements long.
     """
     for tile in grid(height, width, side):
-        outer = tile.grown(height, width)
+        outer = tile.grown(height, width, halo)
         tile.of(out, unit).copy_(tile.within(outer).of(work(outer), unit))
     return out

@@ -34,9 +34,10 @@ class RoiMask:
             raise SpecError(f"sigma: expected a number over 0, at most 1, got {self.sigma}")
 
     @property
-    def values(self) -> NDArray[np.float32]:
-        """m: (H, W) float32, 1 inside and sigma outside."""
-        return np.where(self.roi, np.float32(1), np.float32(self.sigma))
+    def values(self) -> NDArray[np.float16]:
+        """m: (H, W) float16, 1 inside and sigma outside."""
+        outside = max(np.float16(self.sigma), np.finfo(np.float16).smallest_subnormal)
+        return np.where(self.roi, np.float16(1), outside)
 
     @property
     def share(self) -> float:

@@ -40,8 +40,8 @@ def _latents(codec: Codec, photos: list[Photo], seed: int) -> Iterator[Latent]:
         side = min(pixels.shape[:2])
         x = torch.from_numpy(pixels[:side, :side].copy()).permute(2, 0, 1)[None]
         m = mask_values(None if labels is None else labels[:side, :side], side, rng)
-        analysed = codec.analyse(x, torch.from_numpy(m)[None, None])
-        yield codec.quantise(analysed, rng.uniform(0, 100))
+        analysed = codec.encoder.analyse(x, torch.from_numpy(m)[None, None])
+        yield codec.encoder.quantise(analysed, rng.uniform(0, 100))
 
 
 def _blend(table: Tables, counts: NDArray[np.int64]) -> Tables:

@@ -1,0 +1,57 @@
+"""Strings to pictures, tile by tile."""
+
+import torch
+from torch import Tensor
+
+from vcm.codec import tiles
+from vcm.codec.entropy import MEAN_UNIT
+from vcm.codec.latent import LatentCoder, Strings
+from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
+from vcm.codec.precision import Precision
+
+
+class Decoder:
+    """What a codec does to decode.
+
+    Args:
+        side: of the tiles that g_s works on, in latents, 0 for none; None: by the picture's size.
+    """
+
+    def __init__(
+        self, model: RoiHyperprior, latents: LatentCoder, precision: Precision, side: int | None
+    ):
+        self.model, self.latents, self._precision = model, latents, precision
+        self._side = side
+
+    @torch.inference_mode()
+    def read(
+        self, strings: Strings, height: int, width: int, quality: float, side: int | None
+    ) -> Tensor:
+        """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
+
+        Args:
+            side: of the tiles that the strings are coded in; None: by the picture's size.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a picture.
+        """
+        h, w = latent_size(height, width)
+        side = tiles.side_for(h, w) if side is None else side
+        return self.latents.read(strings, h, w, Quality.single(quality), side)
+
+    @torch.inference_mode()
+    def render(self, y_hat: Tensor, height: int, width: int, quality: float) -> Tensor:
+        """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
+        q, (h, w) = Quality.single(quality), y_hat.shape[2:]
+        side = tiles.side_for(h, w) if self._side is None else self._side
+        x_hat = torch.empty((1, 3, height, width), dtype=torch.uint8)
+        x_hat = x_hat.contiguous(memory_format=torch.channels_last)
+        for tile in tiles.grid(h, w, side):
+            outer = tile.grown(h, w)
+            part = outer.of(y_hat).float() / MEAN_UNIT
+            with self._precision.fast():
+                part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
+            target = tile.of(x_hat, STRIDE)
+            value = tile.within(outer).of(part, STRIDE)[..., : target.shape[2], : target.shape[3]]
+            target.copy_((value.nan_to_num() * 255).clamp(0, 255).round())
+        return x_hat

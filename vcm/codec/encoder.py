@@ -1,0 +1,158 @@
+"""Pictures to strings, tile by tile: memory grows with the latent, not with what g_a computes."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vcm.codec import tiles
+from vcm.codec.coder import SYMBOL_MAX
+from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
+from vcm.codec.lma import mask_level
+from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
+from vcm.codec.precision import Precision
+from vcm.codec.search import quality_for
+from vcm.codec.tiles import Tile
+from vcm.errors import SpecError
+
+ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
+
+
+class Analysed(NamedTuple):
+    """A picture after g_a: whatever its quality will be, this is computed once.
+
+    Attributes:
+        y0: (1, M, h, w) float16.
+        features: (1, n16, h, w) float16.
+        level: (1, 2, 2h, 2w) float16, what LMA sees of the mask.
+    """
+
+    y0: Tensor
+    features: Tensor
+    level: Tensor
+
+
+UNITS = (1, 1, 2)  # elements of Analysed per latent, each way
+
+
+class Encoder:
+    """What a codec does to encode; arguments x, m and quality as for `Codec.compress`.
+
+    Args:
+        side: of the tiles in latents, 0 for none; None: by the picture's size.
+    """
+
+    def __init__(
+        self, model: RoiHyperprior, latents: LatentCoder, precision: Precision, side: int | None
+    ):
+        self.model, self.latents, self._precision = model, latents, precision
+        self._side = side
+
+    def side(self, h: int, w: int) -> int:
+        """Side of the tiles that a latent of (h, w) is coded in; 0: one tile."""
+        return tiles.side_for(h, w) if self._side is None else self._side
+
+    @torch.inference_mode()
+    def compress(self, x: Tensor, m: Tensor, quality: float) -> Strings:
+        """The strings of a picture. Nothing but y is kept of it."""
+        check(x, m)
+        q, (h, w) = Quality.single(quality), latent_size(*x.shape[2:])
+
+        def y_of(outer: Tile) -> Tensor:
+            return self._modulate(self._analyse(x, m, outer), q)
+
+        y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16)
+        tiles.tiled(y_of, y, h, w, self.side(h, w), halo=tiles.ANALYSIS_HALO)
+        return self.latents.encode(self._prepared(y, q))
+
+    @torch.inference_mode()
+    def analyse(self, x: Tensor, m: Tensor) -> Analysed:
+        """What every quality of a picture begins with."""
+        check(x, m)
+        (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
+        out = Analysed(
+            torch.empty(1, s.M, h, w, dtype=torch.float16),
+            torch.empty(1, s.n16, h, w, dtype=torch.float16),
+            torch.empty(1, 2, 2 * h, 2 * w, dtype=torch.float16),
+        )
+        for tile in tiles.grid(h, w, self.side(h, w)):
+            outer = tile.grown(h, w, tiles.ANALYSIS_HALO)
+            for target, value, unit in zip(out, self._analyse(x, m, outer), UNITS, strict=True):
+                tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
+        return out
+
+    @torch.inference_mode()
+    def quantise(self, analysed: Analysed, quality: float) -> Latent:
+        """The quantised latent of a picture."""
+        q, (h, w) = Quality.single(quality), analysed.y0.shape[2:]
+
+        def y_of(outer: Tile) -> Tensor:
+            parts = (outer.of(t, unit) for t, unit in zip(analysed, UNITS, strict=True))
+            return self._modulate(Analysed(*parts), q)
+
+        y = torch.empty_like(analysed.y0)
+        tiles.tiled(y_of, y, h, w, self.side(h, w))
+        return self.latents.quantise(self._prepared(y, q))
+
+    def quality_for(self, x: Tensor, m: Tensor, size: float) -> float:
+        """The quality at which the strings of a picture measure `size` bytes.
+
+        It is searched on the entropy of the symbols, with g_a run once.
+
+        Raises:
+            SpecError: if no quality gives such a size.
+        """
+        analysed = self.analyse(x, m)
+
+        def estimate(quality: float) -> float:
+            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS
+
+        return quality_for(estimate, size)
+
+    def _analyse(self, x: Tensor, m: Tensor, tile: Tile) -> Analysed:
+        part = _pixels(x, tile).contiguous(memory_format=torch.channels_last)
+        with self._precision.fast():
+            y0, features = self.model.g_a(part)
+        return Analysed(y0.half(), features.half(), mask_level(_pixels(m, tile)).half())
+
+    def _modulate(self, a: Analysed, quality: Quality) -> Tensor:
+        with self._precision.fast():
+            y0, features, level = (t.float() for t in a)
+            y = self.model.modulate(y0, features, level, quality)
+        return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
+
+    def _prepared(self, y: Tensor, quality: Quality) -> Prepared:
+        h, w = y.shape[2:]
+        z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w))
+
+        def hyper(outer: Tile) -> Tensor:
+            with self._precision.fast():
+                return self.model.hyper(outer.of(y).float()).round()
+
+        tiles.tiled(hyper, z_hat, h, w, self.side(h, w), unit=1 / tiles.STEP)
+        return Prepared(y, z_hat, quality, self.side(h, w))
+
+
+def check(x: Tensor, m: Tensor) -> None:
+    """Raises a SpecError if a picture or its mask is not as `Codec.compress` wants it."""
+    known = x.is_floating_point() or x.dtype == torch.uint8
+    if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not known:
+        raise SpecError(
+            f"x: expected (1, 3, H, W) uint8 or floating point, got {tuple(x.shape)} {x.dtype}"
+        )
+    if m.shape != (1, 1, *x.shape[2:]):
+        raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
+    if not (float(m.min()) > 0 and float(m.max()) <= 1):
+        raise SpecError(f"m: expected values in (0, 1], got {float(m.min())} to {float(m.max())}")
+
+
+def _pixels(t: Tensor, tile: Tile) -> Tensor:
+    """A tile of a picture as float32, its last row and column repeated where it ends early."""
+    part = tile.of(t, STRIDE)
+    part = part.float() / 255 if part.dtype == torch.uint8 else part.float()
+    missing = (
+        STRIDE * (tile.right - tile.left) - part.shape[3],
+        STRIDE * (tile.bottom - tile.top) - part.shape[2],
+    )
+    return F.pad(part, (0, missing[0], 0, missing[1]), mode="replicate")
