@@ -5,21 +5,15 @@ import logging
 import subprocess
 import sys
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from vcm import bitstream, image, pipeline
+from vcm import cli as cli_module
 from vcm.cli import cli
 from vcm.metrics.distortion import psnr
-
-
-@pytest.fixture(autouse=True)
-def _logging():
-    """Handlers that a command set up are taken off again."""
-    before = logging.getLogger().handlers[:]
-    yield
-    logging.getLogger().handlers[:] = before
 
 
 @pytest.fixture
@@ -45,13 +39,33 @@ def run(tiny_weights):
     return call
 
 
-def test_help_shows_every_command_and_its_use():
-    result = CliRunner().invoke(cli, [])
-    names = ("encode", "decode", "info", "roi", "demo", "train", "train-roi", "release")
-    for name in names:
-        assert name in result.output
-        text = CliRunner().invoke(cli, [name, "--help"]).output
-        assert len(text.splitlines()) > 5 and "Usage" in text
+def test_without_arguments_the_help_is_shown():
+    done = subprocess.run([sys.executable, "-m", "vcm"], capture_output=True, text=True)
+    text = done.stdout + done.stderr  # older versions of click print it to the former
+    lines = text.split("Commands:\n")[1].splitlines()[: len(cli.commands)]
+    listed = [line.split()[0] for line in lines]
+    assert listed == [*cli.commands]
+    assert listed[:4] == ["encode", "decode", "info", "roi"]  # what people need comes first
+    assert not any(line.endswith("...") for line in lines)  # each fits
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_every_option_is_explained(name):
+    text = CliRunner().invoke(cli, [name, "--help"]).output
+    assert text.startswith(f"Usage: vcm {name}")
+    options = [p for p in cli.commands[name].params if isinstance(p, click.Option)]
+    assert options and all(len(option.help) > 10 for option in options)
+
+
+def test_info_loads_no_heavy_library(folder, run):
+    run("encode", "cat.png", "--quality", 10, "-o", "cat.vcm")
+    code = (
+        "import sys; from vcm.cli import cli; cli(['info', 'cat.vcm', '--json'],"
+        " standalone_mode=False); print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    report, heavy = done.stdout.splitlines()
+    assert heavy == "[]" and json.loads(report)["sections"].keys() == {"z", "y"}
 
 
 def test_words_to_file_to_picture(folder, run, tiny):
@@ -67,14 +81,14 @@ def test_words_to_file_to_picture(folder, run, tiny):
 def test_a_fresh_process_decodes_alike_and_loads_no_language_model(folder, run, tiny, tiny_weights):
     run("encode", "cat.png", "--box", "10,20,200,100", "-o", "cat.vcm")
     code = (
-        "import sys; from vcm.cli import cli;"
-        f"cli(['decode', 'cat.vcm', '-o', 'out.png', '--weights', {str(tiny_weights)!r}],"
-        " standalone_mode=False);"
-        "print([m for m in ('timm', 'transformers', 'ultralytics', 'compressai', 'torchvision',"
-        " 'wandb', 'matplotlib', 'scipy') if m in sys.modules])"
+        "import atexit, sys; from vcm.cli import main;"
+        "heavy = ('timm', 'transformers', 'ultralytics', 'compressai', 'torchvision', 'wandb',"
+        " 'matplotlib', 'scipy');"
+        "atexit.register(lambda: print([m for m in heavy if m in sys.modules]));"
+        f"main(['decode', 'cat.vcm', '-o', 'out.png', '--weights', {str(tiny_weights)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "[]" and done.stderr == ""
     expected = pipeline.decode((folder / "cat.vcm").read_bytes(), tiny)
     assert np.array_equal(image.read(folder / "out.png"), expected)
 
@@ -88,6 +102,20 @@ def test_a_task_gives_the_words(folder, run):
         run("encode", "cat.png", "--task", "coco-animals", "--sigma", 0.5, "-o", "b.vcm", "--json")
     )
     assert other["sigma"] == 0.5 != report["sigma"]
+
+
+def test_a_task_file_of_ones_own(folder, run):
+    task = 'name = "pets"\nversion = 1\ndescription = "pets"\nphrases = ["cat", "dog"]\ntau = 0.5\n'
+    (folder / "pets.toml").write_text(task)
+    report = json.loads(run("encode", "cat.png", "--task", "pets.toml", "-o", "a.vcm", "--json"))
+    assert report["roi"].startswith("cat, dog (embedded, tau 0.5)")
+
+
+@pytest.mark.parametrize(("choice", "share"), [("whole", 1), ("background", 0)])
+def test_nothing_found(choice, share, folder, run):
+    arguments = ("cat.png", "--text", "airplane", "--on-empty", choice, "-o", "a.vcm", "--json")
+    report = json.loads(run("encode", *arguments))
+    assert report["roi_share"] == share and "nothing found" in report["roi"]
 
 
 def test_the_words_are_stored_when_asked(folder, run):
@@ -117,6 +145,11 @@ def test_what_the_words_select_is_shown(folder, run):
     assert "person" in text and "share" in text
     sheet = image.read(folder / "sheet.png")
     assert sheet.shape[1] > 1800  # outline, similarity, mask
+    assert not np.isclose(sheet[12:652, 12:652], sheet[12:652, 664:1304], atol=30).all()
+    run("roi", "person.png", "--box", "9,9,50,50", "--box", "100,9,50,50", "-o", "boxes.png")
+    boxes = image.read(folder / "boxes.png")
+    assert 1200 < boxes.shape[1] < 1400  # outline, mask
+    assert (boxes[12:652, 664:1304] > 250).all(2).mean() == pytest.approx(5000 / 288**2, rel=0.05)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--bytes", 9_000), ("--bpp", 0.6)])
@@ -136,12 +169,33 @@ def test_folders_resume(folder, run):
     assert second["done_before"] == 2
     assert [f["file"] for f in second["files"]] == ["out/cup.vcm"]
     assert len(json.loads(run("encode", ".", "-o", "out", "--overwrite", "--json"))["files"]) == 3
+    run("encode", "cup.png", "-o", "out", "--weights", "base", "--quality", 1)
+    third = json.loads(run("encode", ".", "-o", "out", "--quality", 10, "--json"))
+    assert [f["file"] for f in third["files"]] == ["out/cup.vcm"]  # not of this model
     run("decode", "out", "-o", "pictures")
     assert sorted(p.name for p in (folder / "pictures").iterdir()) == [
         "cat.png",
         "cup.png",
         "person.png",
     ]
+    (folder / "pictures" / "cat.png").write_bytes(b"a picture of mine")
+    assert json.loads(run("decode", "out", "-o", "pictures", "--json"))["done_before"] == 3
+    assert (folder / "pictures" / "cat.png").read_bytes() == b"a picture of mine"
+    run("decode", "out", "-o", "pictures", "--overwrite")
+    assert image.read(folder / "pictures" / "cat.png").shape == (300, 451, 3)
+
+
+def test_a_folder_as_output_takes_the_name_of_the_source(folder, run):
+    (folder / "out").mkdir()
+    run("encode", "cat.png", "--quality", 5, "-o", "out")
+    run("decode", "out/cat.vcm", "-o", "out")
+    assert sorted(p.name for p in (folder / "out").iterdir()) == ["cat.png", "cat.vcm"]
+
+
+def test_the_report_does_not_mix_with_a_file_on_standard_output(capsys):
+    cli_module._finish({"file": "/dev/stdout", "bytes": 7}, True, lambda _: [])
+    out, err = capsys.readouterr()
+    assert out == "" and json.loads(err)["bytes"] == 7
 
 
 def test_one_bad_picture_stops_no_folder(folder, tiny_weights):
@@ -153,13 +207,18 @@ def test_one_bad_picture_stops_no_folder(folder, tiny_weights):
     assert len(report["files"]) == 3 and list(report["failed"]) == ["broken.png"]
 
 
-def test_nothing_found_is_said_and_json_stays_json(folder, tiny_weights):
-    command = [sys.executable, "-m", "vcm", "encode", "cat.png", "--text", "airplane"]
-    command += ["-o", "cat.vcm", "--json", "--weights", str(tiny_weights)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["roi_share"] == 1
-    assert "airplane" in done.stderr and "evenly" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_nothing_found_is_said_and_json_stays_json(folder, tiny_weights, capsys):
+    logger = logging.getLogger("vcm")
+    arguments = ["encode", "cat.png", "--text", "airplane", "-o", "cat.vcm", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        cli_module.main([*arguments, "--weights", str(tiny_weights)])
+    logger.handlers.clear()
+    logger.propagate = True
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0
+    assert json.loads(out)["roi_share"] == 1
+    assert "airplane" in err and "evenly" in err
+    assert len(err.strip().splitlines()) == 1 and err.startswith("vcm: found")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 1000)])

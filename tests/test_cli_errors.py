@@ -36,7 +36,7 @@ def fails(folder, tiny_weights):
         result = CliRunner().invoke(cli, [str(a) for a in arguments])
         assert result.exit_code == 2, result.output
         assert isinstance(result.exception, SystemExit)
-        message = result.stderr.strip()
+        message = result.stderr.removeprefix("2 files\n").strip()  # of a folder's progress
         assert message.startswith("vcm: ") and len(message.splitlines()) == 1, message
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
         return message
@@ -62,7 +62,21 @@ def fails(folder, tiny_weights):
         (["--quality", "nan"], "quality"),
         (["--quality", "50", "--bpp", "1"], "--quality and --bpp"),
         (["--bpp", "0"], "--bpp"),
+        (["--bpp", "1e308"], "--bpp"),
+        (["--bpp", "nan"], "--bpp"),
         (["--bytes", "10"], "out of reach"),
+        (["--bytes", "99999999999999999999"], "--bytes"),
+        (["--quality", "abc"], "vcm encode --help"),
+        (["--such"], "vcm encode --help"),
+        (["--sigma", "0.2"], "--text, --task, --mask or --box"),
+        (["--tau", "0.5", "--box", "0,0,9,9"], "--tau goes with --text"),
+        (["--dilation", "5", "--mask", "small.png"], "--dilation goes with --text"),
+        (["--roi-weights", "x", "--box", "0,0,9,9"], "--roi-weights goes with --text"),
+        (["--store-text", "--box", "0,0,9,9"], "--store-text"),
+        (["--text", "person", "--mask", "small.png"], "--text and --mask"),
+        (["--task", "bad.toml"], "phrase"),
+        (["--task", "nowhere.toml"], "nowhere.toml"),
+        (["--text", "cat", "--roi-weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--box", "0,0,9"], "x,y,width,height"),
         (["--box", "900,0,9,9"], "box"),
         (["--mask", "nowhere.png"], "nowhere.png"),
@@ -73,7 +87,54 @@ def fails(folder, tiny_weights):
 )
 def test_options_that_cannot_be(arguments, words, folder, fails):
     image.write(folder / "small.png", np.zeros((20, 20, 3), np.uint8))
+    (folder / "bad.toml").write_text('name = "bad"\nversion = 1\nphrase = ["cat"]\n')
     assert words in fails("encode", "cat.png", "-o", "old.vcm", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["encode", "cat.png", "-o", "cat.png"], "name of a picture"),
+        (["encode", "cat.png", "-o", "other.jpg"], "name of a picture"),
+        (["decode", "cat.vcm", "-o", "."], "cat.png"),
+        (["roi", "cat.png", "--box", "0,0,9,9", "-o", "link.png"], "used twice"),
+        (["roi", "cat.png", "--mask", "m.png", "-o", "m.png"], "used twice"),
+        (["roi", "cat.png", "--box", "0,0,9,9", "-o", "a.png", "--save-mask", "a.png"], "twice"),
+    ],
+)
+def test_what_a_result_is_made_from_stays(arguments, words, folder, fails):
+    (folder / "link.png").symlink_to(folder / "cat.png")
+    image.write(folder / "m.png", np.zeros((300, 451), np.uint8))
+    assert words in fails(*arguments)
+
+
+def test_a_picture_as_source_of_the_words_command(fails):
+    assert "no ROI" in fails("roi", "cat.png", "-o", "a.png")
+    assert "a.txt" in fails("roi", "cat.png", "--text", "cat", "-o", "a.txt")
+    assert "zeppelin" in fails("roi", "cat.png", "--text", "zeppelin", "-o", "a.png")
+
+
+def test_commands_and_arguments_that_are_none(fails):
+    assert "vcm --help" in fails("encod")
+    assert "vcm --help" in fails("--such")
+    assert "--output" in fails("encode", "cat.png")
+    assert "a folder" in fails("info", ".")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["train-roi", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["release", "nowhere.ckpt", "-o", "x.safetensors"], "nowhere.ckpt"),
+        (["demo", "-o", "cat.png"], "it is a file"),
+        (["bench", "nowhere.png"], "nowhere.png"),
+        (["bench", "cat.png", "--codec", "vmc"], "vcm with TMA"),
+        (["bench", "cat.png", "--megapixels", "nan"], "--megapixels"),
+    ],
+)
+def test_other_commands(arguments, words, fails):
+    assert words in fails(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +159,22 @@ def test_places_that_take_no_file(folder, fails):
     assert "cat.txt" in fails("decode", "cat.vcm", "-o", "cat.txt")
     (folder / "file").write_bytes(b"")
     (folder / "photos").mkdir()
-    image.write(folder / "photos" / "a.png", np.zeros((9, 9, 3), np.uint8))
-    assert "file" in fails("encode", "photos", "-o", "file")
+    for name in ("a.png", "b.png"):
+        image.write(folder / "photos" / name, np.zeros((9, 9, 3), np.uint8))
+    assert "it is a file" in fails("encode", "photos", "-o", "file")
+    assert "Not a directory" in fails("encode", "photos", "-o", "file/deeper")
+    assert "/proc" in fails("encode", "photos", "-o", "/proc")
+    assert "too long" in fails("encode", "cat.png", "-o", 300 * "a" + ".vcm")
+    assert "too long" in fails("encode", 300 * "a" + ".png", "-o", "x.vcm")
+    (folder / "photos" / "a.jpg").write_bytes(b"")
+    assert "a.jpg and a.png" in fails("encode", "photos", "-o", "out")
+
+
+def test_an_unknown_word_stops_a_folder_at_once(folder, fails):
+    (folder / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        image.write(folder / "photos" / name, np.zeros((9, 9, 3), np.uint8))
+    assert "zeppelin" in fails("encode", "photos", "-o", "out", "--text", "zeppelin")
 
 
 def test_files_that_cannot_be_decoded(folder, fails):

@@ -1,146 +1,152 @@
 """The command line. Each command imports what it needs when it runs: `vcm info` needs no torch."""
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from vcm.errors import VcmError
+from vcm.commands import options
+from vcm.commands.group import Group
+from vcm.commands.options import PATH
 
-F = TypeVar("F", bound=Callable[..., Any])
-BACKENDS = ("embedded", "clipseg", "segmenter")
-ON_EMPTY = ("whole", "background", "error")
-
-
-class Group(click.Group):
-    """Commands whose VcmErrors end as one line and exit code 2, without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except VcmError as error:
-            click.echo(f"vcm: {' '.join(str(error).split())}", err=True)
-            ctx.exit(2)
+Report = dict[str, Any]
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "vcm",
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`vcm COMMAND --help` says more of each.",
+)
 @click.version_option(package_name="vcm", message="vcm %(version)s")
 def cli() -> None:
-    """Image compression for machines, steered by words."""
+    """Image compression for machines, steered by words.
+
+    \b
+    vcm encode photo.jpg --text "person, dog" -o photo.vcm
+    vcm decode photo.vcm -o photo.png
+    vcm info photo.vcm
+    """
 
 
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator, in the order given."""
-
-    def apply(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
-
-
-_roi_options = _options(
-    click.option("--text", help='Words for what matters: "person, dog", "vehicle -bus".'),
-    click.option("--task", help="A built-in task's name or a TOML file: words, tau and sigma."),
-    click.option("--mask", type=click.Path(path_type=Path), help="A picture, white is ROI."),
-    click.option("--box", multiple=True, metavar="X,Y,W,H", help="A box in pixels; repeatable."),
-    click.option("--sigma", type=float, help="Mask value outside, in (0, 1]. Default 0.1."),
-    click.option("--tau", type=float, help="Similarity threshold. Default: the backend's."),
-    click.option("--dilation", type=int, help="Pixels by which the ROI grows."),
-    click.option("--on-empty", type=click.Choice(ON_EMPTY), default="whole", show_default=True,
-                 help="What to do where the words match nothing."),
-    click.option("--roi-backend", type=click.Choice(BACKENDS), default="embedded",
-                 show_default=True, help="What turns the words into a mask."),
-    click.option("--roi-weights", help="Hub name, folder or file of the ROI backend's model."),
-)  # fmt: skip
-
-_weights_option = click.option(
-    "--weights", default="base", show_default=True, help="Codec: a built-in name or a file."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-@_roi_options
-@click.option("--quality", type=float, help="0 (smallest) to 100. Default 50.")
-@click.option("--bpp", type=float, help="Instead: bits per pixel that the file should have.")
-@click.option("--bytes", "size", type=int, help="Instead: bytes that the file should have.")
-@click.option("--store-text", is_flag=True, help="Keep the words in the file (costs bytes).")
-@click.option("--overwrite", is_flag=True, help="In folders: do again what is done.")
-@_weights_option
-@_json_option
-def encode(source: Path, output: Path, **options: Any) -> None:
+@cli.command(short_help="Compress a picture, or a folder of them.")
+@click.argument("source", type=PATH)
+@options.output("The .vcm file, or a folder.")
+@options.roi
+@options.rate
+@click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
+@click.option("--overwrite", is_flag=True, help="With a folder: do again what is done.")
+@options.weights
+@options.json
+def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a folder of pictures to a folder of files.
 
-    Without words, mask or box the whole picture is coded evenly.
+    The bits go where --text, --task, --mask or --box say (the ROI, region of interest); without
+    any of them the whole picture is coded evenly. A folder that was stopped goes on where it was.
+
+    \b
+    vcm encode photo.jpg --text "person, dog" --sigma 0.1 -o photo.vcm
+    vcm encode photo.jpg --box 48,384,208,528 --bytes 12000 -o photo.vcm
+    vcm encode PHOTOS/ --task coco-person -o OUT/
     """
     from vcm.commands import encode as command
 
-    report = command.run(source, output, command.Options(**options))
-    _print(report, options["as_json"], command.lines)
-    if report.get("failed"):
-        sys.exit(2)
+    report = command.run(source, output, command.Options(**values))
+    _finish(report, values["as_json"], command.lines)
 
 
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-@_weights_option
-@_json_option
-def decode(source: Path, output: Path, weights: str, as_json: bool) -> None:
-    """Turn a .vcm file back into a picture. Needs no words, no mask, no language model."""
+@cli.command(short_help="Turn .vcm files back into pictures.")
+@click.argument("source", type=PATH)
+@options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
+@click.option("--overwrite", is_flag=True, help="With a folder: replace pictures that are there.")
+@options.weights
+@options.json
+def decode(source: Path, output: Path, weights: str, as_json: bool, overwrite: bool) -> None:
+    """Turn a .vcm file back into a picture, or a folder of files into PNG pictures.
+
+    Needs no words, no mask, no language model.
+    """
     from vcm.commands import decode as command
 
-    _print(command.run(source, output, weights), as_json, command.lines)
+    _finish(command.run(source, output, weights, overwrite), as_json, command.lines)
 
 
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@_json_option
+@cli.command(short_help="Show what a .vcm file says of itself.")
+@click.argument("source", type=PATH)
+@options.json
 def info(source: Path, as_json: bool) -> None:
-    """Show what a .vcm file says of itself."""
+    """Show what a .vcm file says of itself: size, rate, quality, model, words if stored."""
     from vcm import bitstream
 
-    _print(bitstream.describe(bitstream.read(source)), as_json, _table)
+    _finish(bitstream.describe(bitstream.read(source)), as_json, _table)
 
 
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
-              help="Sheet: outline, similarity, mask.")  # fmt: skip
-@click.option("--save-mask", type=click.Path(path_type=Path), help="The mask alone, 0 / 255.")
-@_roi_options
-@_json_option
-def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **options: Any) -> None:
-    """Show what the words (or mask, or boxes) select in a picture."""
+@cli.command(short_help="Show what words, a mask or boxes select in a picture.")
+@click.argument("source", type=PATH)
+@options.output("A picture that shows outline, similarity and mask.")
+@click.option(
+    "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
+)
+@options.roi
+@options.json
+def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
+    """Show what the words (or mask, or boxes) select in a picture, before it is coded.
+
+    \b
+    vcm roi photo.jpg --text person -o roi.png --save-mask mask.png
+    """
     from vcm.commands import roi as command
 
-    report = command.run(source, output, save_mask, command.RoiOptions(**options))
-    _print(report, as_json, _table)
+    report = command.run(source, output, save_mask, command.RoiOptions(**values))
+    _finish(report, as_json, _table)
 
 
-@cli.command()
-@click.option("-o", "--output", default="out", show_default=True, type=click.Path(path_type=Path))
-@click.option("--model", help="A YOLO checkpoint whose boxes are drawn (needs vcm[yolo]).")
-@_weights_option
+@cli.command(short_help="The main job on three real photos, as a table and a sheet.")
+@click.option(
+    "-o",
+    "--output",
+    default="out",
+    show_default=True,
+    type=PATH,
+    help="A folder for the files, the pictures and the sheet.",
+)
+@click.option(
+    "--model", metavar="FILE", help="A YOLO checkpoint whose boxes are drawn (needs vcm[yolo])."
+)
+@options.weights
 def demo(output: Path, model: str | None, weights: str) -> None:
-    """The main job on three real photos: words -> file -> picture -> numbers."""
+    """The main job on three real photos: words, file, picture, numbers.
+
+    Prints a table and draws a sheet, demo.png, of both ways to spend the same bytes.
+    """
     from vcm.commands import demo as command
 
     for line in command.run(output, model, weights):
         click.echo(line)
 
 
-@cli.command()
-@click.argument("photo", type=click.Path(path_type=Path))
-@click.option("--megapixels", multiple=True, type=float, default=(0.4, 4, 40), show_default=True)
-@click.option("--codec", multiple=True, help="Only these. Default: ours and seven others.")
+@cli.command(short_help="Time our codec beside others.")
+@click.argument("photo", type=PATH)
+@click.option(
+    "--megapixels",
+    multiple=True,
+    type=float,
+    default=(0.4, 4, 40),
+    show_default=True,
+    metavar="NUMBER",
+    help="Size to measure at. May be given several times.",
+)
+@click.option(
+    "--codec",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one. May be given several times. Default: ours and seven others.",
+)
 def bench(photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...]) -> None:
     """Time our codec beside others on a photo, enlarged; each in a process of its own."""
     from vcm.commands import bench as command
@@ -150,9 +156,9 @@ def bench(photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...]) ->
 
 
 @cli.command()
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="configs/*.toml")
+@options.config
 def train(config: Path) -> None:
-    """Train the codec; goes on where a run with the same folder stopped."""
+    """Train the codec, or go on where a run stopped."""
     from vcm import toml
     from vcm.commands import train as command
     from vcm.train.config import Training
@@ -161,26 +167,30 @@ def train(config: Path) -> None:
 
 
 @cli.command("train-roi")
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="configs/roi.toml")
+@options.config
 def train_roi(config: Path) -> None:
-    """Train the embedded words-to-mask network."""
+    """Train the network that turns words into masks."""
     from vcm.train import roi as command
 
     command.main(config)
 
 
-@cli.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
-@click.option("--photos", type=click.Path(path_type=Path), help="Fit the coding tables to these.")
+@cli.command(short_help="Make a weight file of a training checkpoint.")
+@click.argument("checkpoint", type=PATH)
+@options.output("The weight file (.safetensors).")
+@click.option("--photos", type=PATH, help="Photos that the coding tables are fitted to: a folder.")
 def release(checkpoint: Path, output: Path, photos: Path | None) -> None:
-    """Make a weight file (float16, with coding tables) of a training checkpoint."""
+    """Make a weight file (float16, with coding tables) of a training checkpoint.
+
+    \b
+    vcm release runs/base/final.ckpt -o codec.safetensors
+    """
     from vcm.train.release import release as run
 
-    _print(dict(run(checkpoint, output, photos)), False, _table)
+    _finish(dict(run(checkpoint, output, photos)), False, _table)
 
 
-def _table(report: dict[str, Any]) -> list[str]:
+def _table(report: Report) -> list[str]:
     """One line for each entry."""
     width = max(len(key) for key in report)
     return [
@@ -196,15 +206,24 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _print(
-    report: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], list[str]]
-) -> None:
+def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]]) -> None:
+    """Print a report; exit code 2 if files of a folder failed."""
+    piped = report.get("file") == "/dev/stdout"  # standard output is the file itself
     for line in [json.dumps(report)] if as_json else lines(report):
-        click.echo(line)
+        click.echo(line, err=piped)
+    if report.get("failed"):
+        sys.exit(2)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; ends by SystemExit with 0, or 2 for any error of the caller's."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries warn their programmers, not our users
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("vcm: %(message)s"))
+    logger = logging.getLogger("vcm")
+    logger.addHandler(handler)
+    logger.propagate = False  # a library may have configured the root to print too
     cli(args=argv, prog_name="vcm")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vcm.errors import OutputError, SpecError, VcmError
+from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
 
 Report = dict[str, Any]
 
@@ -28,11 +28,23 @@ def targets(sources: Sequence[Path], folder: Path, suffix: str) -> dict[Path, Pa
                 f"rename one of them"
             )
         owners[target] = source
+    make(folder)
+    return pairs
+
+
+def make(folder: Path) -> None:
+    """The folder is there afterwards.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
-    return pairs
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise OutputError(
+            f"cannot make the folder {str(folder)!r}: {reason}; choose another place"
+        ) from error
 
 
 def each(
@@ -40,8 +52,8 @@ def each(
 ) -> Report:
     """Do the work on every pair that is not done; what happened, as a report.
 
-    A file that fails is listed with its reason and the others go on. A full or read-only disk
-    stops everything: every further file would fail alike.
+    A file that fails is listed with its reason and the others go on. A full or read-only disk and
+    a word that is not known stop everything: every further file would fail alike.
     """
     reports, failed, skipped = [], {}, 0
     with click.progressbar(pairs.items(), file=sys.stderr, label=f"{len(pairs)} files") as bar:
@@ -51,7 +63,7 @@ def each(
                 continue
             try:
                 reports.append(work(source, target))
-            except OutputError:
+            except (OutputError, UnknownWord):
                 raise
             except VcmError as error:
                 failed[str(source)] = str(error)
@@ -61,5 +73,5 @@ def each(
 def lines(report: Report) -> list[str]:
     """The summary of a folder for people."""
     files, failed = report["files"], report["failed"]
-    text = [f"{len(files)} done, {report['done_before']} done before, {len(failed)} failed"]
+    text = [f"{len(files)} done, {report['done_before']} were there already, {len(failed)} failed"]
     return text + [f"  {name}: {reason}" for name, reason in failed.items()]

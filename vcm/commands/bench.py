@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vcm import image
 from vcm.anchors import ANCHORS
-from vcm.errors import MetricError
+from vcm.errors import MetricError, SpecError
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Work = Callable[[], Any]
@@ -47,7 +47,21 @@ class Timed(NamedTuple):
 
 
 def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[str]:
-    """The table, line by line, while it is measured."""
+    """The table, line by line, while it is measured.
+
+    Raises:
+        SpecError: if a size or a codec's name cannot be.
+        ImageError: if the photo cannot be read.
+        MetricError: if a codec fails.
+    """
+    for size in sizes:
+        if not 0 < size <= image.MAX_PIXELS / 1e6:
+            limit = image.MAX_PIXELS / 1e6
+            raise SpecError(f"--megapixels: expected over 0, at most {limit:.0f}, got {size:g}")
+    for name in cases:
+        if name not in CASES:
+            raise SpecError(f"--codec: expected one of {', '.join(CASES)}, got {name!r}")
+    image.read(photo)  # here, where what is wrong with it is said well
     yield HEAD
     yield UNITS
     slow: set[str] = set()

@@ -7,22 +7,22 @@ from typing import Any
 
 from vcm import bitstream, image, pipeline
 from vcm.codec.codec import Codec
-from vcm.commands import batch
+from vcm.commands import batch, places
 from vcm.errors import BitstreamError
 
 
-def run(source: Path, output: Path, weights: str) -> dict[str, Any]:
+def run(source: Path, output: Path, weights: str, overwrite: bool = False) -> dict[str, Any]:
     """Decode a file (its report comes back) or all .vcm files of a folder, to PNG."""
     if not source.is_dir():
-        target = output / f"{source.stem}.png" if output.is_dir() else output
-        image.format_of(target)  # refuse a bad name before the work
-        data = bitstream.read(source)
-        bitstream.unpack(data)  # and a bad file before the model is loaded
+        target = places.of_picture(source, output, overwrite)
+        bitstream.unpack(bitstream.read(source))  # refuse a bad file before the model is loaded
         return _worker(weights)(source, target)
     sources = sorted(source.glob("*.vcm"))
     if not sources:
         raise BitstreamError(f"no .vcm file in {str(source)!r}")
-    return batch.each(batch.targets(sources, output, ".png"), Path.is_file, _worker(weights))
+    work = _worker(weights)
+    pairs = batch.targets(sources, output, ".png")
+    return batch.each(pairs, lambda t: t.is_file() and not overwrite, work)
 
 
 def _worker(weights: str) -> Callable[[Path, Path], dict[str, Any]]:

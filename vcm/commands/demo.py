@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vcm import draw, image, pipeline
 from vcm.codec.codec import Codec
+from vcm.commands import batch
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import MissingExtra, OutputError
 from vcm.files import write_atomic
@@ -44,10 +45,7 @@ def run(output: Path, model: str | None, weights: str) -> Iterator[str]:
 
     Writes demo.vcm (the first photo's), one .vcm and .png per photo and way, and demo.png.
     """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {str(output)!r}: {error.strerror}") from error
+    batch.make(output)
     codec, detector = Codec.load(weights), Yolo(model) if model else None
     yield HEAD
     rows = []

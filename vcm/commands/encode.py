@@ -8,12 +8,13 @@ from typing import Any
 
 from vcm import bitstream, image, pipeline
 from vcm.codec.codec import Codec
-from vcm.commands import batch
+from vcm.commands import batch, places
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
 
 QUALITY = 50.0
+MAX_BPP = 100
 
 
 @dataclass(frozen=True)
@@ -34,24 +35,30 @@ class Options(RoiOptions):
         given = [name for name, value in wanted.items() if value is not None]
         if len(given) > 1:
             raise SpecError(f"the rate is set once; got --{' and --'.join(given)}")
-        for name in given:
-            if name != "quality" and not wanted[name] > 0:  # type: ignore[operator]
-                raise SpecError(f"--{name}: expected more than 0, got {wanted[name]}")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise SpecError(f"--quality: expected a number from 0 to 100, got {self.quality:g}")
+        limits = (("bpp", self.bpp, MAX_BPP), ("bytes", self.size, bitstream.MAX_BYTES))
+        for name, value, limit in limits:
+            if value is not None and not 0 < value <= limit:
+                raise SpecError(f"--{name}: expected over 0, at most {limit}, got {value:g}")
+        if self.store_text and not self.has_words:
+            raise SpecError("--store-text keeps the words of --text or --task; give one of them")
 
 
 def run(source: Path, output: Path, options: Options) -> dict[str, Any]:
     """Encode a picture (its report comes back) or a folder (see `batch.each`)."""
-    work = _worker(options)
     if not source.is_dir():
-        return work(source, output / f"{source.stem}.vcm" if output.is_dir() else output)
-    pairs = batch.targets(image.folder(source), output, ".vcm")
-    return batch.each(pairs, lambda t: _is_done(t) and not options.overwrite, work)
+        target = places.of_file(source, output)  # refuse a bad name before models are loaded
+        return _worker(options, Codec.load(options.weights))(source, target)
+    pictures, codec = image.folder(source), Codec.load(options.weights)
+    work = _worker(options, codec)
+    pairs = batch.targets(pictures, output, ".vcm")
+    return batch.each(pairs, lambda t: _is_done(t, codec) and not options.overwrite, work)
 
 
-def _worker(options: Options) -> Callable[[Path, Path], dict[str, Any]]:
+def _worker(options: Options, codec: Codec) -> Callable[[Path, Path], dict[str, Any]]:
     """The work on one picture, with every model loaded once."""
     choose = chooser(options)
-    codec = Codec.load(options.weights)
     spec = options.spec()
     text = spec.text if spec is not None and options.store_text else None
 
@@ -80,19 +87,19 @@ def _worker(options: Options) -> Callable[[Path, Path], dict[str, Any]]:
 
 def _rate(options: Options, pixels: int) -> dict[str, Any]:
     if options.bpp is not None:
-        return {"size": max(1, round(options.bpp * pixels / 8))}
+        return {"size": max(1, round(options.bpp / 8 * pixels))}
     if options.size is not None:
         return {"size": options.size}
     return {"quality": QUALITY if options.quality is None else options.quality}
 
 
-def _is_done(target: Path) -> bool:
-    """Whether a whole file is there; a damaged one is written anew."""
+def _is_done(target: Path, codec: Codec) -> bool:
+    """Whether a whole file of this codec is there; a damaged or foreign one is written anew."""
     try:
-        bitstream.unpack(bitstream.read(target))
+        stream = bitstream.unpack(bitstream.read(target))
     except BitstreamError:
         return False
-    return True
+    return stream.header.fingerprint == codec.fingerprint
 
 
 def lines(report: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import draw, image, roi
+from vcm.commands import places
 from vcm.errors import SpecError
 from vcm.roi.acquire import OnEmpty, acquire, similarity_map
 from vcm.roi.base import Backend
@@ -19,6 +20,7 @@ from vcm.task import TaskSpec, find_task
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 SIGMA = 0.1  # outside the ROI, where neither the caller nor the task says
+_WAYS = "--text, --task, --mask or --box"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,25 @@ class RoiOptions:
     roi_weights: str | None = None
 
     def __post_init__(self) -> None:
-        given = [n for n in ("text", "task", "mask", "box") if getattr(self, n) not in (None, ())]
-        if len(given) > 1:
-            raise SpecError(f"the ROI comes from one place; got --{' and --'.join(given)}")
+        if len(self.ways) > 1:
+            raise SpecError(f"the ROI comes from one place; got --{' and --'.join(self.ways)}")
+        for name in ("tau", "dilation", "roi_weights"):
+            if getattr(self, name) is not None and not self.has_words:
+                raise SpecError(f"--{name.replace('_', '-')} goes with --text or --task; give one")
+        if self.sigma is not None and not self.ways:
+            raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
+        if self.sigma is not None and not 0 < self.sigma <= 1:
+            raise SpecError(f"--sigma: expected a number over 0, at most 1, got {self.sigma:g}")
+
+    @property
+    def ways(self) -> list[str]:
+        """The options that choose an ROI, as given."""
+        return [n for n in ("text", "task", "mask", "box") if getattr(self, n) not in (None, ())]
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words choose the ROI."""
+        return self.text is not None or self.task is not None
 
     def spec(self) -> TaskSpec | None:
         """The words as a task, options given besides it winning; None if there are no words."""
@@ -54,16 +72,16 @@ class RoiOptions:
         return replace(spec, **{n: v for n in names if (v := getattr(self, n)) is not None})
 
 
-def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
+def chooser(options: RoiOptions, backend: Backend | None = None) -> Callable[[Image], RoiMask]:
     """What makes the mask of each picture; a model that it needs is loaded once, here."""
     sigma = SIGMA if options.sigma is None else options.sigma
     spec = options.spec()
     if spec is not None:
-        backend = _backend(options)
+        loaded = backend or _backend(options)
         return lambda picture: acquire(
             picture,
             parse(spec.text),
-            backend,
+            loaded,
             tau=spec.tau,
             sigma=spec.sigma,
             dilation=spec.dilation,
@@ -82,14 +100,18 @@ def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
 
 def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions) -> dict[str, Any]:
     """Draw what an ROI choice selects; its share of the picture and its source as a report."""
-    for path in (output, *([save_mask] if save_mask else [])):
+    if not options.ways:
+        raise SpecError(f"there is no ROI to show; give it by {_WAYS}")
+    for path in [output] + ([save_mask] if save_mask else []):
         image.format_of(path)  # refuse a bad name before the work
-    picture = image.read(source)
-    mask = chooser(options)(picture)
+        places.apart(path, source, options.mask)
+    places.apart(output, save_mask)
+    picture, spec = image.read(source), options.spec()
+    backend = _backend(options) if spec is not None else None
+    mask = chooser(options, backend)(picture)
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640)]
-    spec = options.spec()
-    if spec is not None:
-        similarity = similarity_map(picture, parse(spec.text), _backend(options))
+    if spec is not None and backend is not None:
+        similarity = similarity_map(picture, parse(spec.text), backend, spec.tau)
         panels.append(
             draw.captioned(draw.heat(picture, similarity), [f"similarity: {spec.text}"], 640)
         )
@@ -99,12 +121,9 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
     image.write(output, draw.sheet([panels]))
     if save_mask:
         image.write(save_mask, draw.grey(mask.roi)[..., 0])
-    return {
-        "roi": mask.source,
-        "share": mask.share,
-        "sigma": mask.sigma,
-        "sheet": str(output),
-    }
+    saved = {"mask": str(save_mask)} if save_mask else {}
+    report = {"roi": mask.source, "share": mask.share, "sigma": mask.sigma, "sheet": str(output)}
+    return report | saved
 
 
 def _backend(options: RoiOptions) -> Backend:

@@ -1,0 +1,81 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+BACKENDS: Final = ("embedded", "clipseg", "segmenter")
+ON_EMPTY: Final = ("whole", "background", "error")
+PATH: Final = click.Path(path_type=Path)
+
+weights = click.option(
+    "--weights", default="base", metavar="NAME", show_default=True,
+    help="Codec model: a built-in name or a file. Both ends need the same.",
+)  # fmt: skip
+json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
+config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
+
+
+def output(text: str) -> Callable[[F], F]:
+    """The required `-o`, with its help."""
+    return click.option("-o", "--output", required=True, type=PATH, help=text)
+
+
+def roi(command: F) -> F:
+    """The options that say what matters in a picture: those of `RoiOptions`."""
+    return _all(_ROI, command)
+
+
+def rate(command: F) -> F:
+    """The options that say how many bits a picture gets."""
+    return _all(_RATE, command)
+
+
+def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
+    """The command with these options, in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_ROI: Final = (
+    click.option("--text", metavar="WORDS",
+                 help='What matters: "person, dog" is both, "vehicle -bus" leaves buses out.'),
+    click.option("--task", metavar="TASK",
+                 help="Words, tau and sigma together: a built-in task such as coco-person, or a "
+                 "TOML file such as ./mine.toml."),
+    click.option("--mask", type=PATH,
+                 help="What matters is white in this picture, which has the same size."),
+    click.option("--box", multiple=True, metavar="X,Y,W,H",
+                 help="What matters is in this box: left, top, width, height in pixels. May be "
+                 "given several times."),
+    click.option("--sigma", type=float, metavar="NUMBER",
+                 help="How much the rest matters, over 0, at most 1: 1 as much as the ROI, 0.03 "
+                 "hardly. Default: the task's, or 0.1."),
+    click.option("--tau", type=float, metavar="NUMBER",
+                 help="How sure the words must be, between 0 and 1: lower finds more. Default: "
+                 "the task's, or the backend's."),
+    click.option("--dilation", type=int, metavar="PIXELS",
+                 help="Grow what the words find by so much. Default: the task's, or 0."),
+    click.option("--on-empty", type=click.Choice(ON_EMPTY), default="whole", show_default=True,
+                 help="If the words match nothing: code the whole picture evenly, all of it as "
+                 "background, or stop."),
+    click.option("--roi-backend", type=click.Choice(BACKENDS), default="embedded",
+                 show_default=True,
+                 help="What turns words into a mask: the built-in network, CLIPSeg (any words), "
+                 "or a YOLO segmentation model."),
+    click.option("--roi-weights", metavar="NAME",
+                 help="Hub name, folder or file of the backend's model. Default: its own."),
+)  # fmt: skip
+
+_RATE: Final = (
+    click.option("--quality", type=float, metavar="NUMBER",
+                 help="0 (smallest file) to 100 (best picture). Default: 50."),
+    click.option("--bpp", type=float, metavar="NUMBER",
+                 help="Instead of quality: bits per pixel that the file should have."),
+    click.option("--bytes", "size", type=int, metavar="NUMBER",
+                 help="Instead of quality: bytes that the file should have."),
+)  # fmt: skip

@@ -1,0 +1,52 @@
+"""Where results go: never over what they are made from."""
+
+from pathlib import Path
+
+from vcm import image
+from vcm.errors import OutputError
+
+
+def of_file(source: Path, output: Path) -> Path:
+    """Where the .vcm file of a picture goes: `output`, or its name in that folder.
+
+    Raises:
+        OutputError: if that is the picture itself, or named like one.
+    """
+    target = output / f"{source.stem}.vcm" if output.is_dir() else output
+    if target.suffix.lower() in image.WRITABLE:
+        raise OutputError(
+            f"{str(target)!r} is the name of a picture; the file's name should end in .vcm"
+        )
+    apart(target, source)
+    return target
+
+
+def of_picture(source: Path, output: Path, overwrite: bool) -> Path:
+    """Where the picture of a .vcm file goes: `output`, or its name in that folder.
+
+    Raises:
+        ImageError: if the name does not say a format.
+        OutputError: if the name was not given and is taken, perhaps by the original.
+    """
+    if not output.is_dir():
+        image.format_of(output)
+        apart(output, source)
+        return output
+    target = output / f"{source.stem}.png"
+    if target.exists() and not overwrite:
+        raise OutputError(
+            f"{str(target)!r} is there already; give a name for the picture, or --overwrite"
+        )
+    return target
+
+
+def apart(target: Path, *others: Path | None) -> None:
+    """Refuse a result that would take the place of another file of the same command.
+
+    Raises:
+        OutputError: if the target is one of the others.
+    """
+    if target.resolve() in [other.resolve() for other in others if other is not None]:
+        raise OutputError(
+            f"{str(target)!r} is used twice and would be lost; give the result another name"
+        )
