@@ -9,7 +9,7 @@ from vcm.bitstream import Bitstream, Header
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
 from vcm.codec.model import latent_size
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ImageError, ModelError, SpecError
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
 from vcm.roi.mask import RoiMask
@@ -51,14 +51,18 @@ def encode(
         text: stored in the file as it is, if given.
 
     Raises:
+        ImageError: if the picture is not as above.
         SpecError: if the mask does not fit, both or none of quality and size are given, or no
             quality gives such a size.
     """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(f"expected a picture of (H, W, 3) uint8, got {image.shape} {image.dtype}")
     if roi.roi.shape != image.shape[:2]:
         raise SpecError(f"mask: expected {image.shape[:2]} (H, W), got {roi.roi.shape}")
     if (quality is None) == (size is None):
         raise SpecError("give either a quality or a size in bytes")
-    x = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, H, W)
+    plain = np.require(image, requirements=["C", "W"])  # torch takes no other array
+    x = torch.from_numpy(plain).permute(2, 0, 1)[None]  # (1, 3, H, W)
     m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
     height, width = image.shape[:2]
     tile = codec.encoder.side(*latent_size(height, width))

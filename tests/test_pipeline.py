@@ -1,0 +1,98 @@
+"""From pictures to files and back, as a program calls it."""
+
+import numpy as np
+import pytest
+import torch
+
+import vcm
+from vcm import bitstream
+from vcm.codec.codec import Codec
+from vcm.errors import ImageError, ModelError, SpecError
+from vcm.roi.mask import RoiMask
+
+
+@pytest.fixture(scope="module")
+def base():
+    return Codec.load()
+
+
+@pytest.fixture
+def roi(cat):
+    """The left half, the rest at a tenth."""
+    inside = np.zeros(cat.shape[:2], np.bool_)
+    inside[:, :225] = True
+    return RoiMask(inside, 0.1, "test")
+
+
+@pytest.mark.parametrize("quality", [0, 37.5, 100])
+def test_a_file_measures_its_entropy(quality, cat, roi, base):
+    data = vcm.encode(cat, roi, base, quality=quality)
+    x = torch.from_numpy(cat).permute(2, 0, 1)[None]
+    analysed = base.encoder.analyse(x, torch.from_numpy(roi.values)[None, None])
+    estimate = base.latents.bits(base.encoder.quantise(analysed, quality)) / 8
+    assert estimate <= len(data) <= 1.01 * estimate + 100
+
+
+@pytest.mark.parametrize("size", [3_000, 12_000])
+def test_a_size_is_hit(size, cat, roi, base):
+    assert abs(len(vcm.encode(cat, roi, base, size=size)) - size) <= 0.03 * size
+
+
+def test_a_file_says_what_it_was_made_with(cat, roi, tiny):
+    data = vcm.encode(cat, roi, tiny, quality=12.34, text="cat")
+    assert vcm.pipeline.quality_of(data) == 12.34
+    stream = bitstream.unpack(data)
+    assert stream.header.fingerprint == tiny.fingerprint and stream.text == "cat"
+    plain = vcm.encode(cat, roi, tiny, quality=12.34)
+    assert np.array_equal(vcm.decode(data, tiny), vcm.decode(plain, tiny))
+    assert len(data) == len(plain) + 3 + 9  # the text and its entry in the table
+
+
+def test_a_task_finds_its_roi(cat):
+    task = vcm.find_task("coco-animals")
+    mask = vcm.pipeline.find_roi(cat, task, vcm.load_backend("embedded"))
+    assert mask.sigma == task.sigma and 0.3 < mask.share < 0.95
+
+
+def test_views_of_a_picture_are_coded_like_copies(cat, tiny):
+    view = cat[::-2, 10:200:3]
+    even = RoiMask(np.ones(view.shape[:2], np.bool_), 1.0, "test")
+    frozen = view.copy()
+    frozen.flags.writeable = False
+    expected = vcm.encode(view.copy(), even, tiny, quality=50)
+    assert vcm.encode(view, even, tiny, quality=50) == expected
+    assert vcm.encode(frozen, even, tiny, quality=50) == expected
+    decoded = vcm.decode(expected, tiny)
+    assert decoded.dtype == np.uint8 and decoded.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("picture", "rate", "words"),
+    [
+        ((9, 9, 3), {}, "quality or a size"),
+        ((9, 9, 3), {"quality": 5, "size": 500}, "quality or a size"),
+        ((9, 9, 3), {"quality": 101}, "quality"),
+        ((9, 8, 3), {"quality": 5}, "mask"),
+    ],
+)
+def test_wrong_calls_are_named(picture, rate, words, tiny):
+    even = RoiMask(np.ones((9, 9), np.bool_), 1.0, "test")
+    with pytest.raises(SpecError) as caught:
+        vcm.encode(np.zeros(picture, np.uint8), even, tiny, **rate)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3))],
+    ids=["grey", "transparent", "floating point"],
+)
+def test_arrays_that_are_no_picture_are_refused(picture, tiny):
+    even = RoiMask(np.ones((9, 9), np.bool_), 1.0, "test")
+    with pytest.raises(ImageError, match=r"\(H, W, 3\) uint8"):
+        vcm.encode(picture, even, tiny, quality=5)
+
+
+def test_a_file_of_another_model_is_refused(cat, roi, tiny, base):
+    with pytest.raises(ModelError, match="--weights"):
+        vcm.decode(vcm.encode(cat, roi, tiny, quality=5), base)
