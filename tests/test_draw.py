@@ -22,11 +22,37 @@ def test_outline_runs_along_the_border_alone():
     assert (GREY == 128).all()  # the picture itself is untouched
 
 
+def test_degenerate_masks_are_drawn():
+    assert np.array_equal(draw.outlined(GREY, _roi()), GREY)
+    whole = (draw.outlined(GREY, _roi(True)) == draw.YELLOW).all(2)
+    assert whole[0].all() and whole[:, -1].all() and not whole[10:50, 10:80].any()
+    pixel = _roi()
+    pixel[30, 40] = True
+    changed = np.argwhere((draw.outlined(GREY, pixel) != GREY).any(2))
+    assert 0 < len(changed) < 100 and np.abs(changed - (30, 40)).max() < 6
+    assert draw.grey(pixel).sum() == 3 * 255
+
+
 @pytest.mark.parametrize("value", [False, True])
-def test_degenerate_masks_are_drawn(value):
-    assert draw.outlined(GREY, _roi(value)).shape == GREY.shape
-    window = GREY[draw.closest_square(_roi(value))]
-    assert window.shape == (20, 20, 3)
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (60, 90)])
+def test_zooms_of_degenerate_masks(value, size):
+    rows, columns = draw.closest_square(np.full(size, value, np.bool_))
+    side = max(1, round(size[0] * 0.33))
+    assert 0 <= rows.start < rows.stop <= size[0] and rows.stop - rows.start == side
+    assert 0 <= columns.start < columns.stop <= size[1] and columns.stop - columns.start == side
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
+def test_pictures_as_thin_as_can_be(size):
+    picture, roi = np.full((*size, 3), 90, np.uint8), np.ones(size, np.bool_)
+    similarity = np.zeros(size, np.float32)
+    boxes = [((0, 0, size[1], size[0]), "all")]
+    for shown in (
+        draw.outlined(picture, roi),
+        draw.heat(picture, similarity),
+        draw.boxed(picture, boxes),
+    ):
+        assert shown.shape == picture.shape and (shown != picture).any()
 
 
 def test_closest_square_is_at_the_roi():
@@ -50,14 +76,31 @@ def test_boxes_and_labels():
     assert np.array_equal(draw.boxed(GREY, []), GREY)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 700), (300, 40)])
-def test_captions_go_below_any_picture(size):
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ((1, 1), (120, 120)),
+        ((5, 700), (1, 120)),
+        ((1, 65_535), (1, 120)),
+        ((60, 40), (180, 120)),
+        ((300, 40), (240, 32)),
+        ((65_535, 1), (240, 1)),
+    ],
+)
+def test_captions_go_below_any_picture(size, shape):
     picture = np.full((*size, 3), 77, np.uint8)
+    height, width = shape
     shown = draw.captioned(picture, ["one", "two"], 120)
-    height = max(1, round(size[0] * 120 / size[1]))
-    assert shown.shape[1] == 120 and shown.shape[0] > height + 26
-    assert (shown[:height] == 77).all()
+    assert shown.shape[1] == 120 and height + 26 < shown.shape[0] < height + 60
+    assert (shown[:height, :width] == 77).all() and (shown[:height, width:] == 255).all()
     assert (shown[height:] < 100).any()  # ink
+
+
+def test_a_long_caption_takes_more_lines():
+    one, many = (draw.captioned(GREY, [text], 120) for text in ("word", "word " * 12))
+    assert many.shape[0] > one.shape[0] + 30
+    ink = (many[80:] < 100).all(2)
+    assert ink[:20].any() and ink[-20:].any() and not ink[:, -2:].any()
 
 
 def test_a_sheet_holds_its_pictures():

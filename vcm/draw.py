@@ -11,6 +11,7 @@ from PIL import ImageDraw, ImageFont
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 YELLOW = (255, 210, 0)
 INK, PAPER = (30, 30, 30), (255, 255, 255)
+TALLEST = 2  # rows per column of a picture on a sheet; more would need a long screen
 
 
 def outlined(image: Image, roi: NDArray[np.bool_], colour: tuple[int, int, int] = YELLOW) -> Image:
@@ -51,18 +52,36 @@ def boxed(image: Image, boxes: Sequence[tuple[Sequence[float], str]]) -> Image:
 
 
 def captioned(image: Image, lines: Sequence[str], width: int) -> Image:
-    """The picture scaled to `width` pixels with lines of text under it."""
-    height = round(image.shape[0] * width / image.shape[1])
-    filtering = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_NEAREST
-    scaled = cv2.resize(image, (width, height), interpolation=filtering)
+    """The picture scaled to `width` pixels, less if it is tall, with lines of text under it."""
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, TALLEST * width / rows)
+    shape = max(1, round(columns * scale)), max(1, round(rows * scale))
+    filtering = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    scaled = cv2.resize(image, shape, interpolation=filtering)
     size = max(13, width // 28)
     font, row = ImageFont.load_default(size), round(size * 1.35)
-    canvas = Pillow.new("RGB", (width, height + row * len(lines) + row // 2), PAPER)
+    wrapped = [part for line in lines for part in _wrapped(line, font, width - 8)]
+    height = shape[1]
+    canvas = Pillow.new("RGB", (width, height + row * len(wrapped) + row // 2), PAPER)
     canvas.paste(Pillow.fromarray(scaled.astype(np.uint8)), (0, 0))
     draw = ImageDraw.Draw(canvas)
-    for i, line in enumerate(lines):
+    for i, line in enumerate(wrapped):
         draw.text((4, height + row // 4 + i * row), line, fill=INK, font=font)
     return np.asarray(canvas)
+
+
+def _wrapped(
+    line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
+) -> list[str]:
+    """The line in pieces of at most `width` pixels, broken between words."""
+    pieces = [""]
+    for word in line.split():
+        longer = f"{pieces[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not pieces[-1]:
+            pieces[-1] = longer
+        else:
+            pieces.append(word)
+    return pieces
 
 
 def sheet(rows: Sequence[Sequence[Image]], gap: int = 12) -> Image:
