@@ -1,13 +1,16 @@
 """Whatever goes wrong: one line that says what to do, exit code 2, and nothing lost."""
 
+import click
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vcm import bitstream, image
 from vcm.cli import cli
+from vcm.commands.group import Group
 from vcm.errors import BitstreamError, ModelError
 from vcm.pipeline import decode, encode
 from vcm.roi.mask import RoiMask
@@ -108,7 +111,26 @@ def test_what_a_result_is_made_from_stays(arguments, words, folder, fails):
     assert words in fails(*arguments)
 
 
-def test_a_picture_as_source_of_the_words_command(fails):
+@pytest.mark.parametrize(
+    "work",
+    [lambda: np.empty(2**60, np.uint8), lambda: torch.empty(2**60, dtype=torch.uint8)],
+    ids=["numpy", "torch"],
+)
+def test_too_little_memory(work):
+    group = Group("vcm", commands=[click.Command("work", callback=work)])
+    result = CliRunner().invoke(group, ["work"])
+    assert result.exit_code == 2 and result.stderr.startswith("vcm: not enough memory; ")
+
+
+def test_our_own_bugs_keep_their_traceback():
+    def work():
+        raise RuntimeError("a bug")
+
+    group = Group("vcm", commands=[click.Command("work", callback=work)])
+    assert isinstance(CliRunner().invoke(group, ["work"]).exception, RuntimeError)
+
+
+def test_the_words_command(fails):
     assert "no ROI" in fails("roi", "cat.png", "-o", "a.png")
     assert "a.txt" in fails("roi", "cat.png", "--text", "cat", "-o", "a.txt")
     assert "zeppelin" in fails("roi", "cat.png", "--text", "zeppelin", "-o", "a.png")
@@ -201,10 +223,16 @@ def test_a_file_of_another_model_says_so(folder, fails):
     assert bitstream.unpack((folder / "cat.vcm").read_bytes()).header.fingerprint.hex() in message
 
 
-@given(data=st.data())
-def test_any_changed_byte_is_noticed(data, cat, tiny):
+@pytest.fixture(scope="module")
+def small(cat, tiny):
+    """The file of a small picture."""
     even = RoiMask(np.ones((40, 50), np.bool_), 1.0, "test")
-    whole = bytearray(encode(np.ascontiguousarray(cat[:40, :50]), even, tiny, quality=20))
+    return encode(np.ascontiguousarray(cat[:40, :50]), even, tiny, quality=20)
+
+
+@given(data=st.data())
+def test_any_changed_byte_is_noticed(data, small, tiny):
+    whole = bytearray(small)
     at = data.draw(st.integers(0, len(whole) - 1))
     whole[at] ^= data.draw(st.integers(1, 255))
     with pytest.raises((BitstreamError, ModelError)):

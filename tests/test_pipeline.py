@@ -33,9 +33,8 @@ def test_a_file_measures_its_entropy(quality, cat, roi, base):
     assert estimate <= len(data) <= 1.01 * estimate + 100
 
 
-@pytest.mark.parametrize("size", [3_000, 12_000])
-def test_a_size_is_hit(size, cat, roi, base):
-    assert abs(len(vcm.encode(cat, roi, base, size=size)) - size) <= 0.03 * size
+def test_a_size_is_hit(cat, roi, base):
+    assert abs(len(vcm.encode(cat, roi, base, size=3_000)) - 3_000) <= 90
 
 
 def test_a_file_says_what_it_was_made_with(cat, roi, tiny):

@@ -50,7 +50,9 @@ def _in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         name = error.ctx.command_path if error.ctx is not None else "vcm"
         raise Failure(f"{error.format_message()} See: {name} --help") from error
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise  # torch has no type of its own for this one
         advice = "close other programs or give a smaller picture"
         raise Failure(f"not enough memory; {advice}") from error
     except OSError as error:
