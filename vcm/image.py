@@ -171,6 +171,8 @@ def _decode(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
         raise ImageError(
             f"{str(path)!r} is not a picture that can be read; convert it to PNG or JPEG"
         ) from error
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise ImageError(
             f"{str(path)!r} cannot be read as a picture ({error}); "

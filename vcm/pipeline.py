@@ -73,7 +73,7 @@ def encode(
 
     if quality is None:
         assert size is not None
-        quality = codec.encoder.quality_for(x, m, size - len(file(0, Strings(b"", b""))))
+        quality = codec.encoder.quality_for(x, m, size, len(file(0, Strings(b"", b""))))
     return file(quality, codec.compress(x, m, quality))
 
 

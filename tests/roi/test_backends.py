@@ -130,3 +130,11 @@ def test_a_missing_package_names_its_extra(
     monkeypatch.setitem(sys.modules, package, None)  # what Python does for a package not found
     with pytest.raises(MissingExtra, match=rf"{package} is not installed.*vcm\[{extra}\]"):
         load_backend(name)
+
+
+def test_a_segmenter_that_is_none_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"\x89PNG")
+    with pytest.raises(ModelError, match="not a YOLO checkpoint"):
+        load_backend("segmenter", weights=str(path))

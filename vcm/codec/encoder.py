@@ -95,8 +95,8 @@ class Encoder:
         tiles.tiled(y_of, y, h, w, self.side(h, w))
         return self.latents.quantise(self._prepared(y, q))
 
-    def quality_for(self, x: Tensor, m: Tensor, size: float) -> float:
-        """The quality at which the strings of a picture measure `size` bytes.
+    def quality_for(self, x: Tensor, m: Tensor, size: float, header: int = 0) -> float:
+        """The quality at which the strings of a picture and a header measure `size` bytes.
 
         It is searched on the entropy of the symbols, with g_a run once.
 
@@ -106,7 +106,7 @@ class Encoder:
         analysed = self.analyse(x, m)
 
         def estimate(quality: float) -> float:
-            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS
+            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS + header
 
         return quality_for(estimate, size)
 

@@ -85,7 +85,7 @@ def load(name_or_path: str | Path = DEFAULT) -> Weights:
 
 
 def _model(tensors: dict[str, Tensor], card: dict[str, str]) -> RoiHyperprior:
-    with torch.device("meta"):  # no time is spent on initial values
+    with torch.random.fork_rng(devices=[]):  # not on "meta": its normal_ imports torch._dynamo
         model = RoiHyperprior(Sizes(**json.loads(card["sizes"])))
     state = {k: v.float() for k, v in tensors.items() if not k.startswith("tables.")}
     model.load_state_dict(state, assign=True)

@@ -44,6 +44,6 @@ def load(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ModelError(
-            f"{path}: not a training checkpoint ({error}); delete it to start anew"
+            f"{path}: not a training checkpoint; expected one that `vcm train` wrote"
         ) from error
     return state  # type: ignore[no-any-return]

@@ -58,7 +58,9 @@ def load_yolo(weights: str) -> Any:
     except ImportError as error:
         raise MissingExtra("ultralytics", "yolo") from error
     try:
-        return YOLO(weights)
+        model = YOLO(weights)
+        model.names  # noqa: B018 - what is no checkpoint fails only when it is asked something
+        return model
     except Exception as error:  # a pickle of any kind may be behind the name
         reason = " ".join(str(error).split())
         raise ModelError(f"{weights}: not a YOLO checkpoint that loads ({reason})") from error
