@@ -167,7 +167,7 @@ def _decode(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
         raise ImageError(f"{str(path)!r}: {error}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{str(path)!r} is too large: {error}; shrink or crop it") from error
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
         raise ImageError(
             f"{str(path)!r} is not a picture that can be read; convert it to PNG or JPEG"
         ) from error

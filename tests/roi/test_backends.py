@@ -138,3 +138,15 @@ def test_a_segmenter_that_is_none_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG")
     with pytest.raises(ModelError, match="not a YOLO checkpoint"):
         load_backend("segmenter", weights=str(path))
+
+
+def test_loading_yolo_leaves_pillow_as_it_was(foreign: Path) -> None:
+    """Its import replaces Image.open, for the whole process, with one that installs packages."""
+    code = (
+        "from PIL import Image\n"
+        "before = Image.open\n"
+        "from vcm.roi import load_backend\n"
+        f"load_backend('segmenter', weights={str(foreign)!r})\n"
+        "assert Image.open is before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vcm.errors import MissingExtra, ModelError
 
@@ -53,10 +54,13 @@ def load_yolo(weights: str) -> Any:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded.
     """
+    pillow_open = Image.open
     try:
         from ultralytics import YOLO
     except ImportError as error:
         raise MissingExtra("ultralytics", "yolo") from error
+    finally:  # its import replaces Pillow's own with one that installs packages
+        Image.open = pillow_open
     try:
         model = YOLO(weights)
         model.names  # noqa: B018 - what is no checkpoint fails only when it is asked something
