@@ -41,6 +41,26 @@ def test_frozen_equals_derived():
     assert torch.equal(conv(a), before)
 
 
+@pytest.mark.parametrize(("signed", "groups", "size"), [(True, 1, 3), (False, 1, 3), (False, 4, 1)])
+def test_bytes_give_what_floats_give(signed, groups, size):
+    """Also at the largest sums, where older processors' instructions for bytes overflow."""
+    torch.manual_seed(0)
+    conv = IntConv2d(64, 32, size, groups=groups, signed=signed).eval()
+    torch.nn.init.uniform_(conv.bias, -5, 5)
+    low, high = (-127, 127) if signed else (0, 255)
+    drawn = torch.randint(low, high + 1, (2, 64, 7, 5)).float()
+    for weight in (conv.weight.detach(), conv.weight.sign() / 2):
+        torch.nn.init.zeros_(conv.weight)
+        conv.weight.data += weight
+        conv.freeze()
+        for a in (drawn, torch.full_like(drawn, low), torch.full_like(drawn, high)):
+            stored = (a + conv.zero).to(torch.uint8)
+            assert torch.equal(conv(stored), conv(a))
+            activated = conv.relu(stored)
+            assert activated.dtype == torch.uint8
+            assert torch.equal(activated.float(), relu_int(conv(a)))
+
+
 def test_gradient_passes_the_rounding():
     conv = IntConv2d(3, 4, 3)
     a = torch.rand(1, 3, 4, 4, requires_grad=True)

@@ -24,9 +24,14 @@ _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
 
 class Coder:
-    """Coding tables made ready. Symbols go in and come out in the same order."""
+    """Coding tables made ready. Symbols go in and come out in the same order.
 
-    def __init__(self, tables: Tables):
+    Args:
+        silent: rows below are not coded: their symbols are 0.
+    """
+
+    def __init__(self, tables: Tables, silent: int = 0):
+        self.silent = silent
         self.length: Ints = tables.length.numpy()
         self.offset: Ints = tables.offset.numpy()
         self.frequency: Ints = np.diff(tables.cdf.numpy(), axis=1)
@@ -39,12 +44,16 @@ class Coder:
 
     def bits(self, symbols: Symbols, rows: Rows) -> float:
         """Information of symbols by the tables, escapes with their 16 bits."""
+        coded = rows >= self.silent
+        symbols, rows = symbols[coded], rows[coded]
         entry, escaped = self.entries(symbols, rows)
         information = PRECISION - np.log2(self.frequency[rows, entry])
         return float(information.sum() + 16 * escaped.sum())
 
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""
+        coded = rows >= self.silent
+        symbols, rows = symbols[coded], rows[coded]
         entry, _ = self.entries(symbols, rows)
         np.add.at(counts, (rows, entry), 1)
 
@@ -77,12 +86,14 @@ class Writer:
 
     def write(self, symbols: Symbols, rows: Rows) -> None:
         """Code a part: symbols within +-32767 and their table rows, each (n,)."""
-        entry, escaped = self._coder.entries(symbols, rows)
-        order, runs = _runs(rows)
+        order, runs = _runs(rows, self._coder.silent)
+        symbols = symbols[order]
+        entry, escaped = self._coder.entries(symbols, rows[order])
         for row, start, end in runs:
-            self._encoder.encode(entry[order[start:end]], self._coder.models[row])
+            self._encoder.encode(entry[start:end], self._coder.models[row])
         if escaped.any():
-            raw = symbols[escaped].astype(np.int32) + _RAW // 2
+            first = np.argsort(order[escaped])
+            raw = symbols[escaped][first].astype(np.int32) + _RAW // 2
             self._encoder.encode(raw, self._coder.raw)
 
     def data(self) -> bytes:
@@ -100,32 +111,35 @@ class Reader:
         words = np.frombuffer(data, "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
 
-    def read(self, rows: Rows) -> Ints:
-        """The next part's symbols, one for each table row: (n,) int32.
+    def read(self, rows: Rows) -> Symbols:
+        """The next part's symbols, one for each table row: (n,) int16.
 
         Raises:
             BitstreamError: if the coder finds that the string was not made by these tables.
         """
-        c = self._coder
-        entry = np.empty(len(rows), np.int32)
-        order, runs = _runs(rows)
+        c, symbols = self._coder, np.zeros(len(rows), np.int16)
+        order, runs = _runs(rows, c.silent)
+        rows, entry = rows[order], np.empty(len(order), np.int32)
         try:
             for row, start, end in runs:
-                entry[order[start:end]] = self._decoder.decode(c.models[row], end - start)
-            escaped = entry == c.length[rows] - 2
-            symbols = entry + c.offset[rows]
-            if escaped.any():
-                raw = self._decoder.decode(c.raw, int(escaped.sum()))
-                symbols[escaped] = raw - _RAW // 2
+                entry[start:end] = self._decoder.decode(c.models[row], end - start)
+            value = entry + c.offset[rows]
+            escaped = np.flatnonzero(entry == c.length[rows] - 2)
+            if len(escaped):
+                first = escaped[np.argsort(order[escaped])]
+                value[first] = self._decoder.decode(c.raw, len(first)) - _RAW // 2
         except AssertionError as error:  # constriction's word for "no such data"
             raise BitstreamError(f"string: not made by this model ({error})") from error
+        symbols[order] = value
         return symbols
 
 
-def _runs(rows: Rows) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
-    """The stable order by row, and (row, start, end) of each run in it."""
+def _runs(rows: Rows, silent: int) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
+    """The stable order by row of what is coded, and (row, start, end) of each run in it."""
     order = np.argsort(rows, kind="stable")  # numpy sorts bytes by counting
     counts = np.bincount(rows)
+    counts[:silent] = 0
     ends = np.cumsum(counts)
     found = np.flatnonzero(counts)
-    return order, [(int(r), int(ends[r] - counts[r]), int(ends[r])) for r in found]
+    coded = order[len(order) - counts.sum() :]
+    return coded, [(int(r), int(ends[r] - counts[r]), int(ends[r])) for r in found]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int, round_ste
+from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
 
 SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.15, 64.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
@@ -63,10 +63,21 @@ def spread(number: int, q: Tensor) -> Tensor:
     """The inverse of `quarter`: (B, M, h, w), 0 where other passes code."""
     batch, channels, h, w = q.shape
     t = q.new_zeros(batch, channels, 2 * h, 2 * w)
-    groups = t.view(batch, -1, PASSES, 2 * h, 2 * w)
-    for (g, i, j), part in zip(_places(number), q.chunk(PASSES, 1), strict=True):
-        groups[:, :, g, i::2, j::2] = part
+    place(number, q, t)
     return t
+
+
+def place(number: int, q: Tensor, target: Tensor) -> None:
+    """Put what `quarter` took where it came from.
+
+    Args:
+        q: (B, M, h/2, w/2).
+        target: (B, M, h, w); of an odd size it gets what is inside.
+    """
+    groups = target.unflatten(1, (-1, PASSES))  # type: ignore[no-untyped-call]
+    for (g, i, j), part in zip(_places(number), q.chunk(PASSES, 1), strict=True):
+        places = groups[:, :, g, i::2, j::2]
+        places.copy_(part[..., : places.shape[-2], : places.shape[-1]])
 
 
 def _places(number: int) -> Iterator[tuple[int, int, int]]:
@@ -84,14 +95,14 @@ class EntropyParameters(nn.Module):
         self.h_s2 = IntConv2d(Z, 4 * width, 3)
         self.h_s3 = IntConv2d(width, width, 3)
         known = [0] + [context] * (PASSES - 1)  # channels: the first pass knows no neighbour
-        self.context = nn.ModuleList(IntConv2d(M, context, 3) for _ in known[1:])
+        self.context = nn.ModuleList(IntConv2d(M, context, 3, signed=True) for _ in known[1:])
         self.hidden = nn.ModuleList(IntConv2d(width + c, hidden, 1) for c in known)
         self.out = nn.ModuleList(
             IntConv2d(PASSES * hidden, 2 * M, 1, gain=0.1, groups=PASSES) for _ in known
         )
 
     def features(self, z_hat: Tensor, level: Tensor, size: Sequence[int]) -> Tensor:
-        """What z says: (B, width, h, w) integers in [0, 255].
+        """What z says: (B, width, h, w) integers in [0, 255]; bytes if z_hat is int8.
 
         Args:
             z_hat: (B, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
@@ -99,10 +110,11 @@ class EntropyParameters(nn.Module):
             size: (h, w) of the latent.
         """
         q = level[:, None, None, None].expand(-1, 1, *z_hat.shape[-2:])
-        a = torch.cat([16 * z_hat, q, ACTIVATION_MAX - q], dim=1)
-        a = F.pixel_shuffle(relu_int(self.h_s1(a)), 2)  # (B, Z, h/2, w/2)
-        a = F.pixel_shuffle(relu_int(self.h_s2(a)), 2)  # (B, width, h, w)
-        return relu_int(self.h_s3(a))[..., : size[0], : size[1]]
+        a = relu_int(self.h_s1(torch.cat([16 * z_hat.float(), q, ACTIVATION_MAX - q], dim=1)))
+        if z_hat.dtype == torch.int8:
+            a = a.to(torch.uint8)
+        a = self.h_s2.relu(F.pixel_shuffle(a, 2))  # from (B, Z, h/2, w/2)
+        return self.h_s3.relu(F.pixel_shuffle(a, 2))[..., : size[0], : size[1]]
 
     def forward(self, number: int, features: Tensor, level: Tensor, known: Tensor) -> Parameters:
         """Parameters of what a pass codes, in the layout of `quarter`.
@@ -110,13 +122,16 @@ class EntropyParameters(nn.Module):
         Args:
             number: of the pass, from 0.
             features: (B, width, h, w), from `features`, with even h and w.
-            known: (B, M, h, w), y_hat in sixteenths where it is known, 0 elsewhere.
+            known: (B, M, h, w), `compand` of y_hat in sixteenths where that is known, 0 elsewhere;
+                as bytes, if features are: 128 more.
         """
-        a = features
+        a, hidden = features, self.hidden[number]
+        assert isinstance(hidden, IntConv2d)
         if number > 0:
-            context = relu_int(self.context[number - 1](compand(known)))
-            a = torch.cat([features, context], dim=1)
-        a = relu_int(self.hidden[number](a))
+            context = self.context[number - 1]
+            assert isinstance(context, IntConv2d)
+            a = torch.cat([features, context.relu(known)], dim=1)
+        a = hidden.relu(a)
         # each position of a square has its own channels to tell of: a group of convolutions each
         a = torch.cat([a[:, :, i::2, j::2] for _, i, j in _places(number)], dim=1)
         raw = self.out[number](a).unflatten(1, (PASSES, 2, -1))  # (B, place, 2, M/4, h/2, w/2)

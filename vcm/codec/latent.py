@@ -11,13 +11,15 @@ from torch import Tensor
 
 from vcm.codec import tiles
 from vcm.codec.coder import Coder, Rows, Symbols
-from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, Parameters, quarter, spread
+from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, place, quarter
+from vcm.codec.integer import SIGNED_ZERO, compand
 from vcm.codec.model import Quality, RoiHyperprior
 from vcm.codec.tables import Tables
 from vcm.codec.tiles import Tile
 
 Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
 Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
+_LAST = torch.channels_last
 Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
 
 
@@ -63,7 +65,7 @@ class LatentCoder:
     def __init__(self, model: RoiHyperprior, tables: dict[str, Tables]):
         self.tables = tables
         self._model = model
-        self._coders = {name: Coder(table) for name, table in tables.items()}
+        self._coders = {"z": Coder(tables["z"]), "y": Coder(tables["y"], silent=1)}
 
     def quantise(self, prepared: Prepared) -> Latent:
         """The symbols of a picture, and its y_hat."""
@@ -81,10 +83,10 @@ class LatentCoder:
     def _quantise(self, prepared: Prepared, take: Callable[[Symbols, Rows], None]) -> Tensor:
         (h, w), y = prepared.y.shape[2:], prepared.y
 
-        def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
+        def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
             part = quarter(number, _even(tile.of(y).float()))
-            symbols = (part - p.means).round().clamp(-Y_MAX, Y_MAX) * coded
-            take(*_part(symbols[coded], p.rows[coded]))
+            symbols = (part - means).round_().clamp_(-Y_MAX, Y_MAX).mul_(rows > 0)
+            take(*_part(symbols, rows))
             return symbols
 
         return self._walk(prepared.z_hat, h, w, prepared.quality, prepared.side, code)
@@ -112,11 +114,9 @@ class LatentCoder:
         z_hat = torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
         reader = self._coders["y"].reader(strings.y)
 
-        def code(p: Parameters, coded: Tensor, number: int, tile: Tile) -> Tensor:
-            symbols = torch.zeros_like(p.means)
-            rows = p.rows[coded].to(torch.uint8).numpy()
-            symbols[coded] = torch.from_numpy(reader.read(rows)).float()
-            return symbols.clamp(-Y_MAX, Y_MAX)
+        def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
+            symbols = torch.from_numpy(reader.read(rows.flatten().numpy()))
+            return symbols.view(rows.shape).clamp_(-Y_MAX, Y_MAX)
 
         return self._walk(z_hat, h, w, quality, side, code)
 
@@ -127,44 +127,47 @@ class LatentCoder:
         w: int,
         quality: Quality,
         side: int,
-        code: Callable[[Parameters, Tensor, int, Tile], Tensor],
+        code: Callable[[Tensor, Tensor, int, Tile], Tensor],
     ) -> Tensor:
         """y_hat in sixteenths, by all passes over all tiles in coding order.
 
-        `code` is where encoder and decoder differ: from the parameters of a tile in a pass and the
-        bool map of what is coded there, it gives the symbols, 0 where nothing is coded.
+        `code` is where encoder and decoder differ: from means and table rows of a tile in a pass,
+        both (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
         """
         networks, sizes = self._model.parameters_y, self._model.sizes
 
         def features_of(tile: Tile) -> Tensor:
-            z = tile.of(z_hat, 1 / tiles.STEP)
+            z = tile.of(z_hat, 1 / tiles.STEP).to(torch.int8)
             return networks.features(z, quality.level, tile.size)
 
-        features = torch.empty(1, sizes.width, h, w, dtype=torch.uint8)  # they are 0 to 255
+        features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
+        known = torch.full((1, sizes.M, h, w), SIGNED_ZERO, dtype=torch.uint8).contiguous(
+            memory_format=_LAST
+        )
         tiles.tiled(features_of, features, h, w, side)
         y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
         for number in range(PASSES):
             for tile in tiles.grid(h, w, side):
                 outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the squares
-                given, known = (_even(outer.of(t).float()) for t in (features, y_hat))
-                # tiles must not see what this pass has coded in those before them
-                known -= spread(number, quarter(number, known))
-                p = networks(number, given, quality.level, known)
+                around = _even(outer.of(known), SIGNED_ZERO)
+                if outer != tile:  # tiles must not see what this pass has coded in those before
+                    around = around.clone()
+                    place(number, torch.full_like(quarter(number, around), SIGNED_ZERO), around)
+                p = networks(number, _even(outer.of(features)), quality.level, around)
                 inner = tile.within(outer)
-                p = Parameters(inner.of(p.rows, 1 / 2), inner.of(p.means, 1 / 2))
-                inside = quarter(
-                    number, _even(torch.ones(1, sizes.M, *tile.size, dtype=torch.bool))
-                )
-                symbols = code(p, (p.rows > 0) & inside, number, tile)
-                value = ((symbols + p.means) * MEAN_UNIT).clamp(-Y_HAT_MAX, Y_HAT_MAX)
-                new = spread(number, value.to(torch.int16))
-                tile.of(y_hat).add_(new[..., : tile.size[0], : tile.size[1]])
+                means, rows = inner.of(p.means, 1 / 2), inner.of(p.rows, 1 / 2).to(torch.uint8)
+                if tile.size[0] % 2 or tile.size[1] % 2:
+                    rows *= quarter(number, _even(torch.ones_like(tile.of(known))))
+                symbols = code(means, rows, number, tile)
+                value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
+                place(number, value, tile.of(y_hat))
+                place(number, compand(value) + SIGNED_ZERO, tile.of(known))
         return y_hat
 
 
-def _even(t: Tensor) -> Tensor:
-    """With a row or a column of zeros more where their number is odd."""
-    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2))
+def _even(t: Tensor, value: float = 0) -> Tensor:
+    """With a row or a column more where their number is odd."""
+    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2), value=value)
 
 
 def z_size(h: int, w: int) -> tuple[int, int]:

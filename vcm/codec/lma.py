@@ -11,12 +11,15 @@ from vcm.codec.gain import Gain
 LOG_SIGMA_MIN = math.log(0.01)
 
 
-def mask_level(m: Tensor) -> Tensor:
+def mask_level(m: Tensor, margin: int = 0) -> Tensor:
     """What LMA sees of a mask: (B, 2, H/8, W/8), mean of 1 - m and of log m over 8x8 pixels.
 
     Args:
         m: (B, 1, H, W) float32 in (0, 1]: 1 inside, sigma outside.
+        margin: pixels by which the inside is grown first.
     """
+    for side in ((2 * margin + 1, 1), (1, 2 * margin + 1)) if margin else ():
+        m = F.max_pool2d(m, side, stride=1, padding=(side[0] // 2, side[1] // 2))
     return F.avg_pool2d(torch.cat([1 - m, m.log() / LOG_SIGMA_MIN], dim=1), 8)
 
 

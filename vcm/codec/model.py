@@ -16,7 +16,7 @@ from vcm.codec.entropy import (
     spread,
 )
 from vcm.codec.gain import Gain
-from vcm.codec.integer import round_ste
+from vcm.codec.integer import compand, round_ste
 from vcm.codec.lma import LatentMaskAttention, mask_level
 from vcm.codec.transforms import Analysis, HyperAnalysis, Synthesis
 from vcm.errors import SpecError
@@ -165,11 +165,13 @@ class RoiHyperprior(nn.Module):
         y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
-        y_hat, parts = torch.zeros_like(y), []
+        y_hat, known, parts = torch.zeros_like(y), torch.zeros_like(y), []
         for number in range(PASSES):
-            p = self.parameters_y(number, features, quality.level, MEAN_UNIT * y_hat)
+            p = self.parameters_y(number, features, quality.level, known)
             part = quarter(number, y)
-            y_hat = y_hat + spread(number, round_ste(part - p.means) + p.means)
+            value = round_ste(part - p.means) + p.means
+            y_hat = y_hat + spread(number, value)
+            known = known + spread(number, compand(MEAN_UNIT * value))
             parts.append((part, *p))
         y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
         return Coded(self.synthesise(y_hat, quality), y, z, Parameters(rows, means))
