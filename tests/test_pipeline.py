@@ -1,5 +1,7 @@
 """From pictures to files and back, as a program calls it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 import vcm
 from vcm import bitstream
 from vcm.codec.codec import Codec
-from vcm.errors import ImageError, ModelError, SpecError
+from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.mask import RoiMask
 
 
@@ -95,3 +97,17 @@ def test_arrays_that_are_no_picture_are_refused(picture, tiny):
 def test_a_file_of_another_model_is_refused(cat, roi, tiny, base):
     with pytest.raises(ModelError, match="--weights"):
         vcm.decode(vcm.encode(cat, roi, tiny, quality=5), base)
+
+
+@pytest.mark.parametrize(("height", "width", "tile"), [(16_384, 16_384, 96), (3_000, 3_000, 0)])
+def test_a_file_that_claims_more_than_it_holds_is_refused_at_once(
+    height, width, tile, cat, base, monkeypatch
+):
+    """Nothing of the claimed size is computed: 268 million pixels would take a minute."""
+    whole = RoiMask(np.ones((64, 48), np.bool_), 1.0, "test")
+    honest = bitstream.unpack(vcm.encode(cat[:64, :48], whole, base, quality=50))
+    header = replace(honest.header, height=height, width=width, tile=tile)
+    forged = bitstream.pack(replace(honest, header=header))
+    monkeypatch.setattr(base.model.parameters_y, "features", None)  # nothing gets that far
+    with pytest.raises(BitstreamError, match="string"):
+        vcm.decode(forged, base)

@@ -1,6 +1,7 @@
 """Coding tables and the coder."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,3 +74,18 @@ def test_forged_strings_give_wrong_symbols_or_an_error(data, count, row):
     except BitstreamError:
         return
     assert symbols.shape == (count,)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_string_that_ends_early_is_found(name):
+    """Reading beyond the end gives zeros, not an error, by itself."""
+    rng = np.random.default_rng(1)
+    coder = Coder(TABLES[name])
+    rows = rng.integers(0, len(coder.length), 5_000).astype(np.uint8)
+    symbols = rng.integers(-3, 4, 5_000).astype(np.int16)
+    writer = coder.writer()
+    writer.write(symbols, rows)
+    data = writer.data()
+    assert np.array_equal(coder.reader(data).read(rows), symbols)
+    with pytest.raises(BitstreamError):
+        coder.reader(data[: len(data) // 8 * 4]).read(rows)

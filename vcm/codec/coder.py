@@ -20,6 +20,7 @@ Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 SYMBOL_MAX = 2**15 - 1
+SLACK = 64  # bits by which symbols may hold more than their string, by rounding
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
 
@@ -35,6 +36,8 @@ class Coder:
         self.length: Ints = tables.length.numpy()
         self.offset: Ints = tables.offset.numpy()
         self.frequency: Ints = np.diff(tables.cdf.numpy(), axis=1)
+        # in bits; what lies beyond a row's length is never asked for
+        self.information = PRECISION - np.log2(np.maximum(self.frequency, 1), dtype=np.float32)
         categorical = constriction.stream.model.Categorical
         self.models = [
             categorical(row[: n - 1] / 2.0**PRECISION, perfect=False)
@@ -47,8 +50,8 @@ class Coder:
         coded = rows >= self.silent
         symbols, rows = symbols[coded], rows[coded]
         entry, escaped = self.entries(symbols, rows)
-        information = PRECISION - np.log2(self.frequency[rows, entry])
-        return float(information.sum() + 16 * escaped.sum())
+        information = self.information[rows, entry].sum(dtype=np.float64)
+        return float(information + 16 * escaped.sum())
 
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""
@@ -110,12 +113,14 @@ class Reader:
         self._coder = coder
         words = np.frombuffer(data, "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
+        self._left = 8.0 * len(data) + SLACK
 
     def read(self, rows: Rows) -> Symbols:
         """The next part's symbols, one for each table row: (n,) int16.
 
         Raises:
-            BitstreamError: if the coder finds that the string was not made by these tables.
+            BitstreamError: if the string was not made by these tables, or ends before the part:
+                beyond its end a range coder reads zeros, and whatever these mean.
         """
         c, symbols = self._coder, np.zeros(len(rows), np.int16)
         order, runs = _runs(rows, c.silent)
@@ -123,15 +128,22 @@ class Reader:
         try:
             for row, start, end in runs:
                 entry[start:end] = self._decoder.decode(c.models[row], end - start)
+                self._spend(float(c.information[row, entry[start:end]].sum()))
             value = entry + c.offset[rows]
             escaped = np.flatnonzero(entry == c.length[rows] - 2)
             if len(escaped):
                 first = escaped[np.argsort(order[escaped])]
                 value[first] = self._decoder.decode(c.raw, len(first)) - _RAW // 2
+                self._spend(16.0 * len(first))
         except AssertionError as error:  # constriction's word for "no such data"
             raise BitstreamError(f"string: not made by this model ({error})") from error
         symbols[order] = value
         return symbols
+
+    def _spend(self, bits: float) -> None:
+        self._left -= bits
+        if self._left < 0:
+            raise BitstreamError("string: it ends before its symbols; the file is not what it says")
 
 
 def _runs(rows: Rows, silent: int) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:

@@ -1,6 +1,6 @@
 """Latents to strings and back: what encoder and decoder must agree on, bit for bit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from vcm.codec.tiles import Tile
 Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
 Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
 _LAST = torch.channels_last
+# Pass, tile, and y_hat in sixteenths of what was coded there, (1, M, h/2, w/2) float32.
+Walk = Iterator[tuple[int, Tile, Tensor]]
 Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
 
 
@@ -70,17 +72,20 @@ class LatentCoder:
     def quantise(self, prepared: Prepared) -> Latent:
         """The symbols of a picture, and its y_hat."""
         parts: list[Part] = []
-        y_hat = self._quantise(prepared, lambda *part: parts.append(part))
+        y_hat = torch.zeros(prepared.y.shape, dtype=torch.int16)
+        for number, tile, value in self._quantise(prepared, lambda *part: parts.append(part)):
+            place(number, value, tile.of(y_hat))
         return Latent(y_hat, _z_part(prepared.z_hat), parts)
 
     def encode(self, prepared: Prepared) -> Strings:
         """The strings of a picture; its symbols are coded as they come and not kept."""
         z, y = (self._coders[name].writer() for name in ("z", "y"))
         z.write(*_z_part(prepared.z_hat))
-        self._quantise(prepared, y.write)
+        for _ in self._quantise(prepared, y.write):
+            pass
         return Strings(z.data(), y.data())
 
-    def _quantise(self, prepared: Prepared, take: Callable[[Symbols, Rows], None]) -> Tensor:
+    def _quantise(self, prepared: Prepared, take: Callable[[Symbols, Rows], None]) -> Walk:
         (h, w), y = prepared.y.shape[2:], prepared.y
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
@@ -118,7 +123,10 @@ class LatentCoder:
             symbols = torch.from_numpy(reader.read(rows.flatten().numpy()))
             return symbols.view(rows.shape).clamp_(-Y_MAX, Y_MAX)
 
-        return self._walk(z_hat, h, w, quality, side, code)
+        y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
+        for number, tile, value in self._walk(z_hat, h, w, quality, side, code):
+            place(number, value, tile.of(y_hat))
+        return y_hat
 
     def _walk(
         self,
@@ -128,8 +136,8 @@ class LatentCoder:
         quality: Quality,
         side: int,
         code: Callable[[Tensor, Tensor, int, Tile], Tensor],
-    ) -> Tensor:
-        """y_hat in sixteenths, by all passes over all tiles in coding order.
+    ) -> Walk:
+        """All passes over all tiles in coding order.
 
         `code` is where encoder and decoder differ: from means and table rows of a tile in a pass,
         both (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
@@ -145,7 +153,6 @@ class LatentCoder:
             memory_format=_LAST
         )
         tiles.tiled(features_of, features, h, w, side)
-        y_hat = torch.zeros(1, sizes.M, h, w, dtype=torch.int16)
         for number in range(PASSES):
             for tile in tiles.grid(h, w, side):
                 outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the squares
@@ -160,9 +167,8 @@ class LatentCoder:
                     rows *= quarter(number, _even(torch.ones_like(tile.of(known))))
                 symbols = code(means, rows, number, tile)
                 value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
-                place(number, value, tile.of(y_hat))
                 place(number, compand(value) + SIGNED_ZERO, tile.of(known))
-        return y_hat
+                yield number, tile, value
 
 
 def _even(t: Tensor, value: float = 0) -> Tensor:
