@@ -22,7 +22,7 @@ from vcm.roi.mask import RoiMask
 from vcm.vision.yolo import Yolo
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-SIGMA, QUALITY = 0.05, 10.0  # quality of what is coded evenly
+SIGMA, QUALITY = 0.1, 25.0  # quality of what is coded evenly
 WIDTH = 480  # of a picture on the sheet, in pixels
 HEAD = (
     f"{'photo':<10} {'words':<8} {'sigma':>6} {'bytes':>7} {'bpp':>6} "
