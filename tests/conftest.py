@@ -56,9 +56,10 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from vcm.codec.model import RoiHyperprior, Sizes
     from vcm.codec.rate import Rate
+    from vcm.codec.transforms import Widths
     from vcm.codec.weights import save
 
-    sizes = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, context=16, hidden=16)
+    sizes = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = RoiHyperprior(sizes)

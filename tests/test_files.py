@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,34 @@ def test_devices_and_pipes_are_written_directly() -> None:
     assert Path(os.devnull).is_char_device()
     with pytest.raises(OutputError, match="No space left"):
         write_atomic(Path("/dev/full"), b"x")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from vcm.files import write_atomic
+print("ready", flush=True)
+for i in range(1000):
+    write_atomic(Path("photo.vcm"), bytes([i % 256]) * 3_000_000)
+"""
+
+
+def test_killed_while_writing_a_file_is_absent_or_whole(tmp_path: Path) -> None:
+    """Kill -9 at any moment; old and new contents may both be there, a mixture may not."""
+    target = tmp_path / "photo.vcm"
+    seen = set()
+    for attempt in range(8):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITER], cwd=tmp_path, stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(0.003 * attempt * attempt)
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        if target.exists():
+            content = target.read_bytes()
+            assert len(content) == 3_000_000 and len(set(content)) == 1
+            seen.add(content[0])
+    assert seen

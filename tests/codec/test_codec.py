@@ -9,6 +9,7 @@ from vcm.codec.codec import Codec
 from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Strings
 from vcm.codec.search import quality_for
+from vcm.codec.transforms import from_blocks, to_blocks
 from vcm.codec.weights import load
 from vcm.errors import BitstreamError, SpecError
 
@@ -122,3 +123,12 @@ def test_forged_tiles_are_refused(tiny, side):
         tiny.decompress(Strings(b"", b""), 64, 64, 50, side=side)
     with pytest.raises(BitstreamError, match="tile"):
         tiny.decompress(Strings(b"", b""), 5000, 64, 50, side=0)
+
+
+def test_blocks_are_pixel_unshuffle_and_come_back():
+    x = torch.rand(2, 3, 24, 40)
+    u = to_blocks(x)
+    assert torch.equal(u, torch.nn.functional.pixel_unshuffle(x, 8) - 0.5)
+    assert torch.allclose(from_blocks(u) + 0.5, x)
+    bytes_ = (x * 255).to(torch.uint8)
+    assert torch.allclose(to_blocks(bytes_), to_blocks(bytes_.float() / 255))

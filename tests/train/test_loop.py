@@ -1,6 +1,7 @@
 """Training: it learns, and a broken run that is resumed gives the weights of an unbroken one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ from vcm import image
 from vcm.codec.codec import Codec
 from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
 from vcm.codec.model import Sizes
+from vcm.codec.transforms import Widths
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Data, batch, load_photos, mask_values
-from vcm.train.loop import learning_rate, train
+from vcm.train.loop import Trainer, learning_rate, train
 from vcm.train.release import release
 
-SIZES = Sizes(M=12, Z=4, n8=8, n16=16, blocks8=1, blocks16=1, width=16, context=16, hidden=16)
+SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +57,12 @@ def test_killed_and_resumed_equals_unbroken(pictures, tmp_path):
 
 
 def test_it_learns_and_releases_a_working_codec(pictures, tmp_path):
-    records = list(train(_config(pictures, tmp_path, steps=60)))
+    records = list(train(_config(pictures, tmp_path, steps=120)))
     checks = [r for r in records if "q50_s1.0_bpp" in r]
     cost = [r["q50_s1.0_bpp"] + 0.009 * 255**2 * 10 ** (-r["q50_s1.0_psnr"] / 10) for r in checks]
     assert cost[-1] < 0.9 * cost[0]
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [r["step"] for r in logged] == list(range(2, 61, 2))
+    assert [r["step"] for r in logged] == list(range(2, 121, 2))
     assert logged[-1]["q100_s1.0_bpp"] > logged[-1]["q0_s1.0_bpp"]
     release(tmp_path / "final.ckpt", tmp_path / "w.safetensors")
     x = torch.rand(1, 3, 32, 32)
@@ -72,12 +74,30 @@ def test_it_learns_and_releases_a_working_codec(pictures, tmp_path):
 def test_a_checkpoint_of_another_size_is_refused(pictures, tmp_path):
     config = _config(pictures, tmp_path, steps=3)
     list(train(config))
-    other = Training(Sizes(M=16, Z=4, n8=8), config.data, config.loss, config.optim, config.run)
+    other = Training(
+        Sizes(16, 4, Widths(12, 20, 1, 1)), config.data, config.loss, config.optim, config.run
+    )
     with pytest.raises(ModelError, match="sizes"):
         next(train(other))
     (tmp_path / "last.ckpt").write_bytes(b"junk")
     with pytest.raises(ModelError, match="not a training checkpoint"):
         next(train(config))
+
+
+def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
+    small = _config(pictures, tmp_path / "small", steps=8)
+    list(train(small))
+    sizes = replace(SIZES, analysis=Widths(16, 24, 1, 1), context=24, hidden=20)
+    config = _config(pictures, tmp_path / "large", initial=str(tmp_path / "small" / "final.ckpt"))
+    photos, _ = load_photos(config.data)
+    end = checkpoint.load(tmp_path / "small" / "final.ckpt")
+    before, after = Trainer(small, photos), Trainer(replace(config, model=sizes), photos)
+    before.adopt(end), after.adopt(end)
+    x, m = batch(photos, config.data, 0, 0)[:2]
+    quality = torch.tensor([3000, 8000])
+    with torch.no_grad():
+        a, b = (t.model.eval()(x, m, quality) for t in (before, after))
+    assert torch.allclose(a.x_hat, b.x_hat, atol=1e-4)
 
 
 def test_batches_depend_on_seed_and_step_only(pictures):

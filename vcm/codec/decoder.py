@@ -8,6 +8,7 @@ from vcm.codec.entropy import MEAN_UNIT
 from vcm.codec.latent import LatentCoder, Strings
 from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
 from vcm.codec.precision import Precision
+from vcm.codec.transforms import from_blocks
 
 
 class Decoder:
@@ -52,6 +53,11 @@ class Decoder:
             with self._precision.fast():
                 part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
             target = tile.of(x_hat, STRIDE)
-            value = tile.within(outer).of(part, STRIDE)[..., : target.shape[2], : target.shape[3]]
-            target.copy_((value.nan_to_num() * 255).clamp(0, 255).round())
+            pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
+            target.copy_(pixels[..., : target.shape[2], : target.shape[3]])
         return x_hat
+
+
+def _bytes(u: Tensor) -> Tensor:
+    """Values in [-0.5, 0.5] as uint8; others are clamped, what is no number is grey."""
+    return (u * 255).add_(127.5).nan_to_num_(127.5).clamp_(0, 255).round_().to(torch.uint8)

@@ -1,7 +1,7 @@
 """The codec: one model for every text, mask, sigma and rate."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,14 @@ from vcm.codec.entropy import (
 from vcm.codec.gain import Gain
 from vcm.codec.integer import compand, round_ste
 from vcm.codec.lma import LatentMaskAttention, mask_level
-from vcm.codec.transforms import Analysis, HyperAnalysis, Synthesis
+from vcm.codec.transforms import (
+    Analysis,
+    HyperAnalysis,
+    Synthesis,
+    Widths,
+    from_blocks,
+    to_blocks,
+)
 from vcm.errors import SpecError
 
 STRIDE = 16  # pixels per latent, each way
@@ -32,17 +39,16 @@ class Sizes:
     Attributes:
         M: channels of y.
         Z: channels of z.
-        n8, n16: channels of the transforms at 1/8 and 1/16.
-        blocks8, blocks16: residual blocks at 1/8 and 1/16, in g_a and in g_s.
+        analysis, synthesis: of g_a and of g_s, which costs every decoder and is the smaller one.
+        hyper: channels of h_a.
         width, context, hidden: channels of the entropy parameter networks.
     """
 
     M: int = 320
     Z: int = 64
-    n8: int = 96
-    n16: int = 192
-    blocks8: int = 3
-    blocks16: int = 2
+    analysis: Widths = Widths(n8=96, n16=256, blocks8=2, blocks16=4)
+    synthesis: Widths = Widths(n8=96, n16=192, blocks8=2, blocks16=3)
+    hyper: int = 192
     width: int = 192
     context: int = 128
     hidden: int = 256
@@ -129,12 +135,12 @@ class RoiHyperprior(nn.Module):
     def __init__(self, sizes: Sizes):
         super().__init__()
         s = self.sizes = sizes
-        self.g_a = Analysis(s.n8, s.n16, s.M, s.blocks8, s.blocks16)
-        self.g_s = Synthesis(s.n8, s.n16, s.M, s.blocks8, s.blocks16)
-        self.lma = LatentMaskAttention(s.n16, s.M)
+        self.g_a = Analysis(s.M, s.analysis)
+        self.g_s = Synthesis(s.M, s.synthesis)
+        self.lma = LatentMaskAttention(s.analysis.n16, s.M)
         self.gain = Gain(s.M, 0.7, 2.9)
         self.inverse_gain = Gain(s.M, -0.7, -2.9)
-        self.h_a = HyperAnalysis(s.M, s.n16, s.Z)
+        self.h_a = HyperAnalysis(s.M, s.hyper, s.Z)
         self.parameters_y = EntropyParameters(s.M, s.Z, s.width, s.context, s.hidden)
 
     def modulate(self, y0: Tensor, features: Tensor, level: Tensor, quality: Quality) -> Tensor:
@@ -143,9 +149,9 @@ class RoiHyperprior(nn.Module):
         return y
 
     def synthesise(self, y_hat: Tensor, quality: Quality) -> Tensor:
-        """x_hat: (B, 3, 16h, 16w) float32, not clamped."""
-        x_hat: Tensor = self.g_s(y_hat * self.inverse_gain(quality.real), quality.real)
-        return x_hat
+        """The picture in blocks: (B, 192, 2h, 2w) float32, about [-0.5, 0.5], not clamped."""
+        u_hat: Tensor = self.g_s(y_hat * self.inverse_gain(quality.real), quality.real)
+        return u_hat
 
     def hyper(self, y: Tensor) -> Tensor:
         """z: (B, Z, ceil(h/4), ceil(w/4)) float32 in [-15, 15], before rounding."""
@@ -161,7 +167,7 @@ class RoiHyperprior(nn.Module):
             hundredths: (B,) int64 in [0, 10000], quality * 100.
         """
         quality = Quality.of(hundredths)
-        y0, features = self.g_a(x)
+        y0, features = self.g_a(to_blocks(x))
         y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
         features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
@@ -174,8 +180,9 @@ class RoiHyperprior(nn.Module):
             known = known + spread(number, compand(MEAN_UNIT * value))
             parts.append((part, *p))
         y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
-        return Coded(self.synthesise(y_hat, quality), y, z, Parameters(rows, means))
+        x_hat = from_blocks(self.synthesise(y_hat, quality)) + 0.5
+        return Coded(x_hat, y, z, Parameters(rows, means))
 
-    def config(self) -> dict[str, int]:
+    def config(self) -> dict[str, Any]:
         """The sizes, as stored beside the weights."""
         return asdict(self.sizes)

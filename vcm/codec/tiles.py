@@ -16,9 +16,9 @@ SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
 STEP = 4  # latents per z symbol: where tiles may begin
 SIDE_MIN = 24  # latents; smaller tiles are nobody's
-# Latents, multiples of STEP, as far as the networks of the released size reach: g_s, h_a and h_s up
-# to 7.5; g_a with LMA behind it up to 8.5.
-HALO, ANALYSIS_HALO = 8, 12
+# Latents, a multiple of STEP, as far as the networks of the released size reach: h_a and h_s up to
+# 7.5, g_s 8.5, g_a with LMA behind it 11.5.
+HALO = 12
 
 
 class Tile(NamedTuple):
@@ -87,7 +87,6 @@ def tiled(
     width: int,
     side: int,
     unit: float = 1,
-    halo: int = HALO,
 ) -> Tensor:
     """`out`, filled tile by tile with what `work` makes of each grown tile.
 
@@ -96,6 +95,6 @@ def tiled(
         out: (..., H, W), where one latent is `unit` elements long.
     """
     for tile in grid(height, width, side):
-        outer = tile.grown(height, width, halo)
+        outer = tile.grown(height, width)
         tile.of(out, unit).copy_(tile.within(outer).of(work(outer), unit))
     return out

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from vcm import weightfile
+from vcm import toml, weightfile
 from vcm.codec.integer import IntConv2d
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.tables import Tables
@@ -86,7 +86,7 @@ def load(name_or_path: str | Path = DEFAULT) -> Weights:
 
 def _model(tensors: dict[str, Tensor], card: dict[str, str]) -> RoiHyperprior:
     with torch.random.fork_rng(devices=[]):  # not on "meta": its normal_ imports torch._dynamo
-        model = RoiHyperprior(Sizes(**json.loads(card["sizes"])))
+        model = RoiHyperprior(toml.build(Sizes, json.loads(card["sizes"]), "sizes"))
     state = {k: v.float() for k, v in tensors.items() if not k.startswith("tables.")}
     model.load_state_dict(state, assign=True)
     for module in model.eval().requires_grad_(False).modules():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vcm.errors import ModelError
 from vcm.files import write_atomic
@@ -47,3 +47,19 @@ def load(path: Path) -> dict[str, Any]:
             f"{path}: not a training checkpoint; expected one that `vcm train` wrote"
         ) from error
     return state  # type: ignore[no-any-return]
+
+
+def grown(old: Tensor, new: Tensor) -> Tensor:
+    """`new`, (O, I, ...), with `old`, (o, i, ...), in its first corner and nothing beside it.
+
+    The old outputs of a layer then do not see new inputs, so a network that was made wider
+    computes what it did before.
+    """
+    corner = tuple(slice(n) for n in old.shape)
+    if old.ndim != new.ndim or new[corner].shape != old.shape:
+        raise ModelError(f"expected at most {tuple(new.shape)}, got {tuple(old.shape)}")
+    result = new.clone()
+    if new.ndim > 1:
+        result[: len(old), old.shape[1] :] = 0
+    result[corner] = old
+    return result

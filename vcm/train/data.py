@@ -118,7 +118,7 @@ def batch(photos: list[Photo], data: Data, seed: int, step: int) -> Batch:
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:
     pixels, labels = photo
     height, width = pixels.shape[:2]
-    scale = max(rng.choice([1.0, rng.uniform(0.5, 1.0)]), side / min(height, width))
+    scale = max(min(1.0, rng.uniform(0.5, 1.17)), side / min(height, width))
     if scale < 1:  # smaller pictures show finer detail per pixel and fewer JPEG blocks
         size = (max(side, round(width * scale)), max(side, round(height * scale)))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]

@@ -93,13 +93,20 @@ class Trainer:
         self.step = state["step"]
 
     def adopt(self, state: dict[str, Any]) -> None:
-        """Take the averaged weights of another run as far as they fit; logs what does not."""
-        own = self.all.state_dict()
-        fit = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
-        self.all.load_state_dict(own | fit)
+        """Begin with the averaged weights of another run.
+
+        Where transforms, context or hidden layers are wider here, they compute what they did there.
+        Logs what is not there at all.
+
+        Raises:
+            ModelError: if the other model is larger somewhere.
+        """
+        own, given = self.all.state_dict(), state["average"]
+        known = own.keys() & given.keys()
+        self.all.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
         self.average = checkpoint.Average(self.all, self.config.optim.average)
-        fresh = sorted(own.keys() - fit.keys())
-        _log.info("%d tensors taken over, new: %s", len(fit), ", ".join(fresh) or "none")
+        fresh = ", ".join(sorted(own.keys() - known)) or "none"
+        _log.info("%d tensors taken over, new: %s", len(known), fresh)
 
     def steps(
         self, photos: list[Photo], held_out: list[Photo], path: Path
@@ -150,7 +157,7 @@ class Trainer:
     def losses(self, data: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (), bpp (B,) and masked mse (B,)."""
         terms: Loss = self.config.loss
-        x = data.x.contiguous(memory_format=torch.channels_last)
+        x = data.x
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.run.precision == "bf16"):
             coded = self.model(x, data.m, data.hundredths)
             bpp = bpp_est(self.rate(coded), x[0, 0].numel())

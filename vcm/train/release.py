@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from vcm import toml
 from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
@@ -34,7 +35,7 @@ def release(source: Path, target: Path, photos: Path | None = None) -> dict[str,
         sizes, step, average = state["sizes"], state["step"], state["average"]
     except KeyError as error:
         raise ModelError(f"{source}: not a training checkpoint: no {error}") from error
-    model, rate = RoiHyperprior(Sizes(**sizes)), Rate(sizes["Z"])
+    model, rate = RoiHyperprior(toml.build(Sizes, sizes, f"{source}: sizes")), Rate(sizes["Z"])
     both = nn.ModuleDict({"model": model, "rate": rate})
     both.load_state_dict(average)
     both.half().float().eval()
