@@ -24,3 +24,16 @@ def test_a_codec_is_measured(name, cat, tmp_path):
     timed = bench.measure(name, path, 0.02)
     assert timed.encode > 0 and timed.decode > 0 and timed.peak > 20
     assert 100 < timed.bytes < 0.02e6 * 3
+
+
+def test_the_table_compares_with_the_first_codec_of_a_size(cat, tmp_path):
+    path = tmp_path / "cat.png"
+    image.write(path, cat)
+    timed = list(bench.run(path, (0.01, 0.02), ("avif", "x265-444")))
+    assert [(t.name, t.megapixels) for t in timed] == [
+        (name, size) for size in (0.01, 0.02) for name in ("avif", "x265-444")
+    ]
+    lines = list(bench.table(iter(timed)))
+    assert len(lines) == 6
+    for line, slower in ((2, 1.0), (4, 1.0), (5, timed[3].decode / timed[2].decode)):
+        assert float(lines[line].split()[-1]) == pytest.approx(slower, abs=0.006)

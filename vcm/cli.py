@@ -147,11 +147,19 @@ def demo(output: Path, model: str | None, weights: str) -> None:
     metavar="NAME",
     help="Only this one. May be given several times. Default: ours and seven others.",
 )
-def bench(photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Report a line of JSON for each case.")
+def bench(
+    photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...], as_json: bool
+) -> None:
     """Time our codec beside others on a photo, enlarged; each in a process of its own."""
     from vcm.commands import bench as command
 
-    for line in command.run(photo, megapixels, codec or command.CASES):
+    measured = command.run(photo, megapixels, codec or command.CASES)
+    if as_json:
+        for timed in measured:
+            click.echo(json.dumps(timed._asdict()))
+        return
+    for line in command.table(measured):
         click.echo(line)
 
 

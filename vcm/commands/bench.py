@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Work = Callable[[], Any]
 COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
 CASES: Final = ("vcm", "vcm with TMA", *COMPRESSAI, "avif", "x265-444", "vvenc")
-LIMIT: Final = 300.0  # seconds; a case that takes longer is not run at larger sizes
+LIMIT: Final = 300.0  # seconds; a tenth of it is too slow for larger sizes, and for repetition
 HEAD: Final = (
     f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times slower than vcm:"
 )
@@ -46,8 +46,8 @@ class Timed(NamedTuple):
     peak: float
 
 
-def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[str]:
-    """The table, line by line, while it is measured.
+def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[Timed]:
+    """Each case at each size, while it is measured; what was too slow at a size ends there.
 
     Raises:
         SpecError: if a size or a codec's name cannot be.
@@ -62,20 +62,29 @@ def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterat
         if name not in CASES:
             raise SpecError(f"--codec: expected one of {', '.join(CASES)}, got {name!r}")
     image.read(photo)  # here, where what is wrong with it is said well
-    yield HEAD
-    yield UNITS
+    return _measured(photo, sizes, cases)
+
+
+def _measured(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[Timed]:
     slow: set[str] = set()
     for megapixels in sizes:
-        base: Timed | None = None
         for name in cases:
-            if name in slow:
-                yield f"{name:<22} {megapixels:>5g}   not run: too slow at the size before"
-                continue
-            timed = _elsewhere(name, photo, megapixels)
-            base = base or timed
-            yield _line(timed, base)
-            if timed.encode + timed.decode > LIMIT / 10:
-                slow.add(name)
+            if name not in slow:
+                timed = _elsewhere(name, photo, megapixels)
+                yield timed
+                if timed.encode + timed.decode > LIMIT / 10:
+                    slow.add(name)
+
+
+def table(measured: Iterator[Timed]) -> Iterator[str]:
+    """Lines for people: rates, memory, and times beside the first codec at the same size."""
+    yield HEAD
+    yield UNITS
+    first: Timed | None = None
+    for timed in measured:
+        if first is None or first.megapixels != timed.megapixels:
+            first = timed
+        yield _line(timed, first)
 
 
 def measure(name: str, photo: Path, megapixels: float) -> Timed:
