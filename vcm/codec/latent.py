@@ -5,21 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm.codec import tiles
 from vcm.codec.coder import Coder, Rows, Symbols
+from vcm.codec.context import Context, even
 from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, place, quarter
-from vcm.codec.integer import SIGNED_ZERO, compand
 from vcm.codec.model import Quality, RoiHyperprior
 from vcm.codec.tables import Tables
 from vcm.codec.tiles import Tile
 
 Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
 Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
-_LAST = torch.channels_last
 # Pass, tile, and y_hat in sixteenths of what was coded there, (1, M, h/2, w/2) float32.
 Walk = Iterator[tuple[int, Tile, Tensor]]
 Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
@@ -89,7 +87,7 @@ class LatentCoder:
         (h, w), y = prepared.y.shape[2:], prepared.y
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
-            part = quarter(number, _even(tile.of(y).float()))
+            part = quarter(number, even(tile.of(y).float()))
             symbols = (part - means).round_().clamp_(-Y_MAX, Y_MAX).mul_(rows > 0)
             take(*_part(symbols, rows))
             return symbols
@@ -142,38 +140,14 @@ class LatentCoder:
         `code` is where encoder and decoder differ: from means and table rows of a tile in a pass,
         both (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
         """
-        networks, sizes = self._model.parameters_y, self._model.sizes
-
-        def features_of(tile: Tile) -> Tensor:
-            z = tile.of(z_hat, 1 / tiles.STEP).to(torch.int8)
-            return networks.features(z, quality.level, tile.size)
-
-        features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
-        known = torch.full((1, sizes.M, h, w), SIGNED_ZERO, dtype=torch.uint8).contiguous(
-            memory_format=_LAST
-        )
-        tiles.tiled(features_of, features, h, w, side)
+        context = Context(self._model, z_hat, quality, h, w, side)
         for number in range(PASSES):
             for tile in tiles.grid(h, w, side):
-                outer = tile.grown(h, w, halo=2)  # the context reaches 1; even, for the squares
-                around = _even(outer.of(known), SIGNED_ZERO)
-                if outer != tile:  # tiles must not see what this pass has coded in those before
-                    around = around.clone()
-                    place(number, torch.full_like(quarter(number, around), SIGNED_ZERO), around)
-                p = networks(number, _even(outer.of(features)), quality.level, around)
-                inner = tile.within(outer)
-                means, rows = inner.of(p.means, 1 / 2), inner.of(p.rows, 1 / 2).to(torch.uint8)
-                if tile.size[0] % 2 or tile.size[1] % 2:
-                    rows *= quarter(number, _even(torch.ones_like(tile.of(known))))
+                rows, means = context.parameters(number, tile)
                 symbols = code(means, rows, number, tile)
                 value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
-                place(number, compand(value) + SIGNED_ZERO, tile.of(known))
+                context.learn(number, tile, value)
                 yield number, tile, value
-
-
-def _even(t: Tensor, value: float = 0) -> Tensor:
-    """With a row or a column more where their number is odd."""
-    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2), value=value)
 
 
 def z_size(h: int, w: int) -> tuple[int, int]:

@@ -1,0 +1,65 @@
+"""What is known of a latent while it is coded, tile by tile: the input of its entropy networks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vcm.codec import tiles
+from vcm.codec.entropy import Parameters, place, quarter
+from vcm.codec.integer import SIGNED_ZERO, compand
+from vcm.codec.model import Quality, RoiHyperprior
+from vcm.codec.tiles import Tile
+
+_LAST = torch.channels_last
+HALO = 2  # the context reaches 1; even, so that squares stay whole
+
+
+class Context:
+    """Features of z_hat and the known part of y_hat, as bytes, for a whole picture.
+
+    Args:
+        z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
+        quality: of the picture.
+        h, w: of its latent.
+        side: of the tiles, 0 for none.
+    """
+
+    def __init__(
+        self, model: RoiHyperprior, z_hat: Tensor, quality: Quality, h: int, w: int, side: int
+    ):
+        networks, sizes = model.parameters_y, model.sizes
+
+        def features_of(tile: Tile) -> Tensor:
+            z = tile.of(z_hat, 1 / tiles.STEP).to(torch.int8)
+            return networks.features(z, quality.level, tile.size)
+
+        self._networks, self._level = networks, quality.level
+        self._features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
+        tiles.tiled(features_of, self._features, h, w, side)
+        known = torch.full((1, sizes.M, h, w), SIGNED_ZERO, dtype=torch.uint8)
+        self._known = known.contiguous(memory_format=_LAST)
+
+    def parameters(self, number: int, tile: Tile) -> Parameters:
+        """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""
+        h, w = self._known.shape[2:]
+        outer = tile.grown(h, w, HALO)
+        around = even(outer.of(self._known), SIGNED_ZERO)
+        if outer != tile:  # tiles must not see what this pass has coded in those before
+            around = around.clone()
+            place(number, torch.full_like(quarter(number, around), SIGNED_ZERO), around)
+        features = even(outer.of(self._features))
+        rows, means = self._networks(number, features, self._level, around)
+        inner = tile.within(outer)
+        rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
+        if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
+            rows *= quarter(number, even(torch.ones_like(tile.of(self._known))))
+        return Parameters(rows, means)
+
+    def learn(self, number: int, tile: Tile, value: Tensor) -> None:
+        """Take in what a pass has coded in a tile: sixteenths of a step, (1, M, h/2, w/2)."""
+        place(number, compand(value) + SIGNED_ZERO, tile.of(self._known))
+
+
+def even(t: Tensor, value: float = 0) -> Tensor:
+    """With a row or a column more where their number is odd."""
+    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2), value=value)
