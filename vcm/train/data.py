@@ -33,6 +33,7 @@ class Data:
             serve as masks. Optional: without them masks are random shapes.
         crop: side of a training crop in pixels, a multiple of 64.
         batch: crops per step.
+        sigma: range of the background's mask value, drawn log-uniformly.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
     """
 
@@ -40,7 +41,12 @@ class Data:
     regions: tuple[str, ...] = ()
     crop: int = 256
     batch: int = 8
+    sigma: tuple[float, float] = (0.01, 1.0)
     held_out: int = 24
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
+            raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
 
 
 class Photo(NamedTuple):
@@ -109,7 +115,7 @@ def batch(photos: list[Photo], data: Data, seed: int, step: int) -> Batch:
     for index in rng.integers(len(photos), size=data.batch):
         pixels, labels = _crop(photos[index], data.crop, rng)
         crops.append(pixels)
-        masks.append(mask_values(labels, data.crop, rng))
+        masks.append(mask_values(labels, data.crop, rng, data.sigma))
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
     return Batch(x, m, torch.from_numpy(rng.integers(0, 10_001, size=data.batch)))
@@ -132,10 +138,15 @@ def _crop(photo: Photo, side: int, rng: Generator) -> Photo:
     return Photo(cut, None if labels is None else np.ascontiguousarray(labels[window][:, ::step]))
 
 
-def mask_values(labels: NDArray[np.uint8] | None, side: int, rng: Generator) -> NDArray[np.float32]:
+def mask_values(
+    labels: NDArray[np.uint8] | None,
+    side: int,
+    rng: Generator,
+    sigmas: tuple[float, float] = Data.sigma,
+) -> NDArray[np.float32]:
     """Mask values m of one crop, (side, side) float32: 1 inside, one random sigma outside.
 
-    Sigma is log-uniform in [0.01, 1]. The mask is a union of regions, random shapes, everything
+    Sigma is log-uniform. The mask is a union of regions, random shapes, everything
     (the ordinary codec) or nothing (all background).
     """
     kind = rng.choice(["regions", "shapes", "all", "none"], p=[0.4, 0.25, 0.3, 0.05])
@@ -150,7 +161,7 @@ def mask_values(labels: NDArray[np.uint8] | None, side: int, rng: Generator) -> 
         )
     elif kind in ("regions", "shapes"):
         roi = _shapes(side, rng)
-    sigma = np.exp(rng.uniform(np.log(0.01), 0))
+    sigma = np.exp(rng.uniform(*np.log(sigmas)))
     return np.where(roi, 1.0, sigma).astype(np.float32)
 
 

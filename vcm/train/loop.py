@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vcm.codec.klt import start_from_klt
 from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortion, weighted_mse
-from vcm.codec.model import RoiHyperprior
+from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.errors import ModelError
 from vcm.train import checkpoint
@@ -23,14 +23,18 @@ from vcm.train.config import Loss, Optim, Training
 from vcm.train.data import Batch, Photo, batch, load_photos
 
 _log = logging.getLogger(__name__)
+Build = Callable[[Sizes], RoiHyperprior]
 SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
 
 
-def train(config: Training) -> Iterator[dict[str, float]]:
+def train(config: Training, build: Build = RoiHyperprior) -> Iterator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
     Records hold loss, bpp and mse of the steps since the last one, seconds per step and, now and
     then, bpp and PSNR on held-out pictures. They are appended to log.jsonl in the run's folder.
+
+    Args:
+        build: the model of given sizes, for studies of another one.
 
     Raises:
         SpecError: if there are no pictures.
@@ -42,7 +46,7 @@ def train(config: Training) -> Iterator[dict[str, float]]:
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     photos, held_out = load_photos(config.data)
-    trainer = Trainer(config, photos)
+    trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
     if path.exists():
         trainer.restore(checkpoint.load(path))
@@ -59,11 +63,11 @@ def train(config: Training) -> Iterator[dict[str, float]]:
 class Trainer:
     """Model, optimiser and averages of one run."""
 
-    def __init__(self, config: Training, photos: list[Photo]):
+    def __init__(self, config: Training, photos: list[Photo], build: Build = RoiHyperprior):
         self.config = config
         self.step = 0
         torch.manual_seed(config.run.seed)
-        self.model = RoiHyperprior(config.model)
+        self.model = build(config.model)
         self.rate = Rate(config.model.Z)
         start_from_klt(self.model, _blocks(photos, config.run.seed))
         self.model.to(memory_format=torch.channels_last)
