@@ -27,9 +27,11 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
 
     import vcm.roi
 
-    table = tomllib.loads((Path(vcm.roi.__file__).parent / "words.toml").read_text())
-    words = [*table["classes"], *(w for ws in table["classes"].values() for w in ws)]
-    words += table["groups"]
+    words = []
+    for name in ("words.toml", "lexicon.toml"):
+        table = tomllib.loads((Path(vcm.roi.__file__).parent / name).read_text())
+        words += list(table["classes"]) if name == "words.toml" else []
+        words += [w for ws in table["classes"].values() for w in ws] + list(table["groups"])
     assert sorted(words) == sorted(set(words))
 
 
@@ -50,10 +52,59 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
         ("tvmonitor", {"tv"}),
         ("bike rider", {"person", "bicycle"}),
         ("cutlery", {"fork", "knife", "spoon"}),
+        ("German shepherds", {"dog"}),
+        ("firemen", {"person"}),
+        (
+            "food",
+            set(
+                [
+                    "banana",
+                    "apple",
+                    "sandwich",
+                    "orange",
+                    "broccoli",
+                    "carrot",
+                    "pizza",
+                    "donut",
+                    "cake",
+                ]
+            )
+            | {"hot dog"},
+        ),
+        ("furniture", {"bench", "chair", "couch", "bed", "dining table"}),
+        # phrases: the last noun, joined nouns, what is only a place, amounts
+        ("baby elephant", {"elephant"}),
+        ("a man riding a horse", {"person", "horse"}),
+        ("women with umbrellas", {"person", "umbrella"}),
+        ("dogs and cats", {"dog", "cat"}),
+        ("the dog on the sofa", {"dog"}),
+        ("group of people", {"person"}),
+        ("a pair of scissors", {"scissors"}),
+        ("glass of wine", {"wine glass"}),
     ],
 )
 def test_what_words_cover(phrase: str, classes: set[str]) -> None:
     assert covered(phrase) == classes
+
+
+def test_what_cannot_be_told_apart_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert covered("my red car") == {"car"}
+    assert "red" in caplog.text and "my" not in caplog.text.split(":")[-1]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "word"),
+    [("cat in a house", "house"), ("dog sled", "sled"), ("zorb man", "zorb"), ("the", "the")],
+)
+def test_a_phrase_with_an_unknown_word_names_that_word(phrase: str, word: str) -> None:
+    with pytest.raises(UnknownWord, match=f"unknown word '{word}'|unknown word '{phrase}'"):
+        vocabulary().cover(phrase)
+
+
+def test_the_table_is_large_and_has_what_people_type() -> None:
+    assert len(vocabulary().meaning) >= 1_500
+    for word in ("puppy", "people", "cyclist", "vehicles", "animals", "kids", "SUV", "food"):
+        assert covered(word), word
 
 
 def test_the_names_of_voc_are_known() -> None:

@@ -1,6 +1,8 @@
-"""Words to classes: synonyms, plurals and groups, read from words.toml."""
+"""Words to classes: synonyms, plurals, groups and phrases, by words.toml and lexicon.toml."""
 
 import difflib
+import logging
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -8,42 +10,111 @@ from typing import NamedTuple
 
 from vcm.errors import UnknownWord
 
+_log = logging.getLogger(__name__)
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+Cover = tuple[int, ...]  # indices of classes
+
+
+class Phrases(NamedTuple):
+    """The words that phrases are made of, beside those that mean something to be seen.
+
+    Attributes:
+        ignored: articles and such: nothing is lost without them.
+        modifiers: what the network cannot tell: the phrase is taken without them, with a warning.
+        amounts: before "of": a pair of, a slice of.
+        unions: what stands on both sides is meant: "man riding a horse".
+        places: what follows only says where: "dog on the sofa".
+    """
+
+    ignored: frozenset[str]
+    modifiers: frozenset[str]
+    amounts: frozenset[str]
+    unions: frozenset[str]
+    places: frozenset[str]
+
 
 class Vocabulary(NamedTuple):
     """Attributes:
     classes: the K names that the network was trained on, in its order.
     meaning: the indices of the classes that each known word covers.
+    phrases: how phrases of several words are read.
     """
 
     classes: tuple[str, ...]
-    meaning: dict[str, tuple[int, ...]]
+    meaning: dict[str, Cover]
+    phrases: Phrases
 
-    def cover(self, phrase: str) -> tuple[int, ...]:
+    def cover(self, phrase: str) -> Cover:
         """The classes that a phrase stands for: "puppies" -> (16,), "cyclist" -> (0, 1).
 
+        A phrase of several words means what its last noun means ("baby elephant"), if every other
+        word is known too; nouns joined by "and", "with", "riding" are all meant, those after "on",
+        "in", "near" are not.
+
         Raises:
-            UnknownWord: if it is not known, with the nearest words that are.
+            UnknownWord: if it does not know a word, with the nearest words that are known.
         """
-        for form in forms(phrase):
-            if form in self.meaning:
-                return self.meaning[form]
-        near = difflib.get_close_matches(phrase.lower(), self.meaning, 3, 0.6)
+        known = self._known(phrase)
+        if known:
+            return known
+        parts: list[list[str]] = [[]]
+        meant = [True]
+        for word in _WORD.findall(phrase.lower()):
+            if word == "of" and parts[-1] and parts[-1][-1] in self.phrases.amounts:
+                parts[-1].clear()
+            elif word in self.phrases.unions or word in self.phrases.places:
+                parts.append([])
+                meant.append(meant[-1] and word in self.phrases.unions)
+            elif word not in self.phrases.ignored:
+                parts[-1].append(word)
+        covers = [self._noun(part, phrase) for part in parts if part]
+        wanted = [m for part, m in zip(parts, meant, strict=True) if part]
+        found = {i for cover, m in zip(covers, wanted, strict=True) if m for i in cover}
+        if not found:
+            raise self._unknown(phrase)
+        return tuple(sorted(found))
+
+    def _noun(self, words: list[str], phrase: str) -> Cover:
+        """What the longest known end of some words covers; those before it must be known too."""
+        for start in range(len(words)):
+            known = self._known(" ".join(words[start:]))
+            if known:
+                rest = [w for w in words[:start] if not self._known(w)]
+                strange = [w for w in rest if w not in self.phrases.modifiers]
+                if strange:
+                    raise self._unknown(strange[0])
+                if rest:
+                    _log.warning("%r: %s cannot be told apart here", phrase, ", ".join(rest))
+                return known
+        raise self._unknown(" ".join(w for w in words if w not in self.phrases.modifiers))
+
+    def _known(self, phrase: str) -> Cover | None:
+        return next((self.meaning[f] for f in forms(phrase) if f in self.meaning), None)
+
+    def _unknown(self, word: str) -> UnknownWord:
+        near = difflib.get_close_matches(word.lower()[:60], self.meaning, 3, 0.6)
         hint = f", near it: {', '.join(near)}" if near else ""
-        raise UnknownWord(
-            f"unknown word {phrase[:40]!r}{hint}; for any words use --roi-backend clipseg"
+        return UnknownWord(
+            f"unknown word {word[:40]!r}{hint}; for any words use --roi-backend clipseg"
         )
 
 
 @cache
 def vocabulary() -> Vocabulary:
     """The shipped vocabulary."""
-    table = tomllib.loads((Path(__file__).parent / "words.toml").read_text())
-    classes = tuple(table["classes"])
+    folder = Path(__file__).parent
+    by_hand, built = (
+        tomllib.loads((folder / name).read_text()) for name in ("words.toml", "lexicon.toml")
+    )
+    classes = tuple(by_hand["classes"])
     index = {name: i for i, name in enumerate(classes)}
-    meaning: dict[str, tuple[int, ...]] = {name: (i,) for name, i in index.items()}
-    meaning |= {w: (index[name],) for name, words in table["classes"].items() for w in words}
-    meaning |= {w: tuple(index[n] for n in names) for w, names in table["groups"].items()}
-    return Vocabulary(classes, meaning)
+    meaning: dict[str, Cover] = {}
+    for table in (built, by_hand):  # what people decided wins
+        meaning |= {w: (index[name],) for name, words in table["classes"].items() for w in words}
+        meaning |= {w: tuple(index[n] for n in names) for w, names in table["groups"].items()}
+    meaning |= {name: (i,) for name, i in index.items()}
+    phrases = Phrases(**{name: frozenset(words) for name, words in by_hand["phrases"].items()})
+    return Vocabulary(classes, meaning, phrases)
 
 
 def forms(phrase: str) -> list[str]:
@@ -55,4 +126,6 @@ def forms(phrase: str) -> list[str]:
     for ending, singular in (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", "")):
         if text.endswith(ending) and len(text) > len(ending) + 1:
             forms.append(text[: -len(ending)] + singular)
+    if text.endswith("men") and len(text) > 5:
+        forms.append(text[:-3] + "man")
     return forms
