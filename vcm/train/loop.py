@@ -24,6 +24,9 @@ from vcm.train.data import Batch, Photo, batch, load_photos
 
 _log = logging.getLogger(__name__)
 Build = Callable[[Sizes], RoiHyperprior]
+OUTLIER = (
+    4.0  # times the usual norm: one such gradient can undo a thousand steps, so it is left out
+)
 SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
 
 
@@ -74,6 +77,7 @@ class Trainer:
         self.all = nn.ModuleDict({"model": self.model, "rate": self.rate})
         self.optimiser = _optimiser(self.all, config.optim)
         self.average = checkpoint.Average(self.all, config.optim.average)
+        self.norm = math.inf  # of the gradient, a running mean
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -83,6 +87,7 @@ class Trainer:
             "model": self.all.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.values,
+            "norm": self.norm,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -94,7 +99,7 @@ class Trainer:
         self.all.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.values = state["average"]
-        self.step = state["step"]
+        self.step, self.norm = state["step"], state["norm"]
 
     def adopt(self, state: dict[str, Any]) -> None:
         """Begin with the averaged weights of another run.
@@ -148,12 +153,17 @@ class Trainer:
         loss, bpp, mse = self.losses(data)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.all.parameters(), config.optim.clip)
+        norm = nn.utils.clip_grad_norm_(self.all.parameters(), config.optim.clip).item()
         if not math.isfinite(norm):
             raise ModelError(
                 f"step {self.step}: the gradient is not finite; lower optim.lr and resume"
             )
-        self.optimiser.step()
+        if norm <= OUTLIER * self.norm:
+            self.optimiser.step()
+        else:
+            _log.warning("step %d left out: gradient %.2g, usual %.2g", self.step, norm, self.norm)
+        before = norm if math.isinf(self.norm) else self.norm
+        self.norm = 0.99 * before + 0.01 * min(norm, OUTLIER * before)  # what stays becomes usual
         self.step += 1
         self.average.update(self.all, self.step)
         return loss.item(), bpp.mean().item(), mse.mean().item()

@@ -14,9 +14,10 @@ from vcm import image
 from vcm.train.roi_labels import IGNORE, NONE
 
 Image = NDArray[np.uint8]
-SCALES = (0.5, 1.5)  # of a photo in a crop, drawn log-uniformly
+SCALES = (0.65, 1.6)  # of a photo in a crop, drawn log-uniformly
 SPANS = (0.15, 0.9)  # of the crop's side: what an object in focus covers, as far as ZOOM allows
-ZOOM = 5.0
+ZOOM = 4.0
+PASTED = 0.4  # share of the crops that get an object of another photo
 
 
 class Sample(NamedTuple):
@@ -70,22 +71,38 @@ def batch(
     """x (B, 3, S, S) float32 in [0, 1] and labels (B, S/4, S/4).
 
     Half of the photos are drawn evenly, half class by class, so that rare ones are seen too, and
-    large: half of these are zoomed in on.
+    large: half of these are zoomed in on. Some crops get objects of another photo pasted in.
+
+    Source: Ghiasi et al. 2021, "Simple copy-paste is a strong data augmentation method for instance
+    segmentation", arXiv:2012.07177. Deviation: all regions of one class, not one instance.
     """
     pairs = []
     for i in range(count):
         if i % 2 or not classes:
             pairs.append(_crop(samples[int(rng.integers(len(samples)))], side, rng))
-            continue
-        value = int(rng.choice(list(classes)))
-        sample = samples[int(rng.choice(classes[value]))]
-        pairs.append(_crop(sample, side, rng, value if rng.random() < 0.5 else None))
+        else:
+            value, sample = _of_some_class(samples, classes, rng)
+            pairs.append(_crop(sample, side, rng, value if rng.random() < 0.5 else None))
+        if classes and rng.random() < PASTED:
+            value, sample = _of_some_class(samples, classes, rng)
+            other = _crop(sample, side, rng, value)
+            there = other[1] == value
+            for target, source in zip(pairs[-1], other, strict=True):
+                target[there] = source[there]
     x = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2).float() / 255
     contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (count, 3, 1, 1))).float()
     shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (count, 1, 1, 1))).float()
     x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
     labels = torch.from_numpy(np.stack([t for _, t in pairs])).long()[:, 2::4, 2::4]
     return x.contiguous(memory_format=torch.channels_last), labels
+
+
+def _of_some_class(
+    samples: list[Sample], classes: dict[int, list[int]], rng: Generator
+) -> tuple[int, Sample]:
+    """A class and a photo that shows it; classes are equally likely."""
+    value = int(rng.choice(list(classes)))
+    return value, samples[int(rng.choice(classes[value]))]
 
 
 def _crop(s: Sample, side: int, rng: Generator, focus: int | None = None) -> tuple[Image, Image]:
