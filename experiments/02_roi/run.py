@@ -215,12 +215,19 @@ def plot(results: dict[str, dict[str, list[Row]]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(13, 5), layout="constrained")
+    ours = [label for label in results if label.startswith("vcm")]
+    style: dict[str, dict] = {
+        label: {"color": pyplot.get_cmap("viridis")(i / len(ours)), "linestyle": "-", "marker": "o"}
+        for i, label in enumerate(ours)
+    }
+    for i, label in enumerate(label for label in results if label not in ours):
+        style[label] = {"color": f"C{i + 1}", "linestyle": ":" if i < 2 else "--", "marker": "."}
     for label, rows in results.items():
         cases = list(rows.values())
         bpp = np.mean([[r["bits"] / r["pixels"] for r in case] for case in cases], 0)
         for axis, key in zip(axes, ("roi", "background"), strict=True):
             score = np.mean([[r[key] for r in case] for case in cases], 0)
-            axis.plot(bpp, score, "o-" if label.startswith("vcm") else ".--", label=label)
+            axis.plot(bpp, score, label=label, **style[label])
             axis.set(xlabel="bits per pixel", ylabel=f"{key} PSNR, dB", xlim=(0, 1.5))
             axis.grid(alpha=0.3)
     axes[1].legend(fontsize=7)
