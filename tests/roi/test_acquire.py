@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vcm.errors import SpecError
-from vcm.roi.acquire import acquire
+from vcm.roi.acquire import acquire, select
 from vcm.roi.text import parse
 
 
@@ -18,6 +18,7 @@ class Colours:
 
     name = "colours"
     tau = 0.5
+    growth = 1.0
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
         channels = [("red", "green", "blue").index(phrase) for phrase in phrases]
@@ -85,3 +86,19 @@ def test_tau_out_of_range(tau: float) -> None:
 def test_dilation_out_of_range(dilation: int) -> None:
     with pytest.raises(SpecError, match="dilation: expected 0 to 1024"):
         acquire(picture(), parse("red"), Colours(), sigma=0.1, dilation=dilation)
+
+
+def test_faint_parts_belong_to_what_was_found_and_faint_things_are_not_found() -> None:
+    similarity = np.array(
+        [
+            [0.9, 0.4, 0.0, 0.4, 0.4],
+            [0.4, 0.0, 0.0, 0.0, 0.4],
+            [0.0, 0.4, 0.2, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0, 0.8],
+        ],
+        np.float32,
+    )
+    found = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]], np.bool_)
+    np.testing.assert_array_equal(select(similarity, 0.7, 0.35), found)
+    np.testing.assert_array_equal(select(similarity, 0.7, 0.7), similarity >= 0.7)
+    assert not select(similarity, 0.95, 0.1).any()

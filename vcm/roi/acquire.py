@@ -45,7 +45,7 @@ def acquire(
         raise SpecError(f"tau: expected a number over 0, under 1, got {tau}")
     if not 0 <= dilation <= 1024:
         raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
-    roi = similarity_map(image, words, backend, tau) >= tau
+    roi = select(similarity_map(image, words, backend, tau), tau, tau * backend.growth)
     if dilation and roi.any():
         # by distance: its cost does not grow with the disc
         outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -61,6 +61,25 @@ def acquire(
         return RoiMask(roi, sigma, f"{source}: nothing found, all background")
     _log.warning("%s: the whole picture is coded evenly", message)
     return RoiMask(np.ones_like(roi), sigma, f"{source}: nothing found, coded evenly")
+
+
+def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:
+    """Where the similarity reaches tau, and all that reaches `low` and is connected with that.
+
+    So a faint part belongs to what was found, and a faint thing alone is not found.
+    Source: hysteresis as in Canny 1986. Deviation from TMA's one threshold; low = tau is that.
+
+    Args:
+        similarity: (H, W) float32.
+    """
+    sure = similarity >= tau
+    if low >= tau or not sure.any():
+        return sure
+    _, parts = cv2.connectedComponents((similarity >= low).view(np.uint8))
+    found = np.zeros(parts.max() + 1, np.bool_)
+    found[parts[sure]] = True
+    roi: NDArray[np.bool_] = found[parts]
+    return roi
 
 
 def similarity_map(

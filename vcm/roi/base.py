@@ -20,6 +20,11 @@ class Backend(Protocol):
         """The threshold that suits its similarities, in (0, 1)."""
         ...
 
+    @property
+    def growth(self) -> float:
+        """In (0, 1]: similarities down to tau times this count where they touch some of tau."""
+        ...
+
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
         """Maps in [0, 1]: (P, H, W) float32, one for each phrase.
 

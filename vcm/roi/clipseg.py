@@ -31,6 +31,7 @@ class ClipSeg:
 
     name: Final = "clipseg"
     tau: Final = 0.4
+    growth: Final = 1.0
 
     def __init__(self, weights: str = "CIDAS/clipseg-rd64-refined"):
         try:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vcm import weightfile
 from vcm.errors import ModelError
 from vcm.roi.network import PixelWordNet
+from vcm.roi.refine import to_edges
 from vcm.roi.vocabulary import vocabulary
 
 KIND: Final = "vcm-roi-1"
@@ -31,6 +32,7 @@ class Embedded:
     """
 
     name: Final = "embedded"
+    growth: Final = 0.5
 
     def __init__(self, weights: str | Path | None = None):
         path = Path(weights or DEFAULT)
@@ -45,11 +47,8 @@ class Embedded:
         """
         covers = [vocabulary().cover(phrase) for phrase in phrases]
         p = probabilities(self._net, image)
-        size = (image.shape[1], image.shape[0])
-        maps = [p[[1 + i for i in cover]].sum(0) for cover in covers]
-        full: NDArray[np.float32] = np.stack([cv2.resize(m, size) for m in maps])
-        np.clip(full, 0, 1, out=full)
-        return full
+        maps = np.stack([p[[1 + i for i in cover]].sum(0) for cover in covers])
+        return to_edges(maps, image)
 
 
 @torch.inference_mode()

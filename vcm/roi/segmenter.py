@@ -26,6 +26,7 @@ class Segmenter:
 
     name: Final = "segmenter"
     tau: Final = 0.3
+    growth: Final = 1.0  # an instance is found or it is not
 
     def __init__(self, weights: str = "yolo11n-seg.pt"):
         self._model = load_yolo(weights)

@@ -24,9 +24,8 @@ from vcm.train.data import Batch, Photo, batch, load_photos
 
 _log = logging.getLogger(__name__)
 Build = Callable[[Sizes], RoiHyperprior]
-OUTLIER = (
-    4.0  # times the usual norm: one such gradient can undo a thousand steps, so it is left out
-)
+# Of the gradient, times its usual norm: one like this can undo a thousand steps, so it is left out.
+OUTLIER = 10.0
 SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
 
 

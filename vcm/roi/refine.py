@@ -1,0 +1,48 @@
+"""Coarse similarity maps made to follow the edges of the picture."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+GUIDE: Final = 1024  # largest side at which the filter's coefficients are computed
+REACH: Final = 1 / 64  # of the larger side: how far an edge may be from where the map has it
+FLATNESS: Final = 1e-3  # variance of grey below which there is no edge to follow
+
+
+def to_edges(maps: NDArray[np.float32], image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The maps at the picture's size, each a locally linear function of its grey values.
+
+    Source: He, Sun, Tang 2013, "Guided image filtering"; He and Sun 2015, arXiv:1505.00996 (the
+    coefficients at a bounded size, so that time and memory beside the result are bounded too).
+
+    Args:
+        maps: (P, h, w) float32 in [0, 1].
+        image: (H, W, 3) uint8, RGB.
+
+    Returns:
+        (P, H, W) float32 in [0, 1].
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, GUIDE / max(height, width))
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    guide = cv2.resize(grey, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    side = 2 * max(1, round(REACH * max(small))) + 1
+    mean = _mean(guide, side)
+    spread = _mean(guide * guide, side) - mean * mean + FLATNESS
+    result = np.empty((len(maps), height, width), np.float32)
+    for target, coarse in zip(result, maps, strict=True):
+        p = cv2.resize(coarse, small)
+        level = _mean(p, side)
+        slope = (_mean(guide * p, side) - mean * level) / spread
+        offset = level - slope * mean
+        cv2.resize(_mean(slope, side), (width, height), dst=target)
+        cv2.multiply(target, grey, target, 1 / 255, cv2.CV_32F)
+        cv2.add(target, cv2.resize(_mean(offset, side), (width, height)), target)
+    return np.clip(result, 0, 1, out=result)
+
+
+def _mean(t: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return cv2.blur(t, (side, side))  # type: ignore[return-value]
