@@ -33,7 +33,8 @@ TAUS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 QUALITIES = (10, 30, 50, 70, 90)
 SIGMA = 0.1
 SYNONYMS = {  # of VOC's classes, two for each
-    "airplane": ("aeroplane", "jet"), "bicycle": ("mountain bike", "cycle"), "bird": ("seabird", "songbird"),
+    "airplane": ("aeroplane", "jet"), "bicycle": ("mountain bike", "cycle"),
+    "bird": ("seabird", "songbird"),
     "boat": ("ship", "sailboat"), "bottle": ("flask", "wine bottle"), "bus": ("coach", "minibus"),
     "car": ("automobile", "sedan"), "cat": ("kitten", "tabby"), "chair": ("armchair", "seat"),
     "cow": ("cattle", "dairy cow"), "dining table": ("table", "desk"), "dog": ("puppy", "hound"),
