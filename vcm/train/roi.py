@@ -130,11 +130,11 @@ class _Run:
         return loss.item()
 
     def _pixels(self, x: Tensor) -> Pixels:
-        """As the network's own, in bfloat16, and without gradients where nothing is learnt."""
+        """As the network's own, its head in bfloat16, without gradients where nothing is learnt."""
         net = self.net
+        with torch.set_grad_enabled(not self.config.frozen):
+            features = net.backbone((x * 255 - 127) / 128)  # depthwise: bfloat16 is slower there
         with torch.autocast("cpu", torch.bfloat16):
-            with torch.set_grad_enabled(not self.config.frozen):
-                features = net.backbone((x * 255 - 127) / 128)
             with torch.no_grad():  # ImageNet's classifier stays what it is
                 known = net.known(features[-1])
             return net.read(features, known)
