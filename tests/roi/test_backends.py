@@ -57,7 +57,9 @@ def test_words_become_a_mask(backend: Backend, cat: NDArray[np.uint8]) -> None:
 
 
 def test_no_such_backend() -> None:
-    with pytest.raises(SpecError, match="one of embedded, clipseg, segmenter, got 'sam'"):
+    with pytest.raises(
+        SpecError, match="one of embedded, clipseg, grounding, segmenter, got 'sam'"
+    ):
         load_backend("sam")
 
 
@@ -122,7 +124,11 @@ def test_segmenter_needs_a_segmenter(shared: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
-    [("segmenter", "ultralytics", "yolo"), ("clipseg", "transformers", "clipseg")],
+    [
+        ("segmenter", "ultralytics", "yolo"),
+        ("clipseg", "transformers", "clipseg"),
+        ("grounding", "transformers", "clipseg"),
+    ],
 )
 def test_a_missing_package_names_its_extra(
     name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch

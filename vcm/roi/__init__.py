@@ -10,6 +10,7 @@ from vcm.roi.base import Backend
 BACKENDS: Final = {
     "embedded": ("vcm.roi.embedded", "Embedded"),
     "clipseg": ("vcm.roi.clipseg", "ClipSeg"),
+    "grounding": ("vcm.roi.grounding", "Grounding"),
     "segmenter": ("vcm.roi.segmenter", "Segmenter"),
 }
 

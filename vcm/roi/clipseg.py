@@ -1,8 +1,7 @@
 """CLIPSeg from transformers: any words, once its weights are there."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from vcm.errors import MissingExtra, ModelError
+from vcm.errors import MissingExtra
+from vcm.roi import hub
 
 TEMPLATE: Final = "a photo of a {}"
 
@@ -38,17 +38,9 @@ class ClipSeg:
             from transformers import AutoProcessor, CLIPSegForImageSegmentation
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
-        # Asked once, here: transformers asks for each file, six times, before it gives up.
-        local = Path(weights).is_dir() or not _on_hub(weights)
-        try:
-            self._processor: Any = AutoProcessor.from_pretrained(weights, local_files_only=local)
-            model = CLIPSegForImageSegmentation.from_pretrained(weights, local_files_only=local)
-        except Exception as error:  # transformers raises many kinds
-            raise ModelError(
-                f"CLIPSeg {weights!r} cannot be loaded; with a network it is downloaded, without "
-                f"one give a folder that holds it: --roi-weights FOLDER ({_first_line(error)})"
-            ) from error
-        self._model: Any = model.eval()
+        self._processor, self._model = hub.load(
+            "CLIPSeg", weights, AutoProcessor, CLIPSegForImageSegmentation
+        )
 
     @torch.inference_mode()
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
@@ -69,18 +61,3 @@ class ClipSeg:
         maps = [cv2.resize(m, size) for m in logits.sigmoid().float().numpy()]
         result: NDArray[np.float32] = np.stack(maps)
         return result
-
-
-def _on_hub(weights: str) -> bool:
-    """Whether the hub can be reached and has a model of this name."""
-    from huggingface_hub import HfApi
-
-    try:
-        HfApi().model_info(weights, timeout=10)
-    except Exception:  # no network, no such name, not a name at all
-        return False
-    return True
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -1,0 +1,120 @@
+"""Open-vocabulary detectors of transformers: any words, boxes for masks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from vcm.errors import MissingExtra, ModelError
+from vcm.roi import hub
+
+LEAST: Final = 0.05  # scores below it cannot matter for any sensible tau
+
+
+class Family(NamedTuple):
+    """How models of a kind are asked.
+
+    Attributes:
+        tau: threshold that suits its scores.
+        queries: whether one pass takes all phrases and scores each; otherwise a pass takes one.
+        square: whether the picture is padded to a square, which its boxes then refer to.
+    """
+
+    tau: float
+    queries: bool
+    square: bool
+
+
+FAMILIES: Final = {
+    "owlvit": Family(0.1, queries=True, square=False),
+    "owlv2": Family(0.2, queries=True, square=True),
+    "grounding-dino": Family(0.35, queries=False, square=False),
+    "mm-grounding-dino": Family(0.35, queries=False, square=False),
+}
+
+
+class Grounding:
+    """Similarity = score of the most confident box that covers the pixel.
+
+    Source: Minderer et al. 2023, arXiv:2306.09683 (OWLv2); Liu et al. 2023, arXiv:2303.05499
+    (Grounding DINO).
+
+    Args:
+        weights: hub id or local folder of a model of one of `FAMILIES`.
+
+    Raises:
+        MissingExtra: if transformers is not installed.
+        ModelError: if the weights cannot be loaded, or are of another kind of model.
+    """
+
+    name: Final = "grounding"
+    growth: Final = 1.0  # a box is found or it is not
+
+    def __init__(self, weights: str = "google/owlv2-base-patch16-ensemble"):
+        try:
+            from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+        except ImportError as error:
+            raise MissingExtra("transformers", "clipseg") from error
+        self._processor, self._model = hub.load(
+            "detector", weights, AutoProcessor, AutoModelForZeroShotObjectDetection
+        )
+        kind = self._model.config.model_type
+        if kind not in FAMILIES:
+            raise ModelError(f"{weights}: expected one of {', '.join(FAMILIES)}, got {kind}")
+        self._family = FAMILIES[kind]
+        self.tau: Final = self._family.tau
+
+    @torch.inference_mode()
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+        height, width = image.shape[:2]
+        picture = Image.fromarray(image)
+        if min(height, width) < 3:  # the processors take what is that thin for channels
+            picture = picture.resize((max(width, 3), max(height, 3)))
+        maps = np.zeros((len(phrases), height, width), np.float32)
+        side = max(height, width)
+        scale = (side, side) if self._family.square else (width, height)
+        for target, (scores, boxes) in zip(maps, self._asked(picture, phrases), strict=True):
+            for i in scores.argsort()[(scores < LEAST).sum() :].tolist():  # the best comes last
+                x1, y1, x2, y2 = _corners(boxes[i], scale)
+                target[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = scores[i]
+        return maps
+
+    def _asked(
+        self, picture: Image.Image, phrases: Sequence[str]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each phrase the scores (N,) and boxes (N, 4), as centre and size in [0, 1]."""
+        if self._family.queries:
+            output = self._run(picture, [list(phrases)])
+            for scores in output.logits[0].float().sigmoid().T:
+                yield scores, output.pred_boxes[0]
+            return
+        for phrase in phrases:  # in one text the phrases would be seen, and scored, together
+            output = self._run(picture, phrase.lower().replace(".", " ") + ".")
+            yield output.logits[0].float().sigmoid().amax(1), output.pred_boxes[0]
+
+    def _run(self, picture: Image.Image, text: Any) -> Any:
+        inputs = self._processor(
+            text=text,
+            images=picture,
+            truncation=True,
+            max_length=getattr(self._model.config, "max_text_len", None),  # else the tokenizer's
+            padding=True,
+            return_tensors="pt",
+        )
+        return self._model(**inputs)
+
+
+def _corners(box: Tensor, scale: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 in pixels, half-open, from centre and size as shares of `scale`."""
+    x, y, w, h = box.tolist()
+    return (
+        round((x - w / 2) * scale[0]),
+        round((y - h / 2) * scale[1]),
+        round((x + w / 2) * scale[0]),
+        round((y + h / 2) * scale[1]),
+    )
