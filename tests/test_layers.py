@@ -16,12 +16,12 @@ PACKAGE = REPOSITORY / "vcm"
 # Lowest first. A part is a module or a folder of `vcm`; it may import from lower rows and itself.
 LAYERS = (
     ("errors",),
-    ("fields", "files"),
+    ("fields", "files", "provenance"),
     ("bitstream", "toml", "rd", "weightfile"),
     ("image", "task", "bd"),
-    ("codec", "metrics", "vision"),
-    ("roi",),
-    ("anchors", "draw", "pipeline"),
+    ("codec", "vision"),
+    ("metrics", "roi", "dataset"),
+    ("models", "anchors", "draw", "pipeline"),
     ("evaluate", "report", "train"),
     ("commands",),
     ("cli",),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -161,6 +162,78 @@ def bench(
         return
     for line in command.table(measured):
         click.echo(line)
+
+
+@cli.command("eval", short_help="How many bits does a task model need?")
+@click.option("--task", metavar="TASK", help="A built-in task such as coco-person, or a TOML file.")
+@click.option("--text", metavar="WORDS", help="Instead of a task: words for the ROI.")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Task model: yolo11n.pt, or ADAPTER:WEIGHTS (yolo, rcnn, hf, torchvision, onnx, tflite, "
+    "embedded). Default: the task's.",
+)
+@click.option(
+    "--data",
+    required=True,
+    type=PATH,
+    help="A folder with instances.json (COCO) and images/, a COCO .json file, or any photos.",
+)
+@click.option("--only", metavar="FIELD=VALUE", help="The COCO images whose entry says so.")
+@click.option("--photos", type=int, metavar="NUMBER", help="So many of them, evenly spaced.")
+@click.option(
+    "--codecs",
+    default="vcm,vcm:sigma=1,x265,x265+roi",
+    show_default=True,
+    metavar="LIST",
+    help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, vvenc, "
+    "kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two (two streams).",
+)
+@click.option(
+    "--roi",
+    default="embedded",
+    show_default=True,
+    type=click.Choice((*options.BACKENDS, "truth")),
+    help="Where the ROI comes from: words by one of the backends, or what people drew.",
+)
+@click.option("--roi-weights", metavar="NAME", help="Weights of the backend.")
+@click.option(
+    "--on-empty",
+    type=click.Choice(("whole", "background")),
+    default="whole",
+    show_default=True,
+    help="Where the words match nothing: code the picture evenly, or all of it as background.",
+)
+@options.weights
+@options.output("A folder: results.json, pictures.csv, index.html and plots.")
+@click.option("--reference", metavar="CODEC", help="BD-rates are against it. Default: not ours.")
+@click.option(
+    "--workers",
+    type=int,
+    default=max(1, os.cpu_count() or 1),
+    metavar="NUMBER",
+    help="Processes. Default: one a core.",
+)
+@click.option("--cache", type=PATH, help="Folder of coded files. Default: ~/.cache/vcm/files.")
+@click.option("--no-cache", is_flag=True, help="Keep no coded files.")
+@click.option("--unchecked", is_flag=True, help="Go on if the uncompressed score is unexpected.")
+@options.json
+def evaluate(output: Path, as_json: bool, **values: Any) -> None:
+    """Answer "how many bits does my detector need?" on a folder of photos.
+
+    Codes the photos at many rates, shows them to the task model, and writes a folder with
+    results.json, a page (index.html), plots and a table of pictures. Stopped, the same command
+    goes on where it was.
+
+    \b
+    vcm eval --task coco-person --model yolo11n.pt --data coco213 -o out/person
+    vcm eval --text dog --model yolo11n.pt --data PHOTOS/ --codecs vcm,avif -o out/dogs
+    """
+    from vcm.commands import eval as command
+
+    report = command.run(output, command.Options(**values), lambda line: click.echo(line, err=True))
+    _finish(report, as_json, command.lines)
+    click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
 
 @cli.command()

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from vcm.vision.base import Objects
+
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 YELLOW = (255, 210, 0)
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -35,6 +37,15 @@ def heat(image: Image, similarity: NDArray[np.float32]) -> Image:
 def grey(values: NDArray[np.bool_]) -> Image:
     """A mask as a picture, 0 and 255."""
     return np.repeat((values * np.uint8(255))[..., None], 3, axis=2)
+
+
+def labelled(
+    objects: Objects, names: Sequence[str], confidence: float = 0.25
+) -> list[tuple[list[float], str]]:
+    """Boxes and labels, for `boxed`, of what a detector is rather sure of."""
+    sure = objects.above(confidence)
+    found = zip(sure.boxes.tolist(), sure.labels.tolist(), sure.scores.tolist(), strict=True)
+    return [(box, f"{names[label]} {score:.2f}") for box, label, score in found]
 
 
 def boxed(image: Image, boxes: Sequence[tuple[Sequence[float], str]]) -> Image:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from vcm import image
+from vcm import image, toml
 from vcm.codec.codec import Codec
 from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
 from vcm.codec.model import Sizes
+from vcm.codec.tables import factorized_tables
 from vcm.codec.transforms import Widths
+from vcm.codec.weights import load
 from vcm.errors import ModelError, SpecError
-from vcm.train import checkpoint
+from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Data, batch, load_photos, mask_values
 from vcm.train.loop import Trainer, learning_rate, train
@@ -90,7 +92,7 @@ def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
     sizes = replace(SIZES, analysis=Widths(16, 24, 1, 1), context=24, hidden=20)
     config = _config(pictures, tmp_path / "large", initial=str(tmp_path / "small" / "final.ckpt"))
     photos, _ = load_photos(config.data)
-    end = checkpoint.load(tmp_path / "small" / "final.ckpt")
+    end = initial.tensors(str(tmp_path / "small" / "final.ckpt"))
     before, after = Trainer(small, photos), Trainer(replace(config, model=sizes), photos)
     before.adopt(end), after.adopt(end)
     x, m = batch(photos, config.data, 0, 0)[:2]
@@ -98,6 +100,27 @@ def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
     with torch.no_grad():
         a, b = (t.model.eval()(x, m, quality) for t in (before, after))
     assert torch.allclose(a.x_hat, b.x_hat, atol=1e-4)
+
+
+def test_training_begins_with_a_released_model(pictures, tmp_path):
+    released = load("base")
+    sizes = toml.build(Sizes, json.loads(released.card["sizes"]), "sizes")
+    config = replace(_config(pictures, tmp_path, steps=1, initial="base"), model=sizes)
+    photos, held_out = load_photos(config.data)
+    trainer = Trainer(config, photos)
+    trainer.adopt(initial.tensors("base"))
+    for name, value in released.model.state_dict().items():
+        assert torch.equal(value, trainer.model.state_dict()[name]), name
+    z = factorized_tables(trainer.rate.prior_z).cdf.diff() / 2**16
+    released_z = released.tables["z"].cdf.diff() / 2**16
+    excess = (released_z * (released_z.clamp(min=1e-9) / z.clamp(min=1e-9)).log2()).sum(1)
+    assert excess.mean() < 0.01  # bits a symbol more than the released table
+
+
+def test_a_file_that_holds_no_averages_is_refused(tmp_path):
+    checkpoint.save(tmp_path / "other.ckpt", {"step": 1})
+    with pytest.raises(ModelError, match="no averages"):
+        initial.tensors(str(tmp_path / "other.ckpt"))
 
 
 def test_batches_depend_on_seed_and_step_only(pictures):

@@ -42,9 +42,14 @@ def run(arguments: Sequence[str], stdin: bytes) -> bytes:
 
 
 def encode(
-    image: Image, pixels: str, codec: Sequence[str], format: str, filters: str = ""
+    image: Image,
+    pixels: str,
+    codec: Sequence[str],
+    format: str,
+    filters: str = "",
+    multiple: int = 2,
 ) -> bytes:
-    """A raw stream of one picture, padded to even sides.
+    """A raw stream of one picture, padded to sides that are a multiple.
 
     Args:
         pixels: ffmpeg's pixel format.
@@ -53,7 +58,7 @@ def encode(
         filters: applied to the RGB picture before the conversion.
     """
     height, width = image.shape[:2]
-    image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    image = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
     size = f"{image.shape[1]}x{image.shape[0]}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "-"]
     chain = ",".join(part for part in (filters, TO_YUV, f"format={pixels}") if part)
@@ -61,9 +66,9 @@ def encode(
     return run([*source, *target], np.ascontiguousarray(image).tobytes())
 
 
-def decode(data: bytes, format: str, height: int, width: int) -> Image:
+def decode(data: bytes, format: str, height: int, width: int, multiple: int = 2) -> Image:
     """The first picture of a stream: (height, width, 3) uint8, RGB."""
     target = ["-vf", f"{TO_RGB},format=rgb24", "-frames:v", "1", "-f", "rawvideo", "-"]
     raw = run(["-f", format, "-i", "-", *target], data)
-    padded = np.frombuffer(raw, np.uint8).reshape(height + height % 2, width + width % 2, 3)
-    return padded[:height, :width]
+    rows, columns = (n + -n % multiple for n in (height, width))
+    return np.frombuffer(raw, np.uint8).reshape(rows, columns, 3)[:height, :width]

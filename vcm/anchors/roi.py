@@ -1,6 +1,9 @@
 """The same ROI for the classical codecs: a QP map, or a background that costs little."""
 
+import struct
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -9,10 +12,12 @@ from numpy.typing import NDArray
 
 from vcm.anchors import ffmpeg
 from vcm.anchors.base import Anchor, Image
-from vcm.anchors.video import X265
+from vcm.anchors.video import X265, Kvazaar
 
 Roi = NDArray[np.bool_]  # (H, W)
 BLOCK = 16  # pixels; the finest that x265's QP map is
+CTU = 64  # pixels; of kvazaar's map
+MOST = 255  # rectangles of a file
 QP_RANGE = 63  # of x265 at 10 bit: what a qoffset of 1 means
 
 
@@ -45,9 +50,9 @@ class QpMap:
 
     settings: tuple[int, ...] = X265.settings
 
-    def __init__(self, offset: int, pixels: str = "yuv420p10le"):
-        self.offset, self.pixels = offset, pixels
-        self.name = f"x265, QP map {offset}"
+    def __init__(self, offset: int, anchor: X265):
+        self.offset, self.anchor = offset, anchor
+        self.name = f"{anchor.name}, QP map {offset}"
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
         value = self.offset / QP_RANGE
@@ -56,11 +61,70 @@ class QpMap:
         )
         # x265 drops the map without a word if aq-mode is 0, aq-strength is 0 or qp replaces crf
         parameters = X265.parameters("aq-mode=1:aq-strength=0.01:qg-size=16")
-        codec = ["-c:v", "libx265", "-preset", "slow", "-crf", str(setting), *parameters]
-        return ffmpeg.encode(image, self.pixels, codec, "hevc", ",".join(regions))
+        preset = ["-preset", self.anchor.preset, "-crf", str(setting)]
+        codec = ["-c:v", "libx265", *preset, *parameters]
+        return ffmpeg.encode(image, self.anchor.pixels, codec, "hevc", ",".join(regions))
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return ffmpeg.decode(data, "hevc", height, width)
+
+
+class DeltaQpMap:
+    """kvazaar whose quantiser is finer inside, by its own map of 64-pixel blocks.
+
+    Args:
+        offset: QP steps by which the ROI is finer, negative.
+    """
+
+    def __init__(self, offset: int, anchor: Kvazaar):
+        self.offset, self.anchor = offset, anchor
+        self.name = f"{anchor.name}, QP map {offset}"
+        self.settings = anchor.settings
+
+    def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
+        blocks = _blocks(roi, CTU)
+        rows = [" ".join(str(self.offset * int(b)) for b in row) for row in blocks]
+        with tempfile.TemporaryDirectory() as folder:  # kvazaar reads its map from a file
+            path = Path(folder) / "map.txt"
+            path.write_text("\n".join([f"{blocks.shape[1]} {blocks.shape[0]}", *rows]) + "\n")
+            return self.anchor.encode(image, setting, f"roi={path}")
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        return self.anchor.decode(data, height, width)
+
+
+class TwoStreams:
+    """A coarse picture, and the ROI's rectangles laid over it at the finer setting.
+
+    Works with any codec whose settings are QPs. The file: number of rectangles (1 byte), for each
+    x, y, w, h (2 bytes each), then each stream behind its length (4 bytes), the coarse one first.
+
+    Args:
+        coarser: QP steps by which the whole picture is coarser than the rectangles.
+    """
+
+    def __init__(self, anchor: Anchor, coarser: int = 12):
+        self.anchor, self.coarser = anchor, coarser
+        self.settings = anchor.settings
+        self.name = f"{anchor.name}, two streams {coarser}"
+
+    def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
+        boxes = rectangles(roi)
+        coarse = min(setting + self.coarser, max(self.settings)) if boxes else setting
+        parts = [image] + [image[y : y + h, x : x + w] for x, y, w, h in boxes]
+        qps = [coarse] + [setting] * len(boxes)
+        streams = [self.anchor.encode(p, qp) for p, qp in zip(parts, qps, strict=True)]
+        head = bytes([len(boxes)]) + b"".join(struct.pack("<4H", *box) for box in boxes)
+        return head + b"".join(struct.pack("<I", len(s)) + s for s in streams)
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        boxes = list(struct.iter_unpack("<4H", data[1 : 1 + 8 * data[0]]))
+        at, image = 1 + 8 * data[0], np.empty((height, width, 3), np.uint8)
+        for x, y, w, h in [(0, 0, width, height), *boxes]:
+            (length,) = struct.unpack_from("<I", data, at)
+            image[y : y + h, x : x + w] = self.anchor.decode(data[at + 4 : at + 4 + length], h, w)
+            at += 4 + length
+        return image
 
 
 class Prepared:
@@ -92,11 +156,32 @@ class Prepared:
 def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
     """Rectangles x, y, w, h of 16-pixel blocks, one for each run in a row, that cover the ROI."""
     height, width = roi.shape
-    padded = np.pad(roi, ((0, -height % BLOCK), (0, -width % BLOCK)))
-    rows = len(padded) // BLOCK
-    blocks = padded.reshape(rows, BLOCK, -1, BLOCK).any((1, 3))
-    for row, line in enumerate(blocks):
+    for row, line in enumerate(_blocks(roi, BLOCK)):
         edges = np.flatnonzero(np.diff(np.pad(line, 1).astype(np.int8)))
         for start, end in edges.reshape(-1, 2).tolist():
             x, y = start * BLOCK, row * BLOCK
             yield x, y, min(end * BLOCK, width) - x, min(BLOCK, height - y)
+
+
+def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
+    """Rectangles x, y, w, h on whole blocks around the parts of the ROI; none overlap."""
+    blocks = _blocks(roi, BLOCK)
+    while True:  # boxes around parts may touch others
+        count, _, stats, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8))
+        filled = np.zeros_like(blocks)
+        for x, y, w, h, _ in stats[1:]:
+            filled[y : y + h, x : x + w] = True
+        if (filled == blocks).all():
+            break
+        blocks = filled
+    boxes: list[list[int]] = (stats[1:, :4] * BLOCK).tolist()
+    height, width = roi.shape
+    return [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes[:MOST]]
+
+
+def _blocks(roi: Roi, side: int) -> Roi:
+    """Whether each square block has any of the ROI."""
+    height, width = roi.shape
+    padded = np.pad(roi, ((0, -height % side), (0, -width % side)))
+    blocks: Roi = padded.reshape(len(padded) // side, side, -1, side).any((1, 3))
+    return blocks

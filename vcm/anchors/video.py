@@ -3,6 +3,8 @@
 from vcm.anchors import ffmpeg
 from vcm.anchors.base import Image
 
+MULTIPLE = 8  # of kvazaar's sides
+
 
 class X265:
     """HEVC intra by x265, its psychovisual tools off. Its stream has no container.
@@ -31,6 +33,25 @@ class X265:
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return ffmpeg.decode(data, "hevc", height, width)
+
+
+class Kvazaar:
+    """HEVC intra by kvazaar, 4:2:0 in 8 bit."""
+
+    name: str = "kvazaar"
+    settings: tuple[int, ...] = (47, 43, 39, 35, 31, 27, 23, 19, 15)
+
+    def __init__(self, preset: str = "slower"):
+        self.preset = preset
+
+    def encode(self, image: Image, setting: int, more: str = "") -> bytes:
+        parameters = f"preset={self.preset},qp={setting},period=1,info=0,threads=0,owf=0"
+        options = ",".join(part for part in (parameters, more) if part)
+        codec = ["-c:v", "libkvazaar", "-kvazaar-params", options]
+        return ffmpeg.encode(image, "yuv420p", codec, "hevc", multiple=MULTIPLE)
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        return ffmpeg.decode(data, "hevc", height, width, MULTIPLE)
 
 
 class SvtAv1:

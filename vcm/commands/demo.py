@@ -131,11 +131,7 @@ def _row(
         captions.append([kind, numbers])
     shown = [draw.outlined(photo, mask.roi)]
     for c in coded:
-        boxes = (
-            [(d.box, f"{d.name} {d.score:.2f}") for d in detector.detect(c.picture)]
-            if detector
-            else []
-        )
+        boxes = draw.labelled(detector.detect(c.picture), detector.names) if detector else []
         shown.append(draw.boxed(c.picture, boxes))
     zooms = [photo[window], *(c.picture[window] for c in coded)]
     panels = [draw.captioned(p, text, WIDTH) for p, text in zip(shown, captions, strict=True)]

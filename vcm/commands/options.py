@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
-BACKENDS: Final = ("embedded", "clipseg", "segmenter")
+BACKENDS: Final = ("embedded", "clipseg", "grounding", "segmenter")
 ON_EMPTY: Final = ("whole", "background", "error")
 PATH: Final = click.Path(path_type=Path)
 
@@ -65,8 +65,8 @@ _ROI: Final = (
                  "background, or stop."),
     click.option("--roi-backend", type=click.Choice(BACKENDS), default="embedded",
                  show_default=True,
-                 help="What turns words into a mask: the built-in network, CLIPSeg (any words), "
-                 "or a YOLO segmentation model."),
+                 help="What turns words into a mask: the built-in network, CLIPSeg or an "
+                 "open-vocabulary detector (any words), or a YOLO segmentation model."),
     click.option("--roi-weights", metavar="NAME",
                  help="Hub name, folder or file of the backend's model. Default: its own."),
 )  # fmt: skip

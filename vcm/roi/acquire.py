@@ -2,7 +2,7 @@
 
 import logging
 import math
-from typing import Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from vcm.roi.mask import RoiMask
 from vcm.roi.text import Words
 
 _log = logging.getLogger(__name__)
+NOTHING: Final = "nothing found"  # in the source of a mask
 OnEmpty = Literal["whole", "background", "error"]
 
 
@@ -58,9 +59,9 @@ def acquire(
         raise SpecError(f"{message}; try a lower --tau or other words")
     if on_empty == "background":
         _log.warning("%s: all of the picture is background", message)
-        return RoiMask(roi, sigma, f"{source}: nothing found, all background")
+        return RoiMask(roi, sigma, f"{source}: {NOTHING}, all background")
     _log.warning("%s: the whole picture is coded evenly", message)
-    return RoiMask(np.ones_like(roi), sigma, f"{source}: nothing found, coded evenly")
+    return RoiMask(np.ones_like(roi), sigma, f"{source}: {NOTHING}, coded evenly")
 
 
 def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:

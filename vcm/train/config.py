@@ -42,7 +42,8 @@ class Run:
 
     Attributes:
         folder: checkpoints and logs; a run with a checkpoint there is resumed.
-        initial: checkpoint to begin with, "" for none: its tensors that fit in name and shape.
+        initial: what to begin with, "" for nothing: a checkpoint, a weight file or the name of a
+            built-in model; its networks may be smaller.
         precision: "bf16" or "fp32".
         threads: torch's CPU threads, 0 = its own choice.
     """

@@ -18,7 +18,7 @@ from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortio
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.errors import ModelError
-from vcm.train import checkpoint
+from vcm.train import checkpoint, initial
 from vcm.train.config import Loss, Optim, Training
 from vcm.train.data import Batch, Photo, batch, load_photos
 
@@ -53,7 +53,7 @@ def train(config: Training, build: Build = RoiHyperprior) -> Iterator[dict[str, 
     if path.exists():
         trainer.restore(checkpoint.load(path))
     elif config.run.initial:
-        trainer.adopt(checkpoint.load(Path(config.run.initial)))
+        trainer.adopt(initial.tensors(config.run.initial))
     with (folder / "log.jsonl").open("a") as log:
         for record in trainer.steps(photos, held_out, path):
             log.write(json.dumps(record) + "\n")
@@ -100,8 +100,8 @@ class Trainer:
         self.average.values = state["average"]
         self.step, self.norm = state["step"], state["norm"]
 
-    def adopt(self, state: dict[str, Any]) -> None:
-        """Begin with the averaged weights of another run.
+    def adopt(self, given: dict[str, Tensor]) -> None:
+        """Begin with the weights of another model, see `initial.tensors`.
 
         Where transforms, context or hidden layers are wider here, they compute what they did there.
         Logs what is not there at all.
@@ -109,7 +109,7 @@ class Trainer:
         Raises:
             ModelError: if the other model is larger somewhere.
         """
-        own, given = self.all.state_dict(), state["average"]
+        own = self.all.state_dict()
         known = own.keys() & given.keys()
         self.all.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
         self.average = checkpoint.Average(self.all, self.config.optim.average)

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import MissingExtra, ModelError
+from vcm.vision.base import Kind
 
+NAMES: Final = (
+    "background", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "dining table", "dog", "horse", "motorcycle", "person", "potted plant", "sheep",
+    "couch", "train", "tv",
+)  # fmt: skip
 GREY: Final = 127  # beside the picture: what the networks were trained with
 
 
@@ -25,7 +31,10 @@ class DeepLab:
         ModelError: if the file is missing or no such network.
     """
 
-    def __init__(self, path: str | Path, threads: int = 2):
+    kind: Final[Kind] = "semantic"
+    names: Final = NAMES
+
+    def __init__(self, path: str | Path, threads: int = 1):
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:

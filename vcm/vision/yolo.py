@@ -1,50 +1,47 @@
 """Ultralytics YOLO as a task model. AGPL-3.0: optional, imported only here and when used."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image as pillow
 
 from vcm.errors import MissingExtra, ModelError
+from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
 
-
-class Detection(NamedTuple):
-    """One found object.
-
-    Attributes:
-        box: x1, y1, x2, y2 in pixels, half-open.
-        name: its class.
-        score: confidence in [0, 1].
-    """
-
-    box: tuple[float, float, float, float]
-    name: str
-    score: float
+KINDS: Final[dict[str, Kind]] = {"detect": "boxes", "segment": "instances"}  # by ultralytics' task
 
 
 class Yolo:
-    """A detector of an ultralytics checkpoint.
+    """Detector or instance segmenter of an ultralytics checkpoint, at its 640 pixels.
 
     Args:
         weights: path of a .pt file, or an ultralytics name (which ultralytics downloads).
 
     Raises:
         MissingExtra: if ultralytics is not installed.
-        ModelError: if the checkpoint cannot be loaded.
+        ModelError: if the checkpoint cannot be loaded, or does something else.
     """
 
     def __init__(self, weights: str):
         self._model = load_yolo(weights)
+        if self._model.task not in KINDS:
+            raise ModelError(
+                f"{weights}: expected a YOLO detector or segmenter, got one for {self._model.task}"
+            )
+        self.kind: Final = KINDS[self._model.task]
+        self.names: Final = tuple(self._model.names[i] for i in sorted(self._model.names))
 
-    def detect(self, image: NDArray[np.uint8], confidence: float = 0.25) -> list[Detection]:
-        """Objects in a picture, most confident first; image: (H, W, 3) uint8 RGB."""
+    def detect(self, image: Image) -> Objects:
+        """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
         bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
-        (result,) = self._model.predict(bgr, conf=confidence, verbose=False)
-        boxes = result.boxes
-        rows = zip(boxes.xyxy.tolist(), boxes.cls.tolist(), boxes.conf.tolist(), strict=True)
-        found = [Detection(tuple(xyxy), result.names[int(c)], score) for xyxy, c, score in rows]
-        return sorted(found, key=lambda d: -d.score)
+        (result,) = self._model.predict(
+            bgr, conf=CONFIDENCE, max_det=MOST, verbose=False, retina_masks=True
+        )
+        boxes, masks = result.boxes.cpu().numpy(), None
+        if self.kind == "instances":
+            whole = [] if result.masks is None else result.masks.data.cpu().numpy() > 0.5
+            masks = [rle(mask) for mask in whole]
+        return sorted_objects(boxes.xyxy, boxes.conf, boxes.cls, masks)
 
 
 def load_yolo(weights: str) -> Any:
@@ -54,13 +51,13 @@ def load_yolo(weights: str) -> Any:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded.
     """
-    pillow_open = Image.open
+    pillow_open = pillow.open
     try:
         from ultralytics import YOLO
     except ImportError as error:
         raise MissingExtra("ultralytics", "yolo") from error
     finally:  # its import replaces Pillow's own with one that installs packages
-        Image.open = pillow_open
+        pillow.open = pillow_open
     try:
         model = YOLO(weights)
         model.names  # noqa: B018 - what is no checkpoint fails only when it is asked something

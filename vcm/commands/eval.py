@@ -1,0 +1,217 @@
+"""`vcm eval`: how many bits does a task model need?"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from vcm import draw, image
+from vcm.dataset import Photo, load, thinned
+from vcm.errors import SpecError
+from vcm.evaluate import run as pictures
+from vcm.evaluate.codecs import parse
+from vcm.evaluate.measure import Measurer, Record, available, unpacked
+from vcm.evaluate.plan import Plan
+from vcm.evaluate.result import check_expected, result, rows_for_csv, uncompressed
+from vcm.evaluate.store import default_folder
+from vcm.files import write_atomic
+from vcm.metrics.learned import NAMES as PERCEPTUAL
+from vcm.report.page import Panel, Row, page
+from vcm.report.plots import drawn
+from vcm.roi.acquire import OnEmpty
+from vcm.roi.text import parse as parse_words
+from vcm.task import TaskSpec, find_task
+from vcm.vision.base import Image
+
+SHOWN: Final = 4  # photos on the page
+CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the command line, one to one."""
+
+    task: str | None
+    text: str | None
+    model: str | None
+    data: Path
+    only: str | None
+    photos: int | None
+    codecs: str
+    roi: str
+    roi_weights: str | None
+    on_empty: OnEmpty
+    weights: str
+    reference: str | None
+    workers: int
+    cache: Path | None
+    no_cache: bool
+    unchecked: bool
+
+
+def run(output: Path, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure, score and write the folder; the report is what results.json holds.
+
+    Raises:
+        VcmError: if something cannot be had, or the uncompressed score is not the expected one.
+    """
+    plan = planned(options, say)
+    folder = output / "pictures"
+    bare = plan.without_codecs()
+    failed = _measure(bare, folder, options.workers, "uncompressed")
+    measurer = Measurer(plan)
+    records = pictures.records(plan, folder)
+    if records:
+        scores = uncompressed(plan, measurer.model, records)
+        if not options.unchecked:
+            say(check_expected(plan, scores))
+    failed |= _measure(plan, folder, options.workers, "coding and looking")
+    records = pictures.records(plan, folder)
+    report = result(plan, measurer.model, measurer.codecs, records, options.reference, say)
+    report["failed"] |= failed
+    say("drawing")
+    _write(output, report, plan, records, _rows(measurer, plan, report, records))
+    return report
+
+
+def planned(options: Options, say: Callable[[str], None]) -> Plan:
+    """The plan that the options mean; what cannot be is said before any work."""
+    task = _task(options)
+    if options.workers < 1:
+        raise SpecError(f"--workers: expected 1 or more, got {options.workers}")
+    model = options.model or _model_of(task)
+    codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
+    if not codecs or len(set(codecs)) < len(codecs):
+        raise SpecError(f"--codecs: expected different codecs, got {options.codecs!r}")
+    for text in codecs:
+        parse(text)
+    data = load(options.data, options.only)
+    if options.photos is not None:
+        data = thinned(data, options.photos)
+    perceptual, lines = available(PERCEPTUAL)
+    for line in lines:
+        say(line)
+    cache = None if options.no_cache else options.cache or default_folder()
+    roi = options.roi, options.roi_weights, options.on_empty
+    return Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual)
+
+
+def _task(options: Options) -> TaskSpec:
+    if (options.task is None) == (options.text is None):
+        raise SpecError("give either --task or --text: what the model looks for")
+    if options.task is not None:
+        return find_task(options.task)
+    words = parse_words(options.text or "")
+    return TaskSpec("text", 1, "", words.phrases, words.exclude)
+
+
+def _model_of(task: TaskSpec) -> str:
+    if task.model is None or task.weights is None:
+        raise SpecError(f"task {task.name} names no model; give one with --model")
+    return f"{task.model}:{task.weights}"
+
+
+def _measure(plan: Plan, folder: Path, workers: int, label: str) -> dict[str, str]:
+    """Measure all pictures under a progress bar; errors by picture."""
+    failed = {}
+    done = pictures.measured(plan, folder, workers)
+    with click.progressbar(done, length=len(plan.data.photos), label=label, file=sys.stderr) as bar:
+        for one in bar:
+            if one.error is not None:
+                failed[one.photo.name] = one.error
+    return failed
+
+
+def _write(
+    output: Path,
+    report: dict[str, Any],
+    plan: Plan,
+    records: dict[str, Record],
+    rows: Sequence[Row],
+) -> None:
+    write_atomic(output / "results.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_atomic(output / "pictures.csv", _csv(list(rows_for_csv(plan, records))))
+    for metric, plot in drawn(report, "png"):
+        write_atomic(output / f"{metric.replace(' ', '-')}.png", plot)
+    title = f"vcm eval: {plan.task.description or plan.task.text}"
+    write_atomic(output / "index.html", page(report, rows, title).encode())
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(k for row in rows for k in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _rows(
+    measurer: Measurer, plan: Plan, report: dict[str, Any], records: dict[str, Record]
+) -> list[Row]:
+    """A few photos, each codec at its setting whose rate is nearest to the middle one."""
+    rates = sorted(p["bpp"]["value"] for c in report["codecs"] for p in c["points"])
+    middle = rates[len(rates) // 3]
+    chosen = {
+        c["text"]: min(c["points"], key=lambda p: abs(p["bpp"]["value"] - middle))["setting"]
+        for c in report["codecs"]
+    }
+    fit = [p for p in plan.data.photos if p.name in records and p.name not in report["failed"]]
+    fit.sort(key=lambda p: abs(records[p.name]["roi_share"] - 0.25))
+    return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
+
+
+def _row(measurer: Measurer, photo: Photo, record: Record, settings: dict[str, float]) -> Row:
+    picture = image.read(photo.path)
+    roi = measurer.find_roi(photo, picture).roi
+    panels = [Panel("original", _seen(measurer, draw.outlined(picture, roi), record["original"]))]
+    for text, setting in settings.items():
+        data, decoded = measurer.coded(text, picture, roi, setting)
+        row = record["codecs"][text]["settings"][f"{setting:g}"]
+        bpp = 8 * len(data) / roi.size
+        caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, ROI {row['ROI-PSNR']:.1f} dB"
+        panels.append(Panel(caption, _seen(measurer, decoded, row["output"])))
+    return Row(f"{photo.name}: {record['roi_source']}", panels)
+
+
+def _seen(measurer: Measurer, picture: Image, output: Record) -> Image:
+    """The picture with what the model finds on it, as small as the page shows it."""
+    if measurer.model.kind == "semantic":
+        return picture
+    return draw.boxed(picture, draw.labelled(unpacked(output), measurer.model.names))
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """The table for people."""
+    metric = report["metric"]
+    shares = list(report["bits_at"])
+    width = max(len(c["name"]) for c in report["codecs"])
+    head = "".join(f"{s + ' % of ' + metric:>18}" for s in shares)
+    text = [f"bits per pixel needed for a share of the uncompressed {metric}:"]
+    text.append(f"{'':<{width}}{head}{'BD-rate ' + metric:>18}{'ROI-PSNR':>12}")
+    for codec in report["codecs"]:
+        name = codec["name"]
+        cells = [_rate(report["bits_at"][s][name]) for s in shares]
+        bds = [report["bd"].get(m, {}).get(name, {}).get("value") for m in (metric, "ROI-PSNR")]
+        text.append(
+            f"{name:<{width}}"
+            + "".join(f"{cell:>18}" for cell in cells)
+            + "".join(f"{_percent(v):>{w}}" for v, w in zip(bds, (18, 12), strict=True))
+        )
+    text.append(f"BD-rates against {report['reference']}; {len(report['failed'])} pictures failed")
+    return text + [f"  {name}: {reason}" for name, reason in report["failed"].items()]
+
+
+def _rate(value: dict[str, Any]) -> str:
+    if value["value"] is None:
+        return "not reached"
+    return f"{'<= ' if value['at_most'] else ''}{value['value']:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f} %"

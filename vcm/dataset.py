@@ -1,0 +1,168 @@
+"""Pictures and what people say is on them: COCO files, folders of class masks, plain photos."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as pillow
+
+from vcm import image
+from vcm.errors import MissingExtra, SpecError
+from vcm.vision.deeplab import NAMES as VOC
+
+VOID: Final = 255  # in a class mask: nobody knows
+__all__ = ["MASKS", "VOC", "VOID", "DataSet", "Photo", "coco", "load"]
+MASKS: Final = "voc_class_masks"  # a folder of PNG files beside "images", labels as in VOC
+
+
+class Photo(NamedTuple):
+    """One picture of a set.
+
+    Attributes:
+        name: unique in the set, safe as a file name.
+        id: COCO's, 0 where there is none.
+    """
+
+    name: str
+    path: Path
+    id: int
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Pictures with their ground truth, if there is any.
+
+    Attributes:
+        name: for tables; of the folder.
+        folder: where it is.
+        photos: in a fixed order.
+        annotations: a COCO instances file, or None.
+        masks: a folder of class masks, or None.
+        part: whether some of its pictures were left out.
+    """
+
+    name: str
+    folder: Path
+    photos: tuple[Photo, ...]
+    annotations: Path | None
+    masks: Path | None
+    part: bool = False
+
+    def labels(self, photo: Photo) -> NDArray[np.uint8]:
+        """VOC class of each pixel: (H, W) uint8, 255 where it is not known.
+
+        Raises:
+            SpecError: if the set has no class masks, or none for this photo.
+        """
+        path = self.masks and self.masks / f"{photo.path.stem}.png"
+        if path is None or not path.is_file():
+            raise SpecError(f"{self.name}: no class mask of {photo.name}; expected {path or MASKS}")
+        labels = np.asarray(pillow.open(path))
+        if labels.dtype != np.uint8 or labels.ndim != 2:
+            raise SpecError(f"{path}: expected one byte a pixel, got {labels.shape} {labels.dtype}")
+        return labels
+
+
+def load(path: str | Path, only: str | None = None) -> DataSet:
+    """The set in a folder, or the one that a COCO file describes.
+
+    A folder is read as it is: `instances.json` beside `images/`, with `voc_class_masks/` if there;
+    else every picture in it, without ground truth.
+
+    Args:
+        only: "field=value" of the image entries of a COCO file: a part of the set.
+
+    Raises:
+        SpecError: if there is no picture, the file is not COCO's, or `only` fits nothing.
+    """
+    path = Path(path)
+    annotations = path if path.suffix == ".json" else path / "instances.json"
+    folder = annotations.parent
+    masks = folder / MASKS
+    if annotations.is_file():
+        photos, name = _listed(annotations, only), folder.resolve().name
+        drawn = masks if masks.is_dir() else None
+        return DataSet(name, folder, photos, annotations, drawn, only is not None)
+    if only is not None:
+        raise SpecError(f"--only {only}: {path} has no instances.json whose entries could say that")
+    inner = path / "images"
+    paths = image.folder(inner if inner.is_dir() else path)
+    if not paths:
+        raise SpecError(f"{path}: no pictures; expected a folder of them, or a COCO .json file")
+    photos = tuple(Photo(p.name, p, 0) for p in paths)
+    drawn = masks if inner.is_dir() and masks.is_dir() else None
+    return DataSet(path.resolve().name, path, photos, None, drawn)
+
+
+def thinned(data: DataSet, count: int) -> DataSet:
+    """So many of its pictures, evenly spaced; all if there are no more.
+
+    Raises:
+        SpecError: if count is not positive.
+    """
+    if count < 1:
+        raise SpecError(f"--photos: expected 1 or more, got {count}")
+    if count >= len(data.photos):
+        return data
+    places = np.linspace(0, len(data.photos) - 1, count).round().astype(int)
+    return replace(data, photos=tuple(data.photos[i] for i in places.tolist()), part=True)
+
+
+def _listed(path: Path, only: str | None) -> tuple[Photo, ...]:
+    """The photos of a COCO file, by their ids."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["images"]
+        photos = [(Photo(e["file_name"], _find(path, e["file_name"]), e["id"]), e) for e in entries]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{path}: not a COCO file of images ({error!r})") from error
+    wanted = _condition(only)
+    chosen = sorted((p for p, entry in photos if wanted(entry)), key=lambda p: p.id)
+    if not chosen:
+        raise SpecError(f"{path}: no images{f' with {only}' if only else ''}")
+    return tuple(chosen)
+
+
+def _find(path: Path, name: str) -> Path:
+    """Beside the file, in "images" beside it, or as COCO's own archives lie."""
+    places = (path.parent / "images", path.parent, path.parent.parent / "val2017")
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    return places[0] / name
+
+
+def _condition(only: str | None) -> Callable[[dict[str, Any]], bool]:
+    if only is None:
+        return lambda entry: True
+    key, equals, value = only.partition("=")
+    if not equals:
+        raise SpecError(f"--only: expected FIELD=VALUE, got {only!r}")
+    return lambda entry: str(entry.get(key)) == value
+
+
+def coco(source: Path | dict[str, Any]) -> Any:
+    """pycocotools' index of a COCO file or of what such a file holds; silent.
+
+    Raises:
+        MissingExtra: if pycocotools is not installed.
+        SpecError: if the file has no annotations.
+    """
+    try:
+        from pycocotools.coco import COCO
+    except ImportError as error:
+        raise MissingExtra("pycocotools", "eval") from error
+    data = json.loads(source.read_text(encoding="utf-8")) if isinstance(source, Path) else source
+    missing = [key for key in ("images", "annotations", "categories") if key not in data]
+    if missing:
+        raise SpecError(f"{source}: not a COCO instances file: no {', '.join(missing)}")
+    index = COCO()
+    index.dataset = data
+    with contextlib.redirect_stdout(io.StringIO()):
+        index.createIndex()
+    return index

@@ -1,0 +1,1 @@
+"""How much a task model still gets right at how many bits: `vcm eval`."""

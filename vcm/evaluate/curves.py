@@ -1,0 +1,119 @@
+"""Curves of an evaluation, compared: BD-rates and the bits that a score needs, with intervals."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.bd import bd_rate
+from vcm.errors import MetricError
+from vcm.evaluate.score import Point
+from vcm.rd import RDCurve, RDPoint
+
+Floats = NDArray[np.float64]
+LEVEL: Final = (2.5, 97.5)  # percentiles: a 95 % interval
+ENOUGH: Final = 0.5  # of the resamples that a number needs to have an interval
+
+
+class Curve:
+    """One codec's points with all their resamples.
+
+    Args:
+        weights: (1 + R, I), how often each picture counts.
+        pixels: (I,), of each picture.
+    """
+
+    def __init__(self, name: str, points: list[Point], weights: Floats, pixels: Floats):
+        self.name = name
+        self.points = points
+        self.bits = np.stack([weights @ p.bits for p in points], 1)  # (1 + R, P)
+        self.pixels: Floats = weights @ pixels  # (1 + R,)
+
+    def resample(self, metric: str, r: int) -> RDCurve:
+        """The curve of the set as it is (0) or of one resample.
+
+        Raises:
+            MetricError: if two points cost the same.
+        """
+        pixels = round(self.pixels[r])
+        points = [
+            RDPoint(round(bits), pixels, float(p.scores.values[metric][r]))
+            for bits, p in zip(self.bits[r], self.points, strict=True)
+        ]
+        return RDCurve(self.name, metric, tuple(points))
+
+    def bpp(self) -> Floats:
+        """Bits per pixel: (1 + R, P)."""
+        rates: Floats = self.bits / self.pixels[:, None]
+        return rates
+
+
+def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
+    """BD-rate in percent with its interval, or why there is none."""
+    try:
+        value = bd_rate(anchor.resample(metric, 0), test.resample(metric, 0))
+    except MetricError as error:
+        return {"value": None, "reason": str(error)}
+
+    def one(r: int) -> float:
+        try:
+            return bd_rate(anchor.resample(metric, r), test.resample(metric, r))
+        except MetricError:
+            return float("nan")
+
+    return {"value": value} | interval(np.array([one(r) for r in range(1, len(anchor.pixels))]))
+
+
+def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
+    """Bits per pixel at which a curve first reaches a score, with its interval.
+
+    Args:
+        targets: (1 + R,), the score of the set as it is and of each resample.
+
+    Returns:
+        "value" in bits per pixel, or None with a "reason"; "at_most": the score is reached at
+        the lowest rate measured; "low" and "high", None where the score is not reached.
+    """
+    scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
+    rates = np.array(
+        [crossing(b, s, t) for b, s, t in zip(curve.bpp(), scores, targets, strict=True)]
+    )
+    if np.isinf(rates[0]):
+        best = float(scores[0].max())
+        return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached (best {best:.1f})"}
+    low, high = np.percentile(rates[1:], LEVEL, method="nearest") if len(rates) > 1 else rates[:1]
+    return {
+        "value": float(rates[0]),
+        "at_most": bool(scores[0, 0] >= targets[0]),
+        "low": _finite(low),
+        "high": _finite(high),
+    }
+
+
+def crossing(bpp: Floats, scores: Floats, target: float) -> float:
+    """The rate at which the upper envelope reaches a score, linear in the rate's logarithm.
+
+    Infinite if it never does; the lowest rate if it already does there.
+    """
+    best = np.maximum.accumulate(scores)
+    at = int(np.argmax(best >= target))
+    if best[at] < target:
+        return float("inf")
+    if at == 0:
+        return float(bpp[0])
+    share = (target - best[at - 1]) / (best[at] - best[at - 1])
+    low, high = np.log(bpp[at - 1]), np.log(bpp[at])
+    return float(np.exp(low + share * (high - low)))
+
+
+def interval(values: Floats) -> dict[str, float | None]:
+    """The middle 95 % of the resamples that have a value; None if too few have."""
+    known = values[np.isfinite(values)]
+    if len(known) < ENOUGH * len(values) or not len(known):
+        return {"low": None, "high": None}
+    low, high = np.percentile(known, LEVEL)
+    return {"low": float(low), "high": float(high)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,209 @@
+"""One picture of an evaluation: coded by every codec at every setting, and looked at."""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm import image
+from vcm.dataset import VOC, DataSet, Photo, coco
+from vcm.errors import ModelError, SpecError, VcmError
+from vcm.evaluate.codecs import Image, RatedCodec, build
+from vcm.evaluate.plan import TRUTH, Plan
+from vcm.evaluate.store import Store
+from vcm.metrics import learned
+from vcm.metrics.distortion import psnr
+from vcm.metrics.perceptual import SIDE_MIN, ms_ssim
+from vcm.metrics.segmentation import confusion, relabelled
+from vcm.models import load_model
+from vcm.roi import load_backend
+from vcm.roi.acquire import NOTHING, acquire
+from vcm.roi.mask import RoiMask
+from vcm.roi.text import parse
+from vcm.vision.base import Detector, Objects, Segmenter
+
+Record = dict[str, Any]
+Roi = NDArray[np.bool_]
+CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
+
+
+class Measurer:
+    """Codecs, task model and words-to-mask backend of a plan, loaded once.
+
+    Raises:
+        VcmError: if one of them cannot be loaded.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.model = load_model(plan.model)
+        self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
+        self._store = Store(plan.cache)
+        self.find_roi = _roi_finder(plan)
+        self._perceptual = {name: learned.load(name) for name in plan.perceptual}
+
+    def record(self, photo: Photo, earlier: Record | None) -> Record:
+        """Everything that is measured on one picture.
+
+        What an earlier record of the same plan holds is not measured again. A codec that fails
+        leaves its error in the place of its rows.
+
+        Raises:
+            ImageError: if the picture cannot be read.
+        """
+        if earlier and all(_is_done(earlier, t, c) for t, c in self.codecs.items()):
+            return earlier
+        picture = image.read(photo.path)
+        roi = self.find_roi(photo, picture)
+        record = earlier or {
+            "key": self.plan.key,
+            "name": photo.name,
+            "height": picture.shape[0],
+            "width": picture.shape[1],
+            "roi_share": roi.share,
+            "roi_source": roi.source,
+            "original": self._seen(photo, picture, picture),
+            "codecs": {},
+        }
+        for text, codec in self.codecs.items():
+            if not _is_done(record, text, codec):
+                record["codecs"][text] = self._rows(text, photo, picture, roi.roi)
+        return record
+
+    def coded(self, text: str, picture: Image, roi: Roi, setting: float) -> tuple[bytes, Image]:
+        """The file of a picture by one of the codecs, and what it decodes to."""
+        codec = self.codecs[text]
+        data = self._store.encoded(codec, picture, roi, setting)
+        return data, codec.decode(data, *picture.shape[:2])
+
+    def _rows(self, text: str, photo: Photo, picture: Image, roi: Roi) -> Record:
+        codec = self.codecs[text]
+        rows: Record = {"key": codec.key, "settings": {}}
+        for setting in codec.settings:
+            try:
+                data, decoded = self.coded(text, picture, roi, setting)
+            except VcmError as error:
+                return rows | {"error": f"{codec.name} at {setting:g}: {error}"}
+            row = {"bytes": len(data), "output": self._seen(photo, decoded, picture)}
+            rows["settings"][f"{setting:g}"] = row | self._quality(picture, decoded, roi)
+        return rows
+
+    def _quality(self, picture: Image, decoded: Image, roi: Roi) -> dict[str, float]:
+        places = {"PSNR": None, "ROI-PSNR": roi, "background PSNR": ~roi}
+        scores = {k: min(psnr(picture, decoded, where), CAP) for k, where in places.items()}
+        if min(picture.shape[:2]) >= SIDE_MIN:
+            scores["MS-SSIM"] = ms_ssim(picture, decoded)
+        scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
+        return {k: v for k, v in scores.items() if np.isfinite(v)}
+
+    def _seen(self, photo: Photo, picture: Image, original: Image) -> Record:
+        """What the task model makes of a picture: objects, or a confusion with what is true."""
+        if self.model.kind == "semantic":
+            return self._confusion(photo, picture, original)
+        model: Detector = self.model  # type: ignore[assignment]
+        return packed(model.detect(picture))
+
+    def _confusion(self, photo: Photo, picture: Image, original: Image) -> Record:
+        """Pixels by true and seen class, as [true, seen, count] triples."""
+        model: Segmenter = self.model  # type: ignore[assignment]
+        seen = model.segment(picture)
+        if self.plan.data.masks is None:  # agreement with itself on the original
+            names, true = model.names, model.segment(original)
+        else:
+            names, true = VOC, self.plan.data.labels(photo)
+            seen = relabelled(seen, model.names, VOC)
+        counts = confusion(true, seen, len(names))
+        pairs = np.argwhere(counts).tolist()
+        return {"confusion": [[*pair, int(counts[tuple(pair)])] for pair in pairs]}
+
+
+def _is_done(record: Record, text: str, codec: RatedCodec) -> bool:
+    """Whether the record holds what this codec would give; what failed is tried again."""
+    rows = record["codecs"].get(text, {})
+    settings = [f"{s:g}" for s in codec.settings]
+    return rows.get("key") == codec.key and list(rows["settings"]) == settings
+
+
+def packed(found: Objects) -> Record:
+    """Objects as JSON has them; a thousandth of a pixel is exact enough."""
+    record: Record = {
+        "boxes": [[round(v, 3) for v in box] for box in found.boxes.tolist()],
+        "scores": [round(v, 6) for v in found.scores.tolist()],
+        "labels": found.labels.tolist(),
+    }
+    return record | ({} if found.masks is None else {"masks": found.masks})
+
+
+def unpacked(record: Record) -> Objects:
+    """Objects of a record."""
+    return Objects(
+        np.array(record["boxes"], np.float32).reshape(-1, 4),
+        np.array(record["scores"], np.float32),
+        np.array(record["labels"], np.int64),
+        record.get("masks"),
+    )
+
+
+def _roi_finder(plan: Plan) -> Callable[[Photo, Image], RoiMask]:
+    """What gives the ROI of a photo: a function of the photo and its pixels."""
+    task = plan.task
+    if plan.roi == TRUTH:
+        return lambda photo, picture: true_roi(plan, photo, picture)
+    options = {} if plan.roi_weights is None else {"weights": plan.roi_weights}
+    backend, words = load_backend(plan.roi, **options), parse(task.text)
+    # Where nothing is found is in the record of the picture, and counted in the result.
+    logging.getLogger("vcm.roi").setLevel(logging.ERROR)
+    return lambda photo, picture: acquire(
+        picture,
+        words,
+        backend,
+        sigma=task.sigma,
+        tau=task.tau,
+        dilation=task.dilation,
+        on_empty=plan.on_empty,
+    )
+
+
+def true_roi(plan: Plan, photo: Photo, picture: Image) -> RoiMask:
+    """The union of what people drew of the task's classes.
+
+    Raises:
+        SpecError: if the data have no masks.
+    """
+    task, roi = plan.task, np.zeros(picture.shape[:2], np.bool_)
+    wanted = set(task.classes or task.phrases)
+    if plan.data.masks is not None:
+        labels = plan.data.labels(photo)
+        roi = np.isin(labels, [i for i, name in enumerate(VOC) if name in wanted])
+    elif plan.data.annotations is not None:
+        index = _index(plan.data)
+        categories = [c["id"] for c in index.loadCats(index.getCatIds()) if c["name"] in wanted]
+        for entry in index.loadAnns(index.getAnnIds([photo.id], categories)):
+            roi |= index.annToMask(entry).astype(np.bool_)
+    else:
+        raise SpecError(f"{plan.data.name}: --roi truth needs ground truth; it has none")
+    source = f"true masks of {', '.join(sorted(wanted)[:5])}"
+    if not roi.any():
+        return RoiMask(roi | (plan.on_empty == "whole"), task.sigma, f"{source}: {NOTHING}")
+    return RoiMask(roi, task.sigma, source)
+
+
+@cache
+def _index(data: DataSet) -> Any:
+    assert data.annotations is not None
+    return coco(data.annotations)
+
+
+def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """The perceptual metrics that can be loaded here, and a line for each that cannot."""
+    usable, lines = [], []
+    for name in names:
+        try:
+            learned.load(name)
+            usable.append(name)
+        except (ModelError, VcmError) as error:
+            lines.append(f"left out: {error}")
+    return tuple(usable), lines

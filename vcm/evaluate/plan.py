@@ -1,0 +1,69 @@
+"""What an evaluation is told, whole: a worker process needs no more to do its part."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from vcm.dataset import DataSet
+from vcm.roi.acquire import OnEmpty
+from vcm.task import TaskSpec
+
+TRUTH: Final = "truth"  # instead of a words-to-mask backend: the masks that people drew
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One evaluation.
+
+    Attributes:
+        task: words, sigma, tau, classes and metric.
+        model: "adapter:weights", or a file; see `vcm.models`.
+        data: pictures and ground truth.
+        codecs: texts, see `vcm.evaluate.codecs`.
+        roi: words-to-mask backend, or "truth".
+        roi_weights: of the backend; None: its own.
+        on_empty: what pictures become in which the words find nothing, see `acquire`.
+        weights: of our codec, where a codec's text does not say.
+        cache: folder of coded files, or None.
+        perceptual: names of metrics besides PSNR and MS-SSIM.
+    """
+
+    task: TaskSpec
+    model: str
+    data: DataSet
+    codecs: tuple[str, ...]
+    roi: str = "embedded"
+    roi_weights: str | None = None
+    on_empty: OnEmpty = "whole"
+    weights: str = "base"
+    cache: Path | None = None
+    perceptual: tuple[str, ...] = ()
+
+    def without_codecs(self) -> "Plan":
+        """The part that only looks at the uncompressed pictures."""
+        return replace(self, codecs=())
+
+    def bare(self) -> "Plan":
+        """Without the list of pictures: what a worker is sent with each of them."""
+        return replace(self, data=replace(self.data, photos=()))
+
+    @property
+    def key(self) -> str:
+        """Names everything that a picture's record depends on, codecs apart."""
+        task = asdict(self.task)
+        words = {k: task[k] for k in ("phrases", "exclude", "tau", "dilation", "classes")}
+        data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
+        models = [_identity(m) for m in (self.model, self.roi_weights or "")]
+        parts = [words, *models, data, self.roi, self.on_empty, self.perceptual]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _identity(model: str) -> str:
+    """The name of a model; of a file with its size and time, as it may be replaced."""
+    path = Path(model.partition(":")[2] or model)
+    if not path.is_file():
+        return model
+    stat = path.stat()
+    return f"{model} {stat.st_size} {stat.st_mtime_ns}"

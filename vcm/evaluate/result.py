@@ -1,0 +1,181 @@
+"""The result of an evaluation as one dictionary: what results.json holds and the page shows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import MetricError
+from vcm.evaluate.codecs import RatedCodec
+from vcm.evaluate.curves import Curve, bd, bits_at, interval
+from vcm.evaluate.measure import Record
+from vcm.evaluate.plan import Plan
+from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, complete, resamples
+from vcm.provenance import provenance
+from vcm.roi.acquire import NOTHING
+from vcm.task import TaskSpec
+from vcm.vision.base import TaskModel
+
+Floats = NDArray[np.float64]
+SHARES: Final = (99, 95, 90)  # percent of the uncompressed score
+
+
+def main_metric(task: TaskSpec, values: Mapping[str, Any]) -> str:
+    """The task's metric if it was measured, else the first one that was."""
+    if task.metric is not None and task.metric in values:
+        return task.metric
+    return next(iter(values))
+
+
+def uncompressed(plan: Plan, model: TaskModel, records: Mapping[str, Record]) -> Scores:
+    """Scores of the task model on the pictures as they are, without intervals."""
+    rows = list(records.values())
+    return Scorer(plan, model.kind, model.names, rows, np.ones((1, len(rows)))).original()
+
+
+def check_expected(plan: Plan, scores: Scores) -> str:
+    """A sentence on the uncompressed score.
+
+    Raises:
+        MetricError: if the task says what it is for this model and these data, and it is not.
+    """
+    task = plan.task
+    metric = main_metric(task, scores.values)
+    value = float(scores.values[metric][0])
+    said = f"uncompressed {metric} {value:.1f}"
+    if not applies(plan) or task.expected is None or metric != task.metric:
+        return said
+    expected, tolerance = task.expected.score, task.expected.tolerance
+    if abs(value - expected) > tolerance:
+        raise MetricError(
+            f"{said}, task {task.name} expects {expected:g} ± {tolerance:g}: the model, its "
+            f"adapter or the pictures are not the task's; --unchecked goes on all the same"
+        )
+    return f"{said}, as task {task.name} expects ({expected:g} ± {tolerance:g})"
+
+
+def applies(plan: Plan) -> bool:
+    """Whether the task's expected score is for this model and just these data."""
+    weights = plan.model.rpartition("/")[2].rpartition(":")[2]
+    whole = plan.data.name == plan.task.data and not plan.data.part
+    return whole and weights == plan.task.weights
+
+
+def result(
+    plan: Plan,
+    model: TaskModel,
+    codecs: Mapping[str, RatedCodec],
+    records: Mapping[str, Record],
+    reference: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Scores, curves, BD-rates and bits at scores, with intervals over pictures.
+
+    Args:
+        codecs: by their texts.
+        say: is told what is being computed.
+        reference: text of the codec that BD-rates are against; None: the first that is not ours.
+
+    Raises:
+        MetricError: if no picture was measured whole, or `reference` is none of the codecs.
+    """
+    rows, failed = complete(records, plan.codecs)
+    failed |= {p.name: "not measured" for p in plan.data.photos if p.name not in records}
+    if not rows:
+        raise MetricError(f"no picture could be measured: {next(iter(failed.values()), 'none')}")
+    weights = resamples(len(rows))
+    pixels = np.array([float(r["height"] * r["width"]) for r in rows])
+    scorer = Scorer(plan, model.kind, model.names, rows, weights)
+    original = scorer.original()
+    curves: dict[str, Curve] = {}
+    for text in plan.codecs:
+        say(f"scores of {codecs[text].name}")
+        curves[text] = Curve(codecs[text].name, scorer.points(text), weights, pixels)
+    metric = main_metric(plan.task, original.values)
+    base = _reference(plan.codecs, reference)
+    say(f"BD-rates against {curves[base].name}")
+    shown = [m for m in (metric, "ROI-PSNR", "PSNR", "MS-SSIM") if _has(curves, m)]
+    return {
+        **provenance(),
+        "task": asdict(plan.task),
+        "model": {"name": plan.model, "kind": model.kind},
+        "data": {"name": plan.data.name, "pictures": len(rows), "pixels": int(pixels.sum())},
+        "roi": _roi(plan, rows),
+        "metric": metric,
+        "uncompressed": {k: _with_interval(v) for k, v in original.values.items()},
+        "uncompressed_classes": original.classes,
+        "codecs": [_codec(text, curve) for text, curve in curves.items()],
+        "reference": curves[base].name,
+        "bd": {m: {c.name: bd(curves[base], c, m) for c in curves.values()} for m in shown},
+        "bits_at": {
+            f"{share}": {
+                c.name: bits_at(c, metric, share / 100 * original.values[metric])
+                for c in curves.values()
+            }
+            for share in SHARES
+        },
+        "failed": failed,
+    }
+
+
+def _reference(codecs: tuple[str, ...], wanted: str | None) -> str:
+    if wanted is None:
+        return next((c for c in codecs if not c.startswith("vcm")), codecs[0])
+    if wanted not in codecs:
+        raise MetricError(f"--reference {wanted}: expected one of {', '.join(codecs)}")
+    return wanted
+
+
+def _has(curves: Mapping[str, Curve], metric: str) -> bool:
+    return all(metric in p.scores.values for c in curves.values() for p in c.points)
+
+
+def _roi(plan: Plan, rows: list[Record]) -> dict[str, Any]:
+    shares = [r["roi_share"] for r in rows]
+    return {
+        "from": plan.roi,
+        "words": plan.task.text,
+        "on_empty": plan.on_empty,
+        "mean_share": float(np.mean(shares)),
+        "pictures_without": sum(NOTHING in r["roi_source"] for r in rows),
+    }
+
+
+def _codec(text: str, curve: Curve) -> dict[str, Any]:
+    bpp = curve.bpp()
+    points = [_point(p, curve.bits[0, i], bpp[:, i]) for i, p in enumerate(curve.points)]
+    return {"name": curve.name, "text": text, "points": points}
+
+
+def _point(point: Point, bits: float, bpp: Floats) -> dict[str, Any]:
+    return {
+        "setting": point.setting,
+        "bits": int(bits),
+        "bpp": _with_interval(bpp),
+        "scores": {k: _with_interval(v) for k, v in point.scores.values.items()},
+        "classes": point.scores.classes,
+    }
+
+
+def _with_interval(values: Floats) -> dict[str, float | None]:
+    return {"value": float(values[0])} | interval(values[1:])
+
+
+def rows_for_csv(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    """One row a picture, codec and setting."""
+    for name, record in records.items():
+        pixels = record["height"] * record["width"]
+        for text in plan.codecs:
+            for setting, row in record["codecs"].get(text, {}).get("settings", {}).items():
+                yield {
+                    "picture": name,
+                    "codec": text,
+                    "setting": setting,
+                    "bytes": row["bytes"],
+                    "bpp": 8 * row["bytes"] / pixels,
+                    "roi_share": record["roi_share"],
+                    **{m: row[m] for m in QUALITY if m in row},
+                    "objects": sum(s >= 0.25 for s in row["output"].get("scores", [])),
+                }

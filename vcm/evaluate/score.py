@@ -1,0 +1,204 @@
+"""From records of pictures to scores, on the set as it is and on resamples of it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.dataset import VOC, coco
+from vcm.errors import MetricError
+from vcm.evaluate.measure import Record, unpacked
+from vcm.evaluate.plan import Plan
+from vcm.metrics.detection import matches
+from vcm.metrics.segmentation import class_iou, mean_iou
+from vcm.vision.base import Kind
+
+Floats = NDArray[np.float64]
+RESAMPLES: Final = 1_000
+SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
+QUALITY: Final = ("PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "LPIPS", "DISTS")
+
+
+class Scores(NamedTuple):
+    """What one codec at one setting (or the uncompressed pictures) scores.
+
+    Attributes:
+        values: by metric; (1 + R,): the set as it is, then its resamples.
+        classes: AP or IoU of each class, on the set as it is.
+    """
+
+    values: dict[str, Floats]
+    classes: dict[str, float]
+
+
+class Point(NamedTuple):
+    """One codec at one setting.
+
+    Attributes:
+        bits: of each picture's file, (I,).
+    """
+
+    setting: float
+    bits: Floats
+    scores: Scores
+
+
+def resamples(images: int, count: int = RESAMPLES, seed: int = 0) -> Floats:
+    """How often each picture counts: (1 + count, images); first the set as it is.
+
+    Source: Efron 1979, the bootstrap over pictures.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(images, np.full(images, 1 / images), size=count)
+    return np.concatenate([np.ones((1, images)), drawn])
+
+
+class Scorer:
+    """Scores of what a task model saw on the pictures of some records.
+
+    Args:
+        kind, names: of the task model.
+        weights: (1 + R, I), how often each picture counts.
+
+    Raises:
+        MetricError: if task model and ground truth do not go together.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        kind: Kind,
+        names: Sequence[str],
+        records: Sequence[Record],
+        weights: Floats,
+    ):
+        self._names, self._records, self._weights = names, records, weights
+        self._classes = plan.task.classes
+        photos = {photo.name: photo for photo in plan.data.photos}
+        self._labelled = plan.data.annotations is not None
+        if kind == "semantic":
+            self._score: Callable[[Sequence[Record]], Scores] = self._semantic
+            own = names if plan.data.masks is None else VOC
+            self._semantic_names, self._metric = own, _named("mIoU", plan.data.masks is not None)
+            return
+        self._masks = kind == "instances"
+        self._score = self._detection
+        ids = [photos[r["name"]].id if self._labelled else i for i, r in enumerate(records)]
+        self._ids = ids
+        if self._labelled:
+            assert plan.data.annotations is not None
+            self._truth = coco(plan.data.annotations)
+        else:
+            self._truth = coco(own_truth(records, names, self._masks))
+
+    def original(self) -> Scores:
+        """Of the uncompressed pictures."""
+        return self._score([r["original"] for r in self._records])
+
+    def points(self, codec: str) -> list[Point]:
+        """Of each setting of a codec, in ascending order of bits."""
+        settings = self._records[0]["codecs"][codec]["settings"]
+        points = [self._point(codec, setting) for setting in settings]
+        return sorted(points, key=lambda p: float(p.bits.sum()))
+
+    def _point(self, codec: str, setting: str) -> Point:
+        rows = [r["codecs"][codec]["settings"][setting] for r in self._records]
+        scores = self._score([row["output"] for row in rows])
+        quality = {m: self._mean([r[m] for r in rows if m in r], rows, m) for m in QUALITY}
+        values = scores.values | {m: v for m, v in quality.items() if v is not None}
+        bits = np.array([8.0 * row["bytes"] for row in rows])
+        return Point(float(setting), bits, Scores(values, scores.classes))
+
+    def _mean(self, known: list[float], rows: Sequence[Record], metric: str) -> Floats | None:
+        """Mean over the pictures that have the metric: the background of some is empty."""
+        if not known:
+            return None
+        has = np.array([metric in row for row in rows], np.float64)
+        values = np.array([row.get(metric, 0.0) for row in rows])
+        with np.errstate(invalid="ignore"):  # a resample may hold none of them
+            mean: Floats = (self._weights @ values) / (self._weights @ has)
+        return mean
+
+    def _detection(self, seen: Sequence[Record]) -> Scores:
+        found = {i: unpacked(record) for i, record in zip(self._ids, seen, strict=True)}
+        values: dict[str, Floats] = {}
+        classes: dict[str, float] = {}
+        for masks in [False, True] if self._masks else [False]:
+            result = matches(self._truth, self._ids, found, self._names, self._classes, masks)
+            for name, value in result.scores(self._weights).items():
+                values[_named(f"mask_{name}" if masks else name, self._labelled)] = value
+            classes = classes or result.per_class()
+        return Scores(values, classes)
+
+    def _semantic(self, seen: Sequence[Record]) -> Scores:
+        count = len(self._semantic_names)
+        confusions = np.stack([_dense(record["confusion"], count) for record in seen])
+        iou = class_iou(confusions, self._weights[:1])[0]
+        named = zip(self._semantic_names, iou.tolist(), strict=True)
+        return Scores(
+            {self._metric: mean_iou(confusions, self._weights)},
+            {name: value for name, value in named if np.isfinite(value)},
+        )
+
+
+def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> dict[str, Any]:
+    """A COCO file of what the model itself is sure of on the uncompressed pictures."""
+    annotations = [
+        entry
+        for i, record in enumerate(records)
+        for entry in _entries(i, record["original"], masks)
+    ]
+    for number, entry in enumerate(annotations, 1):
+        entry["id"] = number
+    if not annotations:
+        raise MetricError(
+            f"the model is sure of nothing (confidence {SURE:g}) on these pictures: "
+            f"there is nothing to agree with"
+        )
+    images = [{"id": i, "height": r["height"], "width": r["width"]} for i, r in enumerate(records)]
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _entries(image: int, record: Record, masks: bool) -> Iterable[dict[str, Any]]:
+    for i, (box, score, label) in enumerate(
+        zip(record["boxes"], record["scores"], record["labels"], strict=True)
+    ):
+        if score < SURE:
+            continue
+        x1, y1, x2, y2 = box
+        entry = {
+            "image_id": image,
+            "category_id": label + 1,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": 0,
+        }
+        yield entry | ({"segmentation": record["masks"][i]} if masks else {})
+
+
+def _dense(triples: list[list[int]], classes: int) -> NDArray[np.int64]:
+    counts = np.zeros((classes, classes), np.int64)
+    for true, seen, count in triples:
+        counts[true, seen] = count
+    return counts
+
+
+def _named(metric: str, labelled: bool) -> str:
+    """Without labels a score is an agreement of the model with itself."""
+    return metric if labelled else f"agreement {metric}"
+
+
+def complete(
+    records: Mapping[str, Record], codecs: Sequence[str]
+) -> tuple[list[Record], dict[str, str]]:
+    """Records in which every codec succeeded, and why the others are left out."""
+    whole, failed = [], {}
+    for name, record in records.items():
+        errors = [e for c in codecs if (e := record["codecs"].get(c, {}).get("error"))]
+        if errors:
+            failed[name] = "; ".join(errors)
+        else:
+            whole.append(record)
+    return whole, failed

@@ -1,0 +1,54 @@
+"""Coded files by what they depend on: a second task or metric costs no second encode."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import OutputError
+from vcm.evaluate.codecs import Image, RatedCodec, Roi
+from vcm.files import write_atomic
+
+
+def default_folder() -> Path:
+    """Where coded files are kept if nobody says where."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "vcm" / "files"
+
+
+class Store:
+    """A folder of coded files, shared by evaluations and processes.
+
+    Args:
+        folder: None: nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+
+    def encoded(self, codec: RatedCodec, image: Image, roi: Roi, setting: float) -> bytes:
+        """The file of a picture: an earlier one if everything it depends on is the same."""
+        if self._folder is None:
+            return codec.encode(image, roi, setting)
+        key = name(codec, image, roi, setting)
+        path = self._folder / key[:2] / key[2:]
+        if path.is_file():
+            return path.read_bytes()
+        data = codec.encode(image, roi, setting)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make {path.parent}: {error.strerror}") from error
+        write_atomic(path, data)
+        return data
+
+
+def name(codec: RatedCodec, image: Image, roi: Roi, setting: float) -> str:
+    """SHA-256 in hex of codec, setting, pixels and, if the codec uses it, ROI."""
+    total = hashlib.sha256(f"1 {codec.key} {setting:g} {image.shape}".encode())
+    parts: list[NDArray[np.uint8]] = [image, *([np.packbits(roi)] if codec.uses_roi else [])]
+    for part in parts:
+        total.update(np.ascontiguousarray(part).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,214 @@
+"""Average precision: pycocotools finds the matches, and their counts are kept per picture.
+
+Kept so, the score of any resample of the pictures is one matrix product away: intervals are cheap.
+"""
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import MetricError
+from vcm.vision.base import Objects
+
+IOUS: Final = np.linspace(0.5, 0.95, 10)
+RECALLS: Final = np.linspace(0, 1, 101)
+MOST: Final = 100  # objects of a class and picture, as COCO counts
+Floats = NDArray[np.float64]
+
+
+class Curve(NamedTuple):
+    """The true positives of one class at one IoU, most confident first.
+
+    Attributes:
+        image: (P,) int64, the picture of each.
+        false: (I, P) float64, false positives of each picture that are more confident.
+    """
+
+    image: NDArray[np.int64]
+    false: Floats
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What AP is made of.
+
+    Attributes:
+        names: of the classes that have objects.
+        positives: (C, I) float64, objects to be found of each class in each picture.
+        curves: of each class, one for each IoU.
+    """
+
+    names: tuple[str, ...]
+    positives: Floats
+    curves: tuple[tuple[Curve, ...], ...]
+
+    def precision(self, weights: Floats) -> Floats:
+        """AP in percent of each class at each IoU: (R, C, T), nan for a class without objects.
+
+        Args:
+            weights: (R, I) float64, how often each picture counts: R resamples.
+        """
+        total = weights @ self.positives.T  # (R, C)
+        rows = [
+            [_interpolated(curve, weights, total[:, c]) for curve in curves]
+            for c, curves in enumerate(self.curves)
+        ]
+        return 100 * np.moveaxis(np.array(rows, np.float64), 2, 0)
+
+    def scores(self, weights: Floats) -> dict[str, Floats]:
+        """AP and AP50 in percent, means over the classes that have objects: (R,) each."""
+        precision = self.precision(weights)
+        known = ~np.isnan(precision[:, :, :1])
+        count = known.sum(1).clip(min=1)
+        over = np.where(known, precision, 0).sum(1) / count  # (R, T)
+        return {"AP": over.mean(1), "AP50": over[:, 0]}
+
+    def per_class(self) -> dict[str, float]:
+        """AP in percent of each class, on the pictures as they are."""
+        whole = self.precision(np.ones((1, self.positives.shape[1])))[0].mean(1)
+        return dict(zip(self.names, whole.tolist(), strict=True))
+
+
+def matches(
+    truth: Any,
+    ids: Sequence[int],
+    found: Mapping[int, Objects],
+    names: Sequence[str],
+    classes: Sequence[str] = (),
+    masks: bool = False,
+) -> Matches:
+    """Compare what a detector found with what there is.
+
+    Args:
+        truth: pycocotools' COCO with the ground truth.
+        ids: of the pictures that count.
+        found: by picture id; the names of its labels are `names`.
+        classes: that count; empty: all of the ground truth.
+        masks: compare masks instead of boxes.
+
+    Raises:
+        MetricError: if detector and ground truth share no class, or masks are missing.
+    """
+    wanted = {
+        c["name"]: c["id"]
+        for c in truth.loadCats(truth.getCatIds())
+        if not classes or c["name"] in classes
+    }
+    if not set(wanted) & set(names):
+        raise MetricError(
+            f"the model knows none of the classes {', '.join(list(wanted)[:8])}: "
+            f"it knows {', '.join(list(names)[:8])}"
+        )
+    results = [
+        row for i in ids for row in _rows(i, found[i], [wanted.get(n) for n in names], masks)
+    ]
+    return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+
+
+def _rows(
+    image: int, found: Objects, categories: list[int | None], masks: bool
+) -> list[dict[str, Any]]:
+    """COCO's result entries of one picture; classes that do not count are left out."""
+    if masks and found.masks is None:
+        raise MetricError("mask AP: the model gives boxes only")
+    rows = []
+    for i, (box, score, label) in enumerate(
+        zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+    ):
+        category = categories[label]
+        if category is None:
+            continue
+        x1, y1, x2, y2 = box
+        row = {"image_id": image, "category_id": category, "score": score}
+        if masks:
+            assert found.masks is not None
+            row["segmentation"] = found.masks[i]
+        else:
+            row["bbox"] = [x1, y1, x2 - x1, y2 - y1]
+        rows.append(row)
+    return rows
+
+
+def _evaluated(
+    truth: Any, ids: list[int], wanted: dict[str, int], results: list[dict[str, Any]], kind: str
+) -> Matches:
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, _index(truth, results), kind)
+        params = evaluation.params
+        params.imgIds, params.catIds = sorted(ids), sorted(wanted.values())
+        params.areaRng, params.areaRngLbl, params.maxDets = [[0, 1e10]], ["all"], [MOST]
+        evaluation.evaluate()
+    size = len(params.imgIds)
+    by_class = np.array(evaluation.evalImgs, object).reshape(len(params.catIds), size)
+    place = {image: i for i, image in enumerate(params.imgIds)}
+    order = [place[i] for i in ids]  # the caller's order of pictures
+    name_of = {v: k for k, v in wanted.items()}
+    names, positives, curves = [], [], []
+    for category, row in zip(params.catIds, by_class, strict=True):
+        entries = [row[i] for i in order]
+        count = [0 if e is None else int((~np.array(e["gtIgnore"], bool)).sum()) for e in entries]
+        if sum(count):
+            names.append(name_of[category])
+            positives.append(count)
+            curves.append(_curves(entries))
+    if not names:
+        raise MetricError("AP: none of the pictures shows an object of the classes that count")
+    return Matches(tuple(names), np.array(positives, np.float64), tuple(curves))
+
+
+def _index(truth: Any, results: list[dict[str, Any]]) -> Any:
+    """pycocotools' COCO of results; `loadRes` refuses an empty list."""
+    if results:
+        return truth.loadRes(results)
+    empty = type(truth)()
+    empty.dataset = {**truth.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
+
+
+def _curves(entries: list[dict[str, Any] | None]) -> tuple[Curve, ...]:
+    """One class: the matches of all pictures, sorted as pycocotools does."""
+    known = [(i, e) for i, e in enumerate(entries) if e is not None]
+    scores = np.concatenate([np.array(e["dtScores"], np.float64) for _, e in known])
+    image = np.concatenate([np.full(len(e["dtScores"]), i, np.int64) for i, e in known])
+    order = np.argsort(-scores, kind="mergesort")
+    matched = np.concatenate([np.asarray(e["dtMatches"]) for _, e in known], 1)[:, order] > 0
+    ignored = np.concatenate([np.asarray(e["dtIgnore"], bool) for _, e in known], 1)[:, order]
+    return tuple(
+        _curve(image[order], m & ~i, ~m & ~i, len(entries))
+        for m, i in zip(matched, ignored, strict=True)
+    )
+
+
+def _curve(
+    image: NDArray[np.int64], true: NDArray[np.bool_], false: NDArray[np.bool_], images: int
+) -> Curve:
+    at = np.flatnonzero(true)
+    counts = np.zeros((images, len(at) + 1))
+    # a false positive counts from the first true positive behind it
+    np.add.at(counts, (image[false], np.searchsorted(at, np.flatnonzero(false))), 1)
+    return Curve(image[at], counts.cumsum(1)[:, :-1])
+
+
+def _interpolated(curve: Curve, weights: Floats, total: Floats) -> Floats:
+    """Mean over 101 recalls of the best precision at that recall or more: (R,).
+
+    Source: Lin et al. 2014 and pycocotools' `accumulate`. Only true positives change the recall,
+    and precision is best at them.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        true = weights[:, curve.image].cumsum(1)  # (R, P)
+        recall = true / total[:, None]
+        precision = true / (true + weights @ curve.false + np.spacing(1))
+    best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    reached = np.searchsorted(RECALLS, recall.ravel(), "right").reshape(recall.shape)
+    steps = np.diff(reached, axis=1, prepend=0)
+    score = (steps * best).sum(1) / len(RECALLS)
+    return np.where(total > 0, score, np.nan)

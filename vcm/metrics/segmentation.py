@@ -1,0 +1,61 @@
+"""Mean intersection over union of semantic segmentation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.errors import MetricError
+
+Floats = NDArray[np.float64]
+
+
+def confusion(
+    true: NDArray[np.uint8], seen: NDArray[np.uint8], classes: int, void: int = 255
+) -> NDArray[np.int64]:
+    """Pixels by (true class, seen class): (C, C) int64.
+
+    Args:
+        true, seen: (H, W) uint8, both in 0 to C - 1; pixels that are `void` in `true` are left out.
+
+    Raises:
+        MetricError: if the sizes differ or a label is out of range.
+    """
+    if true.shape != seen.shape:
+        raise MetricError(f"mIoU: expected labels of equal size, got {true.shape} and {seen.shape}")
+    valid = true != void
+    pairs = true[valid].astype(np.int64), seen[valid].astype(np.int64)
+    if any(len(p) and p.max() >= classes for p in pairs):
+        raise MetricError(f"mIoU: expected labels under {classes}, got {[p.max() for p in pairs]}")
+    counts = np.bincount(pairs[0] * classes + pairs[1], minlength=classes**2)
+    return counts.reshape(classes, classes)
+
+
+def mean_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
+    """mIoU in percent, over the classes that are there or are seen: (R,).
+
+    Args:
+        confusions: (I, C, C), one for each picture.
+        weights: (R, I), how often each picture counts.
+    """
+    iou = class_iou(confusions, weights)
+    known = ~np.isnan(iou)
+    mean: Floats = np.where(known, iou, 0).sum(1) / known.sum(1).clip(min=1)
+    return mean
+
+
+def class_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
+    """IoU in percent of each class: (R, C), nan where it is neither there nor seen."""
+    both = weights @ np.diagonal(confusions, axis1=1, axis2=2)  # (R, C)
+    true, seen = (weights @ confusions.sum(axis) for axis in (2, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou: Floats = 100 * both / (true + seen - both)
+    return iou
+
+
+def relabelled(
+    labels: NDArray[np.uint8], names: Sequence[str], target: Sequence[str]
+) -> NDArray[np.uint8]:
+    """Labels of one list of names in those of another; what is not in it becomes 0, background."""
+    places = [target.index(name) if name in target else 0 for name in names]
+    return np.array(places, np.uint8)[labels]

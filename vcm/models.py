@@ -1,0 +1,45 @@
+"""The task models by name: one literal table; a module is imported when its model is asked for."""
+
+from importlib import import_module
+from pathlib import PurePath
+from typing import Final, cast
+
+from vcm.errors import SpecError
+from vcm.vision.base import TaskModel
+
+# adapter -> (module, class, what its weights are)
+ADAPTERS: Final = {
+    "yolo": ("vcm.vision.yolo", "Yolo", "ultralytics: yolo11n.pt, by name or path"),
+    "rcnn": ("vcm.vision.rcnn", "Rcnn", "detectron2: a model-zoo name, or a config"),
+    "hf": ("vcm.vision.hf", "HuggingFace", "transformers: a hub id or a folder"),
+    "torchvision": ("vcm.vision.torchvision", "TorchVision", "a model of torchvision"),
+    "onnx": ("vcm.vision.onnx", "PicoDet", "a PicoDet .onnx file"),
+    "tflite": ("vcm.vision.deeplab", "DeepLab", "a DeepLab .tflite file"),
+    "embedded": ("vcm.roi.labels", "WordLabels", "our own words-to-mask network"),
+}
+SUFFIXES: Final = {".pt": "yolo", ".onnx": "onnx", ".tflite": "tflite"}
+
+
+def load_model(name: str) -> TaskModel:
+    """The task model of "adapter:weights", or of a file whose suffix says which it is.
+
+    Raises:
+        SpecError: if it does not say which adapter.
+        ModelError, MissingExtra: if the model cannot be loaded.
+    """
+    adapter, weights = parsed(name)
+    module, cls, _ = ADAPTERS[adapter]
+    arguments = (weights,) if weights else ()
+    return cast(TaskModel, getattr(import_module(module), cls)(*arguments))
+
+
+def parsed(name: str) -> tuple[str, str]:
+    """Adapter and weights."""
+    adapter, colon, weights = name.partition(":")
+    if adapter in ADAPTERS and (weights or adapter == "embedded"):
+        return adapter, weights
+    suffix = PurePath(name).suffix
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix], name
+    known = "".join(f"\n  {key}:WEIGHTS  {text}" for key, (_, _, text) in ADAPTERS.items())
+    raise SpecError(f"task model {name!r}: expected a .pt, .onnx or .tflite file, or one of{known}")

@@ -1,0 +1,88 @@
+"""One HTML page of an evaluation: curves, tables, pictures; a single file that opens offline."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as pillow
+
+from vcm.errors import MissingExtra
+from vcm.report.plots import drawn
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+class Panel(NamedTuple):
+    """A picture with what to read under it."""
+
+    caption: str
+    picture: Image
+
+
+class Row(NamedTuple):
+    """Panels of one photo, side by side."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+def page(result: dict[str, Any], rows: Sequence[Row], title: str) -> str:
+    """The HTML text.
+
+    Raises:
+        MissingExtra: if jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtra("jinja2", "eval") from error
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": number, "percent": percent, "picture": webp}
+    plots = [(metric, picture.decode()) for metric, picture in drawn(result, "svg")]
+    template = environment.get_template(TEMPLATE.name)
+    return template.render(result=result, plots=_inline(plots), rows=rows, title=title)
+
+
+def _inline(plots: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Plots as data URLs: one SVG's names then cannot meet another's."""
+    return [
+        (metric, f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}")
+        for metric, svg in plots
+    ]
+
+
+def number(value: dict[str, Any] | None, digits: int = 3) -> str:
+    """A value with its interval, or a dash."""
+    if value is None or value.get("value") is None:
+        return "–"
+    text = f"{value['value']:.{digits}f}"
+    low, high = value.get("low"), value.get("high")
+    if low is None and high is None:
+        return text
+    ends = [f"{low:.{digits}f}" if low is not None else "?"]
+    ends.append(f"{high:.{digits}f}" if high is not None else "not reached")
+    return f"{text} ({ends[0]} to {ends[1]})"
+
+
+def percent(value: dict[str, Any] | None) -> str:
+    """A BD-rate with its interval."""
+    if value is None or value.get("value") is None:
+        return "–"
+    text = f"{value['value']:+.1f} %"
+    if value.get("low") is None:
+        return text
+    return f"{text} ({value['low']:+.0f} to {value['high']:+.0f})"
+
+
+def webp(picture: Image) -> str:
+    """A picture as a data URL; lossy, for looking at only."""
+    buffer = io.BytesIO()
+    pillow.fromarray(picture).save(buffer, "WEBP", quality=90)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

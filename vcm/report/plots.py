@@ -1,0 +1,68 @@
+"""Curves of an evaluation as pictures."""
+
+import io
+from collections.abc import Iterator
+from typing import Any, Final
+
+WIDTH, HEIGHT = 7.5, 5.0  # inches
+LABELS: Final = {
+    "AP": "AP, %", "AP50": "AP50, %", "mask_AP": "mask AP, %", "mIoU": "mIoU, %",
+    "PSNR": "PSNR, dB", "ROI-PSNR": "PSNR of the ROI, dB",
+    "background PSNR": "PSNR of the background, dB",
+}  # fmt: skip
+
+
+def drawn(result: dict[str, Any], format: str) -> Iterator[tuple[str, bytes]]:
+    """Metric and picture ("png" or "svg") of score over bits per pixel, the task's metric first."""
+    for metric in metrics(result):
+        yield metric, curve(result, metric, format)
+
+
+def metrics(result: dict[str, Any]) -> list[str]:
+    """The metrics that every codec's points have, the task's first."""
+    points = [p["scores"] for codec in result["codecs"] for p in codec["points"]]
+    return [
+        result["metric"],
+        *(m for m in points[0] if m != result["metric"] and all(m in p for p in points)),
+    ]
+
+
+def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
+    """One metric over bits per pixel, a line a codec, with the intervals over pictures."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
+    for number, codec in enumerate(result["codecs"]):
+        _line(axis, codec, metric, f"C{number % 10}")
+    original = result["uncompressed"].get(metric)
+    if original is not None:
+        axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
+    axis.set(xlabel="bits per pixel", ylabel=LABELS.get(metric, metric), xscale="log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(axis="x", which="minor", labelsize=7)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if format == "svg" else {}
+    figure.savefig(buffer, format=format, dpi=120, metadata=metadata)
+    pyplot.close(figure)
+    return buffer.getvalue()
+
+
+def _line(axis: Any, codec: dict[str, Any], metric: str, colour: str) -> None:
+    points = codec["points"]
+    rates = [p["bpp"]["value"] for p in points]
+    scores = [p["scores"][metric] for p in points]
+    ours = codec["text"].startswith("vcm")
+    style = "-" if ours else "--"
+    axis.plot(
+        rates, [s["value"] for s in scores], style, color=colour, marker="o", markersize=4,
+        linewidth=2 if ours else 1.3, label=codec["name"],
+    )  # fmt: skip
+    if all(s["low"] is not None for s in scores):
+        low, high = ([s[end] for s in scores] for end in ("low", "high"))
+        axis.fill_between(rates, low, high, color=colour, alpha=0.08, linewidth=0)

@@ -1,0 +1,41 @@
+"""The built-in words-to-mask network as a task model: it names each pixel."""
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.roi.embedded import DEFAULT, LONG_SIDE, load_network, probabilities
+from vcm.roi.vocabulary import vocabulary
+from vcm.vision.base import Image, Kind
+
+
+class WordLabels:
+    """Semantic segmentation into background and COCO's 80 classes, without any extra package.
+
+    Where it also makes the masks, ROI and task come from one network: scores flatter it.
+
+    Args:
+        weights: a safetensors file; None: the one that comes with the package.
+
+    Raises:
+        ModelError: if it is missing, damaged or of another network.
+    """
+
+    kind: Final[Kind] = "semantic"
+
+    def __init__(self, weights: str | Path | None = None):
+        self._net, _ = load_network(Path(weights or DEFAULT))
+        self.names: Final = ("background", *vocabulary().classes)
+
+    def segment(self, image: Image) -> NDArray[np.uint8]:
+        """The most probable name of each pixel: (H, W) uint8; image: (H, W, 3) uint8 RGB."""
+        height, width = image.shape[:2]
+        scale = min(1.0, LONG_SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        p = probabilities(self._net, image).transpose(1, 2, 0)  # (h, w, 81)
+        labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
+        full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]
