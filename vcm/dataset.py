@@ -79,7 +79,8 @@ def load(path: str | Path, only: str | None = None) -> DataSet:
         only: "field=value" of the image entries of a COCO file: a part of the set.
 
     Raises:
-        SpecError: if there is no picture, the file is not COCO's, or `only` fits nothing.
+        SpecError: if the file is not COCO's, or `only` fits nothing.
+        ImageError: if there is no picture.
     """
     path = Path(path)
     annotations = path if path.suffix == ".json" else path / "instances.json"
@@ -93,8 +94,6 @@ def load(path: str | Path, only: str | None = None) -> DataSet:
         raise SpecError(f"--only {only}: {path} has no instances.json whose entries could say that")
     inner = path / "images"
     paths = image.folder(inner if inner.is_dir() else path)
-    if not paths:
-        raise SpecError(f"{path}: no pictures; expected a folder of them, or a COCO .json file")
     photos = tuple(Photo(p.name, p, 0) for p in paths)
     drawn = masks if inner.is_dir() and masks.is_dir() else None
     return DataSet(path.resolve().name, path, photos, None, drawn)

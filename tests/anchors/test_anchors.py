@@ -30,6 +30,15 @@ def test_more_bits_more_quality(name, photo):
     assert scores[1] > 34  # colours that are converted wrongly stay below 32
 
 
+@pytest.mark.parametrize("name", ANCHORS)
+def test_colours_do_not_slip(name, photo):
+    """A range or matrix that is off by little moves the mean of a channel by levels."""
+    anchor = ANCHORS[name]
+    decoded = anchor.decode(anchor.encode(photo, anchor.settings[-1]), 97, 141)
+    slip = (decoded.astype(float) - photo).mean((0, 1))
+    assert np.abs(slip).max() < 1  # 8 bit chroma: 0.8
+
+
 @pytest.mark.parametrize("name", ROI_ANCHORS)
 def test_roi_is_worth_more(name, photo):
     anchor = ROI_ANCHORS[name]

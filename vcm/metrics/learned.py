@@ -1,6 +1,10 @@
 """Perceptual metrics of pretrained networks, which their packages download."""
 
-from collections.abc import Callable
+import contextlib
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +17,7 @@ from vcm.errors import MissingExtra, ModelError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Metric = Callable[[Image, Image], float]
 NAMES: Final = ("lpips", "dists")
+PATIENCE: Final = 10.0  # seconds that a server has to answer
 
 
 def load(name: str) -> Metric:
@@ -26,7 +31,8 @@ def load(name: str) -> Metric:
     """
     build, low = {"lpips": (_lpips, -1.0), "dists": (_dists, 0.0)}[name]
     try:
-        net = build()
+        with _quiet():
+            net = build()
     except OSError as error:
         raise ModelError(f"{name}: its backbone could not be downloaded ({error})") from error
 
@@ -35,6 +41,19 @@ def load(name: str) -> Metric:
         return float(net(_tensor(a, low), _tensor(b, low)))
 
     return distance
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Both packages print, warn of torchvision's old names, and would wait for ever."""
+    before = socket.getdefaulttimeout()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        socket.setdefaulttimeout(PATIENCE)
+        try:
+            yield
+        finally:
+            socket.setdefaulttimeout(before)
 
 
 def _lpips() -> Any:

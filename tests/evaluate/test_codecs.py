@@ -1,0 +1,84 @@
+"""Codecs by name, and the store of their files."""
+
+import numpy as np
+import pytest
+
+from vcm.anchors.roi import rectangles
+from vcm.errors import SpecError
+from vcm.evaluate.codecs import QUALITIES, build, parse
+from vcm.evaluate.store import Store, name
+
+
+def test_what_a_text_says():
+    spec = parse("x265+roi:offset=-12:preset=fast")
+    assert (spec.base, spec.mode, spec.options) == (
+        "x265", "roi", {"offset": -12, "preset": "fast"},
+    )  # fmt: skip
+    assert parse("vcm:sigma=0.3:at=10/50").options == {"sigma": 0.3, "at": (10.0, 50.0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("h264", "expected one of vcm, jpeg"),
+        ("vvenc+roi", r"expected vvenc\+blur, vvenc\+flat, vvenc\+two"),
+        ("vcm+roi", "expected vcm alone"),
+        ("jpeg:sigma=1", "option 'sigma'"),
+        ("vcm:sigma=much", "sigma cannot be 'much'"),
+        ("x265+blur:offset=3", "expected one of preset, blur, at"),
+        ("", "expected one of"),
+    ],
+)
+def test_what_cannot_be_is_named(text, message):
+    with pytest.raises(SpecError, match=message):
+        parse(text)
+
+
+def test_ours_takes_sigma_from_the_task_or_the_text(tiny_weights):
+    assert build("vcm", 0.1, str(tiny_weights)).name == "vcm tiny, sigma 0.1"
+    codec = build("vcm:sigma=0.3", 0.1, str(tiny_weights))
+    assert codec.name == "vcm tiny, sigma 0.3" and codec.settings == QUALITIES
+    assert codec.key != build("vcm", 0.1, str(tiny_weights)).key
+
+
+@pytest.mark.parametrize("text", ["x265+two", "kvazaar+roi", "avif+flat", "jpeg", "x265-444+blur"])
+def test_every_codec_obeys_the_roi(text, photos):
+    photo = photos["cat"][60:190, 40:230]  # 130 x 190, neither a multiple of 8
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    roi[:64, 64:128] = True  # a block of the coarsest map
+    codec = build(text, 0.1, "base")
+    data = codec.encode(photo, roi, codec.settings[4])
+    decoded = codec.decode(data, *photo.shape[:2])
+    assert decoded.shape == photo.shape and decoded.dtype == np.uint8
+    error = np.abs(decoded.astype(int) - photo).mean(2)
+    assert error[roi].mean() < 8
+    if codec.uses_roi:
+        assert error[roi].mean() < 0.8 * error[~roi].mean()
+        assert data != codec.encode(photo, ~roi, codec.settings[4])
+
+
+def test_rectangles_cover_the_roi_and_do_not_overlap(rng):
+    roi = np.zeros((200, 333), np.bool_)
+    for y, x in rng.integers(0, 180, (6, 2)):
+        roi[y : y + 15, x : x + 20] = True
+    count = np.zeros(roi.shape, int)
+    for x, y, w, h in rectangles(roi):
+        count[y : y + h, x : x + w] += 1
+    assert count.max() == 1 and (count[roi] == 1).all()
+    assert rectangles(np.zeros((20, 20), np.bool_)) == []
+
+
+def test_the_store_codes_once_for_equal_input(tmp_path, photos):
+    photo = photos["cup"]
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    jpeg, x265 = build("jpeg", 0.1, "base"), build("x265+roi", 0.1, "base")
+    assert name(jpeg, photo, roi, 5) == name(jpeg, photo, ~roi, 5)  # it knows no ROI
+    assert name(x265, photo, roi, 5) != name(x265, photo, ~roi, 5)
+    assert name(jpeg, photo, roi, 5) != name(jpeg, photo[::-1], roi, 5)
+    assert name(jpeg, photo, roi, 5) != name(jpeg, photo, roi, 6)
+    store = Store(tmp_path)
+    data = store.encoded(jpeg, photo, roi, 50)
+    (path,) = (p for p in tmp_path.rglob("*") if p.is_file())
+    path.write_bytes(b"kept")
+    assert store.encoded(jpeg, photo, roi, 50) == b"kept" != data
+    assert Store(None).encoded(jpeg, photo, roi, 50) == data

@@ -1,0 +1,67 @@
+"""Numbers of curves that can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+from vcm.evaluate.curves import Curve, bd, bits_at, crossing, interval
+from vcm.evaluate.score import Point, Scores, resamples
+
+
+def curve(name, factor, images=20, seed=0):
+    """Scores that grow with the logarithm of the rate; `factor` times the bits of factor 1."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.uniform(0.5, 1.5, images)
+    weights = resamples(images, 200)
+    points = []
+    for step in range(6):
+        bits = 1000 * factor * sizes * 2.0**step
+        noise = weights @ rng.normal(0, 0.3, images) / images
+        points.append(Point(step, bits, Scores({"AP": 20 + 5 * step + noise}, {})))
+    return Curve(name, points, weights, np.full(images, 10_000.0))
+
+
+def test_bd_rate_of_half_the_bits_is_minus_50_percent():
+    found = bd(curve("a", 1.0), curve("b", 0.5), "AP")
+    assert found["value"] == pytest.approx(-50, abs=0.5)
+    assert found["low"] < -49 and found["high"] > -51
+    assert found["high"] - found["low"] < 5  # the same pictures: their sizes cancel
+
+
+def test_curves_that_do_not_meet_have_no_bd_rate():
+    low, high = curve("a", 1.0), curve("b", 1.0)
+    for point in high.points:
+        point.scores.values["AP"] = point.scores.values["AP"] + 100
+    found = bd(low, high, "AP")
+    assert found["value"] is None and "share no AP" in found["reason"]
+
+
+def test_where_a_score_is_reached():
+    bpp, scores = np.array([0.1, 0.2, 0.4, 0.8]), np.array([10.0, 30.0, 25.0, 40.0])
+    assert crossing(bpp, scores, 20) == pytest.approx(0.1 * 2**0.5)  # halfway in the logarithm
+    assert crossing(bpp, scores, 5) == 0.1
+    assert crossing(bpp, scores, 35) == pytest.approx(0.4 * 2**0.5)  # from the envelope's 30
+    assert crossing(bpp, scores, 41) == np.inf
+
+
+def test_bits_at_a_share_with_its_interval():
+    c = curve("a", 1.0)
+    targets = np.full(len(c.pixels), 32.0)
+    found = bits_at(c, "AP", targets)
+    assert found["low"] < found["value"] < found["high"] and not found["at_most"]
+    expected = 0.1 * 2 ** ((32 - 20) / 5) * np.mean(c.points[0].bits) / 1000
+    assert found["value"] == pytest.approx(expected, rel=0.1)
+    assert bits_at(c, "AP", targets * 0)["at_most"]
+    assert "not reached (best" in bits_at(c, "AP", targets * 9)["reason"]
+
+
+def test_intervals():
+    assert interval(np.arange(1001.0)) == {"low": 25.0, "high": 975.0}
+    assert interval(np.array([1.0, np.nan, np.nan])) == {"low": None, "high": None}
+    assert interval(np.array([])) == {"low": None, "high": None}
+
+
+def test_resamples_draw_as_many_pictures_as_there_are():
+    weights = resamples(30, 50)
+    assert weights.shape == (51, 30) and (weights[0] == 1).all()
+    assert (weights.sum(1) == 30).all() and len(np.unique(weights[1:], axis=0)) == 50
+    assert np.array_equal(weights, resamples(30, 50))

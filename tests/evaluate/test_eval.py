@@ -1,0 +1,168 @@
+"""`vcm eval` as people run it: on photos without labels, with what the package brings."""
+
+import csv
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vcm import image
+from vcm.cli import main
+from vcm.commands import eval as command
+from vcm.errors import ImageError, MetricError, SpecError
+from vcm.evaluate import run
+from vcm.evaluate.measure import Measurer
+from vcm.evaluate.result import check_expected, main_metric
+from vcm.evaluate.score import Scores
+from vcm.task import Expected
+
+CODECS = "vcm,vcm:sigma=1:at=10/30/50/70/90,jpeg"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("photos")
+    for name, photo in photos.items():
+        image.write(folder / f"{name}.png", photo[:200, :290])
+    (folder / "broken.png").write_bytes(b"\x89PNG but no more")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def options(folder, tiny_weights, tmp_path_factory):
+    return command.Options(
+        task=None, text="cat, person", model="embedded", data=folder, only=None, photos=None,
+        codecs=CODECS, roi="embedded", roi_weights=None, on_empty="whole",
+        weights=str(tiny_weights), reference=None, workers=2,
+        cache=tmp_path_factory.mktemp("cache"), no_cache=False, unchecked=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def out(options, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "first"
+    said: list[str] = []
+    command.run(out, options, said.append)
+    assert any("uncompressed agreement mIoU 100.0" in line for line in said)
+    return out
+
+
+@pytest.fixture(scope="module")
+def report(out):
+    return json.loads((out / "results.json").read_text())
+
+
+def test_the_report_says_what_was_measured(report):
+    assert report["metric"] == "agreement mIoU"
+    assert report["data"]["pictures"] == 3 and list(report["failed"]) == ["broken.png"]
+    assert [c["text"] for c in report["codecs"]] == CODECS.split(",")
+    assert report["reference"] == "JPEG"
+    for codec in report["codecs"]:
+        rates = [p["bpp"]["value"] for p in codec["points"]]
+        assert rates == sorted(rates) and len(rates) >= 5
+        for point in codec["points"]:
+            assert point["bpp"]["low"] <= point["bpp"]["value"] <= point["bpp"]["high"]
+            assert 0 <= point["scores"]["agreement mIoU"]["value"] <= 100
+    assert report["bd"]["PSNR"]["JPEG"]["value"] == pytest.approx(0)
+    assert report["versions"]["torch"] and report["machine"]
+
+
+def test_bits_are_those_of_the_files(report, out, folder, options):
+    rows = list(csv.DictReader((out / "pictures.csv").read_text().splitlines()))
+    jpeg = report["codecs"][2]["points"][0]
+    mine = [r for r in rows if r["codec"] == "jpeg" and float(r["setting"]) == jpeg["setting"]]
+    assert len(mine) == 3
+    assert jpeg["bits"] == sum(8 * int(r["bytes"]) for r in mine)
+    pixels = sum(image.read(folder / r["picture"])[..., 0].size for r in mine)
+    assert jpeg["bpp"]["value"] == pytest.approx(jpeg["bits"] / pixels)
+
+
+def test_the_page_is_one_file_that_loads_nothing(out, report):
+    html = (out / "index.html").read_text()
+    assert "http:" not in html and "https:" not in html and 'src="data:' in html
+    for codec in report["codecs"]:
+        assert codec["name"] in html
+    assert "scores flatter the codec" in html  # ROI and task come from one network
+    assert (out / "agreement-mIoU.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_worker_or_two_stopped_or_not_the_result_is_the_same(options, report, tmp_path):
+    plan = command.planned(replace(options, workers=1, no_cache=True), lambda line: None)
+    for count, _ in enumerate(run.measured(plan.without_codecs(), tmp_path / "pictures", 1)):
+        if count == 1:
+            break  # as if stopped
+    again = command.run(tmp_path, replace(options, workers=1, no_cache=True), lambda line: None)
+    skip = ("date", "command")
+    same = json.loads(json.dumps({k: v for k, v in again.items() if k not in skip}))
+    assert same == {k: v for k, v in report.items() if k not in skip}
+
+
+def test_a_codec_more_measures_only_that_codec(options, out, monkeypatch):
+    plan = command.planned(replace(options, codecs=CODECS + ",webp"), lambda line: None)
+    measurer = Measurer(plan)
+    photo = plan.data.photos[-1]
+    known = run.load(out / "pictures", photo, plan)
+    coded = []
+    monkeypatch.setattr(
+        Measurer, "coded", lambda self, text, *rest: (_ for _ in ()).throw(ImageError(text))
+    )
+    before = json.dumps(known["codecs"]["jpeg"])
+    record = measurer.record(photo, known)
+    assert "webp" in record["codecs"] and "error" in record["codecs"]["webp"] and not coded
+    assert json.dumps(record["codecs"]["jpeg"]) == before
+
+
+def test_an_unexpected_score_stops_before_anything_is_coded(options):
+    plan = command.planned(options, lambda line: None)
+    task = replace(
+        plan.task, model="embedded", weights="embedded", data=plan.data.name, metric="mIoU",
+        expected=Expected(70, 0.5),
+    )  # fmt: skip
+    plan = replace(plan, task=task)
+    good = Scores({"mIoU": np.array([70.4])}, {})
+    assert "as task text expects" in check_expected(plan, good)
+    bad = Scores({"mIoU": np.array([69.4])}, {})
+    with pytest.raises(MetricError, match=r"69.4, task text expects 70 ± 0.5.*--unchecked"):
+        check_expected(plan, bad)
+    part = replace(plan, data=replace(plan.data, part=True))
+    assert check_expected(part, bad) == "uncompressed mIoU 69.4"
+    assert main_metric(task, {"AP": 1, "mIoU": 2}) == "mIoU"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"text": None}, "either --task or --text"),
+        ({"task": "coco-person"}, "either --task or --text"),
+        ({"codecs": "jpeg,jpeg"}, "different codecs"),
+        ({"codecs": " , "}, "different codecs"),
+        ({"codecs": "jpg"}, "expected one of vcm"),
+        ({"workers": 0}, "--workers"),
+        ({"model": None}, "names no model"),
+        ({"photos": 0}, "--photos"),
+    ],
+)
+def test_options_that_cannot_be(options, change, message):
+    with pytest.raises(SpecError, match=message):
+        command.planned(replace(options, **change), lambda line: None)
+
+
+def test_a_model_that_cannot_be_is_said_before_the_work(options, tmp_path):
+    with pytest.raises(SpecError, match=r"expected a .pt, .onnx or .tflite file, or one of"):
+        command.run(tmp_path, replace(options, model="magic"), lambda line: None)
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_the_command_line(folder, tiny_weights, tmp_path, capsys):
+    arguments = ["eval", "--text", "cat", "--model", "embedded", "--data", str(folder)]
+    arguments += ["--photos", "2", "--codecs", "jpeg:at=10/30/50/70/90", "--weights"]
+    arguments += [str(tiny_weights), "-o", str(tmp_path / "o"), "--no-cache", "--workers", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    assert ended.value.code == 2  # the broken picture is reported
+    report = json.loads(capsys.readouterr().out)
+    assert report["failed"] and report["codecs"][0]["name"] == "JPEG"
+    assert Path(tmp_path / "o" / "index.html").is_file()
+    assert set(asdict(command.Options(**dict.fromkeys(command.Options.__annotations__))))

@@ -1,0 +1,84 @@
+"""The YOLO adapter on real photos with a real checkpoint: subtle faults must show."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vcm import image
+from vcm.dataset import coco, load, thinned
+from vcm.errors import ModelError
+from vcm.metrics.detection import matches
+from vcm.vision.base import unpacked
+from vcm.vision.yolo import Yolo
+
+pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of ultralytics' own
+
+
+@pytest.fixture(scope="module")
+def yolo(shared):
+    return Yolo(str(shared / "weights" / "yolo11n.pt"))
+
+
+@pytest.fixture(scope="module")
+def data(shared):
+    return thinned(load(shared / "data" / "coco213"), 24)
+
+
+def ap(data, found, names):
+    ids = [photo.id for photo in data.photos]
+    result = matches(coco(data.annotations), ids, found, names)
+    return float(result.scores(np.ones((1, len(ids))))["AP"][0])
+
+
+def test_it_sees_what_ultralytics_sees_in_the_file(yolo, data):
+    from ultralytics import YOLO
+
+    reference = YOLO(yolo._model.ckpt_path)
+    path = data.photos[3].path
+    (result,) = reference.predict(str(path), conf=0.001, max_det=300, verbose=False)
+    expected = result.boxes.cpu().numpy()
+    found = yolo.detect(image.read(path))
+    assert yolo.kind == "boxes" and yolo.names[0] == "person" and len(yolo.names) == 80
+    # the file's decoder may differ by a level; what is sure must not
+    sure = expected.conf > 0.3
+    assert sure.sum() > 0
+    count = int(sure.sum())
+    assert found.boxes[:count] == pytest.approx(expected.xyxy[sure], abs=1.0)
+    assert found.labels[:count].tolist() == expected.cls[sure].tolist()
+    assert (np.diff(found.scores) <= 0).all() and found.scores.min() >= 0.001
+
+
+def test_subtle_faults_cost_accuracy(yolo, data):
+    pictures = {photo.id: image.read(photo.path) for photo in data.photos}
+    found = {i: yolo.detect(p) for i, p in pictures.items()}
+    good = ap(data, found, yolo.names)
+    assert 40 < good < 60
+    swapped = {i: yolo.detect(np.ascontiguousarray(p[..., ::-1])) for i, p in pictures.items()}
+    assert ap(data, swapped, yolo.names) < good - 1
+    off_by_one = {i: o._replace(boxes=o.boxes + np.float32(1)) for i, o in found.items()}
+    assert ap(data, off_by_one, yolo.names) < good - 0.1
+    shifted = {i: o._replace(labels=(o.labels + 1) % 80) for i, o in found.items()}
+    assert ap(data, shifted, yolo.names) < 5
+
+
+def test_instances_have_masks_of_the_picture(shared, data):
+    model = Yolo(str(shared / "weights" / "yolov8n-seg.pt"))
+    picture = image.read(data.photos[3].path)
+    found = model.detect(picture)
+    assert model.kind == "instances" and found.masks is not None
+    assert len(found.masks) == len(found.boxes) > 0
+    for box, coded in zip(found.above(0.5).boxes, found.above(0.5).masks or [], strict=True):
+        mask = unpacked(coded)
+        assert mask.shape == picture.shape[:2]
+        rows, columns = np.nonzero(mask)
+        edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert np.abs(box - edges).max() < 0.15 * max(picture.shape)
+    json.dumps(found.masks)  # they go into records
+
+
+def test_what_is_no_checkpoint(tmp_path):
+    (tmp_path / "x.pt").write_bytes(b"junk")
+    with pytest.raises(ModelError, match="not a YOLO checkpoint"):
+        Yolo(str(tmp_path / "x.pt"))
