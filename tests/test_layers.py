@@ -21,7 +21,7 @@ LAYERS = (
     ("image", "task", "bd"),
     ("codec", "vision"),
     ("metrics", "roi", "dataset"),
-    ("models", "anchors", "draw", "pipeline"),
+    ("models", "anchors", "draw", "pipeline", "track"),
     ("evaluate", "report", "train"),
     ("commands",),
     ("cli",),
@@ -35,7 +35,7 @@ ADAPTERS = {
     "detectron2": {"vision"},
     "transformers": {"roi", "vision"},
     "ultralytics": {"roi", "vision"},
-    "wandb": {"train"},
+    "wandb": {"track"},
 }
 STANDARD_LIBRARY_ONLY = {"bitstream", "errors", "fields", "files"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

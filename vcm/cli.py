@@ -216,6 +216,7 @@ def bench(
 )
 @click.option("--cache", type=PATH, help="Folder of coded files. Default: ~/.cache/vcm/files.")
 @click.option("--no-cache", is_flag=True, help="Keep no coded files.")
+@click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well.")
 @click.option("--unchecked", is_flag=True, help="Go on if the uncompressed score is unexpected.")
 @options.json
 def evaluate(output: Path, as_json: bool, **values: Any) -> None:

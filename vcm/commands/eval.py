@@ -27,6 +27,7 @@ from vcm.report.plots import drawn
 from vcm.roi.acquire import OnEmpty
 from vcm.roi.text import parse as parse_words
 from vcm.task import TaskSpec, find_task
+from vcm.track import log_evaluation, tracked
 from vcm.vision.base import Image
 
 SHOWN: Final = 4  # photos on the page
@@ -53,6 +54,7 @@ class Options:
     cache: Path | None
     no_cache: bool
     unchecked: bool
+    wandb: str | None
 
 
 def run(output: Path, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
@@ -77,6 +79,10 @@ def run(output: Path, options: Options, say: Callable[[str], None]) -> dict[str,
     report["failed"] |= failed
     say("drawing")
     _write(output, report, plan, records, _rows(measurer, plan, report, records))
+    if options.wandb is not None:
+        config = {k: report[k] for k in ("task", "model", "data", "roi", "command", "commit")}
+        with tracked(options.wandb, output.resolve().name, config, output) as wandb_run:
+            log_evaluation(wandb_run, report, output)
     return report
 
 

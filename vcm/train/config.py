@@ -23,6 +23,7 @@ class Optim:
         lr: peak learning rate.
         decay_from: fraction of the steps after which the rate decays.
         slow: factor on the rate of the linear transforms and the gains, which spike without it.
+        deep: factor on the rate of the deepest part of g_a.
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights.
     """
@@ -32,6 +33,7 @@ class Optim:
     warmup: int = 250
     decay_from: float = 0.5
     slow: float = 0.1
+    deep: float = 0.5
     clip: float = 1.0
     average: float = 0.9995
 

@@ -18,7 +18,7 @@ from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortio
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.errors import ModelError
-from vcm.train import checkpoint, initial
+from vcm.train import checkpoint, initial, optim
 from vcm.train.config import Loss, Optim, Training
 from vcm.train.data import Batch, Photo, batch, load_photos
 
@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 Build = Callable[[Sizes], RoiHyperprior]
 # Of the gradient, times its usual norm: one like this can undo a thousand steps, so it is left out.
 OUTLIER = 10.0
-SLOW_PARTS = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
+# Steps in a row whose loss is so many times the usual one: the run has diverged.
+DIVERGED, FAR = 50, 3.0
 
 
 def train(config: Training, build: Build = RoiHyperprior) -> Iterator[dict[str, float]]:
@@ -74,9 +75,10 @@ class Trainer:
         start_from_klt(self.model, _blocks(photos, config.run.seed))
         self.model.to(memory_format=torch.channels_last)
         self.all = nn.ModuleDict({"model": self.model, "rate": self.rate})
-        self.optimiser = _optimiser(self.all, config.optim)
+        self.optimiser = optim.make(self.all, config.optim)
         self.average = checkpoint.Average(self.all, config.optim.average)
-        self.norm = math.inf  # of the gradient, a running mean
+        self.norm = self.loss = math.inf  # running means of the gradient's norm and of the loss
+        self.far = 0  # steps in a row with a loss that is far from usual
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -87,6 +89,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.values,
             "norm": self.norm,
+            "loss": self.loss,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -98,7 +101,7 @@ class Trainer:
         self.all.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.values = state["average"]
-        self.step, self.norm = state["step"], state["norm"]
+        self.step, self.norm, self.loss = state["step"], state["norm"], state["loss"]
 
     def adopt(self, given: dict[str, Tensor]) -> None:
         """Begin with the weights of another model, see `initial.tensors`.
@@ -124,7 +127,7 @@ class Trainer:
         sums, started = np.zeros(3), time.perf_counter()
         while self.step < total:
             sums += self.advance(batch(photos, self.config.data, run.seed, self.step))
-            if self.step % run.save_every == 0 or self.step == total:
+            if (self.step % run.save_every == 0 or self.step == total) and not self.far:
                 checkpoint.save(path, self.state())
             if self.step % run.log_every == 0 or self.step == total:
                 count = (self.step - 1) % run.log_every + 1
@@ -152,20 +155,31 @@ class Trainer:
         loss, bpp, mse = self.losses(data)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.all.parameters(), config.optim.clip).item()
-        if not math.isfinite(norm):
-            raise ModelError(
-                f"step {self.step}: the gradient is not finite; lower optim.lr and resume"
-            )
-        if norm <= OUTLIER * self.norm:
-            self.optimiser.step()
-        else:
-            _log.warning("step %d left out: gradient %.2g, usual %.2g", self.step, norm, self.norm)
-        before = norm if math.isinf(self.norm) else self.norm
-        self.norm = 0.99 * before + 0.01 * min(norm, OUTLIER * before)  # what stays becomes usual
+        self._step(loss.item())
         self.step += 1
         self.average.update(self.all, self.step)
         return loss.item(), bpp.mean().item(), mse.mean().item()
+
+    def _step(self, loss: float) -> None:
+        """Move the weights, unless the gradient is an outlier.
+
+        Raises:
+            ModelError: if the run has diverged.
+        """
+        norm = nn.utils.clip_grad_norm_(self.all.parameters(), self.config.optim.clip).item()
+        self.far = self.far + 1 if not loss <= FAR * self.loss else 0
+        if self.far >= DIVERGED or not math.isfinite(norm):
+            raise ModelError(
+                f"step {self.step}: the loss is {loss:.3g}, usual is {self.loss:.3g}: the run has "
+                f"diverged; lower optim.lr, and the same command goes on from the last checkpoint"
+            )
+        if norm <= OUTLIER * self.norm:
+            optim.tame(self.optimiser)
+            self.optimiser.step()
+        else:
+            _log.warning("step %d left out: gradient %.2g, usual %.2g", self.step, norm, self.norm)
+        self.norm = _running(self.norm, norm, OUTLIER)
+        self.loss = _running(self.loss, loss, FAR)
 
     def losses(self, data: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (), bpp (B,) and masked mse (B,)."""
@@ -202,20 +216,18 @@ class Trainer:
         return record
 
 
-def learning_rate(optim: Optim, step: int) -> float:
+def _running(mean: float, value: float, most: float) -> float:
+    """A mean over some hundred steps that follows outliers slowly: what stays becomes usual."""
+    return value if math.isinf(mean) else 0.99 * mean + 0.01 * min(value, most * mean)
+
+
+def learning_rate(config: Optim, step: int) -> float:
     """Linear warm-up, flat, then half a cosine to zero at the last step."""
-    start = optim.decay_from * optim.steps
-    progress = max(0.0, (step - start) / max(1.0, optim.steps - start))
-    return optim.lr * min(1.0, (step + 1) / optim.warmup) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    slow = [p for n, p in model.named_parameters() if n.startswith(SLOW_PARTS)]
-    rest = [
-        p for n, p in model.named_parameters() if not n.startswith(SLOW_PARTS) and p.requires_grad
-    ]
-    groups = [{"params": rest, "factor": 1.0}, {"params": slow, "factor": optim.slow}]
-    return torch.optim.Adam(groups, lr=optim.lr, fused=True)
+    start = config.decay_from * config.steps
+    progress = max(0.0, (step - start) / max(1.0, config.steps - start))
+    return (
+        config.lr * min(1.0, (step + 1) / config.warmup) * 0.5 * (1 + math.cos(math.pi * progress))
+    )
 
 
 def _blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:

@@ -1,0 +1,91 @@
+"""W&B without network or account: the run's own file is read back."""
+
+import json
+import struct
+
+import pytest
+
+from vcm import track
+
+wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+REPORT = {
+    "codecs": [
+        {
+            "name": "vcm, sigma 0.1",
+            "points": [{"setting": 5, "bpp": {"value": 0.2}, "scores": {"AP": {"value": 31.5}}}],
+        }
+    ],
+    "uncompressed": {"AP": {"value": 46.4}},
+    "bd": {"AP": {"vcm, sigma 0.1": {"value": -12.5}, "x265": {"value": None}}},
+    "bits_at": {"99": {"vcm, sigma 0.1": {"value": 0.75}}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+def chunks(data):
+    """The records of a log in LevelDB's format, which W&B's files have behind 7 bytes."""
+    at, part = 7, b""
+    while at + 7 <= len(data):
+        room = 32768 - at % 32768
+        if room < 7:  # the rest of a block is empty
+            at += room
+            continue
+        length, kind = struct.unpack_from("<HB", data, at + 4)
+        part += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield part
+            part = b""
+
+
+def written(folder):
+    """All that the offline runs in a folder hold: summary values by name, and run ids."""
+    from wandb.proto import wandb_internal_pb2
+
+    summary, ids = {}, set()
+    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+        for data in chunks(path.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            if record.run.run_id:
+                ids.add(record.run.run_id)
+            for item in record.summary.update:
+                summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+            for item in record.history.item:
+                summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    return summary, ids
+
+
+def test_an_evaluation_is_in_the_run_folder(tmp_path, cat):
+    from vcm import image
+
+    for name in ("results.json", "pictures.csv", "index.html"):
+        (tmp_path / name).write_text("{}")
+    image.write(tmp_path / "AP.png", cat)
+    with track.tracked("project", "name", {"task": "person"}, tmp_path) as run:
+        track.log_evaluation(run, REPORT, tmp_path)
+    values, _ = written(tmp_path)
+    assert values["BD-rate AP/vcm, sigma 0.1"] == -12.5
+    assert values["bpp at 99 %/vcm, sigma 0.1"] == 0.75
+    assert values["uncompressed/AP"] == 46.4 and "BD-rate AP/x265" not in values
+    table = tmp_path / "wandb" / "latest-run" / "files" / values["points/path"]
+    rows = json.loads(table.read_text())["data"]
+    assert rows == [["vcm, sigma 0.1", 5, 0.2, "AP", 31.5]]
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    for value in (1.0, 2.0):
+        with track.tracked("project", "name", {}, tmp_path) as run:
+            run.log({"loss": value})
+    values, ids = written(tmp_path)
+    assert len(ids) == 1 and values["loss"] == 2.0
+
+
+def test_an_error_ends_the_run_as_failed(tmp_path):
+    with pytest.raises(ZeroDivisionError), track.tracked("p", "n", {}, tmp_path):
+        raise ZeroDivisionError
