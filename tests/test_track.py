@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import pytest
 
@@ -43,22 +44,37 @@ def chunks(data):
             part = b""
 
 
-def written(folder):
-    """All that the offline runs in a folder hold: summary values by name, and run ids."""
+def written(folder, exits=1):
+    """All that the offline runs in a folder hold: summary values by name, and run ids.
+
+    W&B's own process writes the end of a file some time after `finish`.
+    """
+    for _ in range(100):
+        values, ids, ended = read(folder)
+        if ended == exits:
+            return values, ids
+        time.sleep(0.1)
+    raise AssertionError(f"{ended} of {exits} runs ended")
+
+
+def read(folder):
     from wandb.proto import wandb_internal_pb2
 
-    summary, ids = {}, set()
-    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+    summary, ids, ended = {}, set(), 0
+    for path in sorted(
+        folder.glob("wandb/offline-run-*/*.wandb"), key=lambda p: p.stat().st_mtime_ns
+    ):
         for data in chunks(path.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
+            ended += record.HasField("exit")
             if record.run.run_id:
                 ids.add(record.run.run_id)
             for item in record.summary.update:
                 summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
             for item in record.history.item:
                 summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
-    return summary, ids
+    return summary, ids, ended
 
 
 def test_an_evaluation_is_in_the_run_folder(tmp_path, cat):
@@ -82,7 +98,7 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     for value in (1.0, 2.0):
         with track.tracked("project", "name", {}, tmp_path) as run:
             run.log({"loss": value})
-    values, ids = written(tmp_path)
+    values, ids = written(tmp_path, exits=2)
     assert len(ids) == 1 and values["loss"] == 2.0
 
 
