@@ -261,7 +261,12 @@ def train_roi(config: Path) -> None:
 @click.argument("checkpoint", type=PATH)
 @options.output("The weight file (.safetensors).")
 @click.option("--photos", type=PATH, help="Photos that the coding tables are fitted to: a folder.")
-def release(checkpoint: Path, output: Path, photos: Path | None) -> None:
+@click.option(
+    "--encoder-of",
+    metavar="NAME",
+    help="The encoder alone, for the decoder of this model, which reads its files as before.",
+)
+def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str | None) -> None:
     """Make a weight file (float16, with coding tables) of a training checkpoint.
 
     \b
@@ -269,7 +274,7 @@ def release(checkpoint: Path, output: Path, photos: Path | None) -> None:
     """
     from vcm.train.release import release as run
 
-    _finish(dict(run(checkpoint, output, photos)), False, _table)
+    _finish(dict(run(checkpoint, output, photos, encoder_of)), False, _table)
 
 
 def _table(report: Report) -> list[str]:

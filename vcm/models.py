@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from pathlib import PurePath
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from vcm.errors import SpecError
 from vcm.vision.base import TaskModel
@@ -16,6 +16,13 @@ ADAPTERS: Final = {
     "onnx": ("vcm.vision.onnx", "PicoDet", "a PicoDet .onnx file"),
     "tflite": ("vcm.vision.deeplab", "DeepLab", "a DeepLab .tflite file"),
     "embedded": ("vcm.roi.labels", "WordLabels", "our own words-to-mask network"),
+}
+# adapter -> (module, class) of what has `features`, and `labels` and `loss` where it can
+TEACHERS: Final = {
+    "yolo": ("vcm.vision.yolo_net", "YoloNet"),
+    "rcnn": ("vcm.vision.rcnn", "Rcnn"),
+    "hf": ("vcm.vision.hf", "HuggingFace"),
+    "torchvision": ("vcm.vision.torchvision", "TorchVision"),
 }
 SUFFIXES: Final = {".pt": "yolo", ".onnx": "onnx", ".tflite": "tflite"}
 
@@ -31,6 +38,23 @@ def load_model(name: str) -> TaskModel:
     module, cls, _ = ADAPTERS[adapter]
     arguments = (weights,) if weights else ()
     return cast(TaskModel, getattr(import_module(module), cls)(*arguments))
+
+
+def load_teacher(name: str) -> Any:
+    """A frozen task model whose features and losses have gradients down to the pixels.
+
+    Raises:
+        SpecError: if the name does not say which adapter, or it has no gradients.
+        ModelError, MissingExtra: if the model cannot be loaded.
+    """
+    adapter, weights = parsed(name)
+    if adapter not in TEACHERS:
+        raise SpecError(
+            f"{name}: no gradients reach the pixels of a model of {adapter}; expected one of "
+            f"{', '.join(TEACHERS)}"
+        )
+    module, cls = TEACHERS[adapter]
+    return getattr(import_module(module), cls)(weights)
 
 
 def parsed(name: str) -> tuple[str, str]:

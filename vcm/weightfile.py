@@ -24,8 +24,8 @@ def write(path: Path, kind: str, tensors: Tensors, card: dict[str, str]) -> None
     write_atomic(path, safetensors_bytes({k: t.contiguous() for k, t in tensors.items()}, header))
 
 
-def read(path: Path, kind: str) -> tuple[Tensors, dict[str, str]]:
-    """Tensors and card of a file of that kind; every value is checked.
+def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
+    """Tensors and card of a file of one of the kinds; every value is checked.
 
     Raises:
         ModelError: if the file is missing, damaged, or of another kind.
@@ -36,8 +36,9 @@ def read(path: Path, kind: str) -> tuple[Tensors, dict[str, str]]:
             card = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a weight file ({error}); get a fresh copy") from error
-    if card.get("format") != kind:
-        raise ModelError(f"{path}: expected {kind} weights, got {card.get('format', 'others')}")
+    if card.get("format") not in kinds:
+        wanted = " or ".join(kinds)
+        raise ModelError(f"{path}: expected {wanted} weights, got {card.get('format', 'others')}")
     if card.get("sha256") != digest(tensors, tensors):
         raise ModelError(f"{path}: the weights are damaged; get a fresh copy")
     return tensors, card

@@ -76,9 +76,7 @@ def test_it_learns_and_releases_a_working_codec(pictures, tmp_path):
 def test_a_checkpoint_of_another_size_is_refused(pictures, tmp_path):
     config = _config(pictures, tmp_path, steps=3)
     list(train(config))
-    other = Training(
-        Sizes(16, 4, Widths(12, 20, 1, 1)), config.data, config.loss, config.optim, config.run
-    )
+    other = replace(config, model=Sizes(16, 4, Widths(12, 20, 1, 1)))
     with pytest.raises(ModelError, match="sizes"):
         next(train(other))
     (tmp_path / "last.ckpt").write_bytes(b"junk")
@@ -94,11 +92,11 @@ def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
     photos, _ = load_photos(config.data)
     end = initial.tensors(str(tmp_path / "small" / "final.ckpt"))
     before, after = Trainer(small, photos), Trainer(replace(config, model=sizes), photos)
-    before.adopt(end), after.adopt(end)
+    before._adopt(end), after._adopt(end)
     x, m = batch(photos, config.data, 0, 0)[:2]
     quality = torch.tensor([3000, 8000])
     with torch.no_grad():
-        a, b = (t.model.eval()(x, m, quality) for t in (before, after))
+        a, b = (t.all.model.eval()(x, m, quality) for t in (before, after))
     assert torch.allclose(a.x_hat, b.x_hat, atol=1e-4)
 
 
@@ -108,10 +106,9 @@ def test_training_begins_with_a_released_model(pictures, tmp_path):
     config = replace(_config(pictures, tmp_path, steps=1, initial="base"), model=sizes)
     photos, held_out = load_photos(config.data)
     trainer = Trainer(config, photos)
-    trainer.adopt(initial.tensors("base"))
     for name, value in released.model.state_dict().items():
-        assert torch.equal(value, trainer.model.state_dict()[name]), name
-    z = factorized_tables(trainer.rate.prior_z).cdf.diff() / 2**16
+        assert torch.equal(value, trainer.all.model.state_dict()[name]), name
+    z = factorized_tables(trainer.all.rate.prior_z).cdf.diff() / 2**16
     released_z = released.tables["z"].cdf.diff() / 2**16
     excess = (released_z * (released_z.clamp(min=1e-9) / z.clamp(min=1e-9)).log2()).sum(1)
     assert excess.mean() < 0.01  # bits a symbol more than the released table

@@ -1,7 +1,9 @@
 """The codec's weight files: networks in float16 and integer coding tables.
 
 The fingerprint of a file that the codec writes is the digest of what the *decoder* needs. An
-encoder tuned for a task shares it with the model that it came from, and so do their files.
+encoder tuned for a task shares it with the model that it came from, and so do their files: every
+decoder of that model reads them. Such an encoder is a weight file of its own that names its decoder
+by the fingerprint.
 """
 
 import json
@@ -19,6 +21,8 @@ from vcm.errors import ModelError
 
 DEFAULT: Final = "base"
 KIND: Final = "vcm-codec-1"
+ENCODER_KIND: Final = "vcm-encoder-1"
+ENCODER: Final = ("g_a.", "lma.", "gain.", "h_a.")
 _FOLDER: Final = Path(__file__).parents[1] / "weights"
 _DECODER: Final = ("g_s.", "inverse_gain.", "parameters_y.", "tables.")
 
@@ -63,15 +67,42 @@ def save(path: Path, model: RoiHyperprior, tables: dict[str, Tables], card: dict
     weightfile.write(path, KIND, tensors, card | {"sizes": json.dumps(model.config())})
 
 
+def save_encoder(path: Path, model: RoiHyperprior, base: Weights, card: dict[str, str]) -> None:
+    """Write the encoder of a model whose decoder is `base`'s.
+
+    Raises:
+        ModelError: if its decoder is another one.
+    """
+    own, theirs = model.state_dict(), base.model.state_dict()
+    changed = [
+        name
+        for name, value in theirs.items()
+        if not name.startswith(ENCODER) and not torch.equal(own[name].half(), value.half())
+    ]
+    if changed:
+        raise ModelError(
+            f"expected the decoder of {base.fingerprint.hex()}, but {len(changed)} tensors differ, "
+            f"{changed[0]} first; train with [run] learn = 'encoder' from that model"
+        )
+    tensors = {k: v.detach().half() for k, v in own.items() if k.startswith(ENCODER)}
+    card = card | {"sizes": json.dumps(model.config()), "decoder": base.fingerprint.hex()}
+    weightfile.write(path, ENCODER_KIND, tensors, card)
+
+
 def load(name_or_path: str | Path = DEFAULT) -> Weights:
     """The model of a weight file, checked.
 
+    Of an encoder's file the decoder is looked for beside it and among the built-in models.
+
     Raises:
-        ModelError: if the file is missing, of another kind, damaged or incomplete.
+        ModelError: if the file is missing, of another kind, damaged or incomplete, or an encoder's
+            decoder is not there.
     """
     path = find(name_or_path)
-    tensors, card = weightfile.read(path, KIND)
-    decoder = weightfile.digest(tensors, (k for k in tensors if k.startswith(_DECODER)))
+    tensors, card = weightfile.read(path, KIND, ENCODER_KIND)
+    if card["format"] == ENCODER_KIND:
+        tensors = _decoder_of(path, card) | tensors
+    fingerprint = _fingerprint(tensors)
     try:
         tables = {
             name: Tables(**{k: tensors[f"tables.{name}.{k}"] for k in Tables._fields})
@@ -81,7 +112,29 @@ def load(name_or_path: str | Path = DEFAULT) -> Weights:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: the weights do not fit their description: {reason}") from error
-    return Weights(model, tables, bytes.fromhex(decoder)[:8], card)
+    return Weights(model, tables, fingerprint, card)
+
+
+def _decoder_of(path: Path, card: dict[str, str]) -> dict[str, Tensor]:
+    """The tensors besides an encoder's, of the file that has its decoder."""
+    wanted = card.get("decoder", "")
+    for folder in (path.parent, _FOLDER):
+        for other in sorted(folder.glob("*.safetensors")):
+            try:
+                tensors, _ = weightfile.read(other, KIND)
+            except ModelError:  # of something else, or damaged: not what is looked for
+                continue
+            if _fingerprint(tensors).hex() == wanted:
+                return {k: v for k, v in tensors.items() if not k.startswith(ENCODER)}
+    raise ModelError(
+        f"{path}: an encoder for the decoder {wanted}, which is not there; put the weight file "
+        f"of that model beside it"
+    )
+
+
+def _fingerprint(tensors: dict[str, Tensor]) -> bytes:
+    names = (k for k in tensors if k.startswith(_DECODER))
+    return bytes.fromhex(weightfile.digest(tensors, names))[:8]
 
 
 def _model(tensors: dict[str, Tensor], card: dict[str, str]) -> RoiHyperprior:

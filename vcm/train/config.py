@@ -1,9 +1,12 @@
 """What a training run is told: the tables of a TOML file, defaults included."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vcm.codec.model import Sizes
 from vcm.train.data import Data
+from vcm.train.parts import Learn
+from vcm.train.task import Task
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,21 @@ class Run:
         folder: checkpoints and logs; a run with a checkpoint there is resumed.
         initial: what to begin with, "" for nothing: a checkpoint, a weight file or the name of a
             built-in model; its networks may be smaller.
-        precision: "bf16" or "fp32".
+        learn: "all", or the "encoder" alone (every decoder reads its files as before), or the
+            "decoder" alone.
+        accumulate: parts that a step's pictures are taken in, to need less memory.
+        precision: "bf16", "fp32" or, on a GPU, "fp16".
+        wandb: W&B project that the run is logged to, "" for none.
         threads: torch's CPU threads, 0 = its own choice.
     """
 
     folder: str = "runs/base"
     initial: str = ""
     seed: int = 0
-    precision: str = "bf16"
+    learn: Learn = "all"
+    accumulate: int = 1
+    precision: Literal["bf16", "fp32", "fp16"] = "bf16"
+    wandb: str = ""
     threads: int = 0
     log_every: int = 100
     check_every: int = 1_000
@@ -67,5 +77,6 @@ class Training:
     model: Sizes = field(default_factory=Sizes)
     data: Data = field(default_factory=Data)
     loss: Loss = field(default_factory=Loss)
+    task: Task = field(default_factory=Task)
     optim: Optim = field(default_factory=Optim)
     run: Run = field(default_factory=Run)

@@ -3,8 +3,9 @@
 A batch is a pure function of (seed, step): a resumed run sees exactly what an unbroken one sees.
 """
 
+import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from torch import Tensor
 
 from vcm import image
 from vcm.errors import ImageError, SpecError
+from vcm.roi import load_backend
+from vcm.roi.acquire import acquire
+from vcm.roi.text import parse
 
 _log = logging.getLogger(__name__)
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
@@ -31,6 +35,8 @@ class Data:
         photos: folder of pictures.
         regions: folders of label maps (PNG, same stem as the picture); unions of their regions
             serve as masks. Optional: without them masks are random shapes.
+        words: text whose masks, found once and kept in the run's folder, serve as regions: the
+            model learns on the ROIs that it will be used with. "" for none.
         crop: side of a training crop in pixels, a multiple of 64.
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
@@ -39,6 +45,7 @@ class Data:
 
     photos: str = "../shared/data/train/images"
     regions: tuple[str, ...] = ()
+    words: str = ""
     crop: int = 256
     batch: int = 8
     sigma: tuple[float, float] = (0.01, 1.0)
@@ -95,6 +102,40 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
             f"{data.crop} px, found {len(photos)}"
         )
     return photos[: len(photos) - data.held_out], photos[len(photos) - data.held_out :]
+
+
+def words_masks(data: Data, folder: Path) -> Data:
+    """The data, with the masks of its words as regions; what is missing of these is made.
+
+    Raises:
+        UnknownWord: if the words-to-mask network does not know a word.
+    """
+    if not data.words:
+        return data
+    words, backend = parse(data.words), load_backend("embedded")
+    target = folder / "words" / hashlib.sha256(data.words.encode()).hexdigest()[:12]
+    target.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("vcm.roi").setLevel(logging.ERROR)  # many pictures show none of the words
+    for path in image.folder(Path(data.photos)):
+        if (target / f"{path.stem}.png").is_file():
+            continue
+        try:
+            found = acquire(image.read(path), words, backend, sigma=1.0, on_empty="background")
+        except ImageError:  # counted when the pictures are loaded
+            continue
+        image.write(target / f"{path.stem}.png", found.roi.astype(np.uint8))
+    return replace(data, regions=(str(target),))
+
+
+def blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
+    """Random 16x16 blocks: (count, 3, 16, 16) float32 in [-0.5, 0.5]."""
+    rng = np.random.default_rng(seed)
+    picks = []
+    for index in rng.integers(len(photos), size=count):
+        pixels = photos[index].pixels
+        top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
+        picks.append(pixels[top : top + 16, left : left + 16])
+    return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
 
 
 def _labels(

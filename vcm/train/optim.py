@@ -1,10 +1,9 @@
 """The optimiser: Adam whose steps cannot run away."""
 
-import math
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vcm.train.config import Optim
 
@@ -37,22 +36,18 @@ def tame(optimiser: torch.optim.Optimizer) -> None:
     beginning of the end.
 
     Source: update clipping of Adafactor (Shazeer, Stern 2018) and StableAdamW (Wortsman et al.
-    2023, arXiv:2304.13013). Deviation: the gradient is shrunk, so the moments are spared as well.
+    2023, arXiv:2304.13013). Deviations: the gradient is shrunk, so the moments are spared as
+    well, and a tensor's sums are compared, which is cheap, instead of the mean of its ratios.
     """
-    gradients, squares = [], []
     for group in optimiser.param_groups:
-        for parameter in group["params"]:
-            state = optimiser.state.get(parameter)
-            if parameter.grad is not None and state:
-                correction = 1 - group["betas"][1] ** float(state["step"])
-                gradients.append(parameter.grad)
-                squares.append((state["exp_avg_sq"], correction))
-    for gradient, (square, correction) in zip(gradients, squares, strict=True):
-        ratio = _rms_ratio(gradient, square, correction)
-        if ratio > LARGEST:
-            gradient.mul_(LARGEST / ratio)
-
-
-def _rms_ratio(gradient: Tensor, square: Tensor, correction: float) -> float:
-    mean = gradient.square().div_(square + 1e-16).mean().item() * correction
-    return math.sqrt(mean)
+        known = [p for p in group["params"] if p.grad is not None and optimiser.state.get(p)]
+        if not known:
+            continue
+        gradients = [p.grad for p in known]
+        squares = [optimiser.state[p]["exp_avg_sq"] for p in known]
+        correction = 1 - group["betas"][1] ** float(optimiser.state[known[0]]["step"])
+        energy = torch.stack(torch._foreach_norm(gradients)).square()
+        usual = torch.stack([s.sum() for s in squares]) / correction
+        # not less than a tenth: what begins to learn later has no usual gradient yet
+        factors = (LARGEST * (usual / energy.clamp(min=1e-30)).sqrt()).clamp(0.1, 1)
+        torch._foreach_mul_(gradients, list(factors))

@@ -9,7 +9,7 @@ from vcm import toml
 from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
-from vcm.codec.weights import save
+from vcm.codec.weights import load, save, save_encoder
 from vcm.errors import ModelError
 from vcm.train import checkpoint
 from vcm.train.data import Data, load_photos
@@ -18,16 +18,19 @@ from vcm.train.fit import fitted
 PHOTOS = 200  # that tables are fitted to
 
 
-def release(source: Path, target: Path, photos: Path | None = None) -> dict[str, str]:
+def release(
+    source: Path, target: Path, photos: Path | None = None, encoder_of: str | None = None
+) -> dict[str, str]:
     """Write the averaged weights of a checkpoint with their coding tables; its card comes back.
 
     The tables are computed from the weights after their rounding to float16, as users have them.
 
     Args:
         photos: a folder of training pictures to fit the tables to; None: the model's own.
+        encoder_of: write the encoder alone, for the decoder of this model.
 
     Raises:
-        ModelError: if `source` is not a checkpoint.
+        ModelError: if `source` is not a checkpoint, or its decoder is not that model's.
         OutputError: if `target` cannot be written.
     """
     state = checkpoint.load(source)
@@ -39,11 +42,14 @@ def release(source: Path, target: Path, photos: Path | None = None) -> dict[str,
     both = nn.ModuleDict({"model": model, "rate": rate})
     both.load_state_dict(average)
     both.half().float().eval()
+    card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
+    if encoder_of is not None:
+        save_encoder(target, model, load(encoder_of), card)
+        return card
     tables = rate.tables()
     if photos is not None:
         training, _ = load_photos(Data(photos=str(photos)))
         save(target, model, tables, {})
         tables = fitted(Codec.load(target), training[:PHOTOS])
-    card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
     save(target, model, tables, card)
     return card

@@ -1,0 +1,168 @@
+"""The task loss: gradients reach the pixels, and a codec tuned by it keeps its decoder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vcm import image, pipeline
+from vcm.codec.codec import Codec
+from vcm.codec.weights import load
+from vcm.errors import ModelError, SpecError
+from vcm.models import load_teacher
+from vcm.roi.mask import RoiMask
+from vcm.train import checkpoint
+from vcm.train.config import Optim, Run, Training
+from vcm.train.data import Data, words_masks
+from vcm.train.loop import train
+from vcm.train.release import release
+from vcm.train.task import Task, TaskLoss, feature_distance
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(4):
+        image.write(folder / f"{i}.png", photos["cat"][:, i * 40 : i * 40 + 300])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def yolo(shared):
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    return str(shared / "weights" / "yolo11n.pt")
+
+
+def seen(shared):
+    """A crop of a street, (1, 3, 256, 256), that a detector is sure of."""
+    picture = image.read(shared / "data" / "coco213" / "images" / "000000000641.jpg")
+    return torch.from_numpy(picture[60:316, 200:456].copy()).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("name", ["yolo11n.pt", "yolov8n-seg.pt"])
+@pytest.mark.parametrize("kind", ["features", "labels"])
+def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    teacher = load_teacher(str(shared / "weights" / name))
+    x = seen(shared)
+    rng = torch.Generator().manual_seed(0)
+    x_hat = (x + 0.03 * torch.randn(x.shape, generator=rng)).clamp(0, 1)
+    if kind == "features":
+        wanted = teacher.features(x)
+
+        def loss(t):
+            return feature_distance(teacher.features(t), wanted, torch.ones_like(t[:, :1])).sum()
+    else:
+        labels = teacher.labels(x)
+        assert len(labels["cls"]) > 0
+
+        def loss(t):
+            return teacher.loss(t, labels)
+
+    x_hat.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(x_hat), x_hat)
+    assert gradient.abs().max() > 0 and all(not p.requires_grad for p in teacher.net.parameters())
+    slope = gradient.norm().item()
+    step = 0.02 * loss(x_hat).item() / slope * gradient / slope  # changes the loss by two percent
+    with torch.no_grad():
+        change = loss(x_hat + step) - loss(x_hat - step)
+    # YOLO's loss takes its targets' weights from the predictions, without gradients
+    tolerance = {"features": 0.03, "labels": 0.15}[kind]
+    assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=tolerance)
+
+
+def test_feature_distance_by_hand():
+    wanted = [torch.full((1, 2, 2, 2), 2.0)]
+    found = [torch.full((1, 2, 2, 2), 3.0)]
+    whole = torch.ones(1, 1, 8, 8)
+    assert feature_distance(found, wanted, whole).item() == pytest.approx(1 / 4)
+    half = whole.clone()
+    half[..., 4:] = 0.1  # the right half is background
+    assert feature_distance(found, wanted, half).item() == pytest.approx((1 + 0.01) / 2 / 4)
+    assert feature_distance(wanted, wanted, whole).item() == 0
+
+
+def test_what_the_task_loss_takes(shared, yolo):
+    x = seen(shared)
+    m = torch.ones(1, 1, 256, 256)
+    worse, bad = (x + v * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+                  for v in (0.02, 0.2))  # fmt: skip
+    for task in (Task(yolo), Task(yolo, levels=(1, 2), scale=1.25), Task(yolo, "labels")):
+        loss = TaskLoss(task)
+        assert loss(worse, x, m).item() < loss(bad, x, m).item()
+        assert loss(x, x, m).shape == (1,)
+    assert TaskLoss(Task(yolo))(x, x, m).item() < 1e-9
+    with pytest.raises(SpecError, match="the model has 3"):
+        TaskLoss(Task(yolo, levels=(3,)))(x, x, m)
+    with pytest.raises(SpecError, match="no gradients reach"):
+        TaskLoss(Task("embedded"))
+    with pytest.raises(SpecError, match="mu"):
+        Task(mu=-1)
+    with pytest.raises(SpecError, match="scale"):
+        Task(scale=9)
+
+
+def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
+    pictures, yolo, tiny_weights, tmp_path, photos
+):
+    sizes = load(tiny_weights).model.sizes
+    config = Training(
+        model=sizes,
+        data=Data(photos=str(pictures), crop=64, batch=2, held_out=1, words="cat"),
+        optim=Optim(steps=6, lr=1e-3, warmup=1),
+        run=Run(
+            folder=str(tmp_path), initial=str(tiny_weights), learn="encoder", precision="fp32",
+            log_every=3, check_every=100,
+        ),
+        task=Task(yolo, mu=100, mse=0.1),
+    )  # fmt: skip
+    records = list(train(config))
+    assert all(r["task"] > 0 for r in records)
+    (masks,) = (tmp_path / "words").iterdir()
+    assert len(list(masks.glob("*.png"))) == 4
+
+    tuned = tmp_path / "tuned.safetensors"
+    release(tmp_path / "final.ckpt", tuned, encoder_of=str(tiny_weights))
+    with pytest.raises(ModelError, match="put the weight file of that model beside it"):
+        load(tuned)
+    (tmp_path / "base.safetensors").write_bytes(tiny_weights.read_bytes())
+    before, after = Codec.load(tiny_weights), Codec.load(tuned)
+    assert before.fingerprint == after.fingerprint
+    assert tuned.stat().st_size < tiny_weights.stat().st_size
+    photo = photos["cat"]
+    roi = RoiMask(np.ones(photo.shape[:2], np.bool_), 1.0, "")
+    data = pipeline.encode(photo, roi, after, quality=60)
+    assert data != pipeline.encode(photo, roi, before, quality=60)
+    assert np.array_equal(pipeline.decode(data, before), pipeline.decode(data, after))
+
+
+def test_another_decoder_is_no_encoder_of_it(pictures, tiny_weights, tmp_path):
+    config = Training(
+        model=load(tiny_weights).model.sizes,
+        data=Data(photos=str(pictures), crop=64, batch=2, held_out=1),
+        optim=Optim(steps=2, lr=1e-2, warmup=1),
+        run=Run(
+            folder=str(tmp_path), initial=str(tiny_weights), learn="decoder", precision="fp32",
+            check_every=100,
+        ),
+    )  # fmt: skip
+    list(train(config))
+    with pytest.raises(ModelError, match=r"tensors differ, (inverse_gain|g_s)"):
+        release(tmp_path / "final.ckpt", tmp_path / "t.safetensors", encoder_of=str(tiny_weights))
+    state = checkpoint.load(tmp_path / "final.ckpt")["model"]
+    for name, value in load(tiny_weights).model.state_dict().items():
+        same = torch.equal(value, state[f"model.{name}"])
+        assert same != name.startswith(("g_s.", "inverse_gain.")), name
+
+
+def test_masks_of_words_are_made_once(pictures, tmp_path):
+    data = Data(photos=str(pictures), words="cat")
+    made = words_masks(data, tmp_path)
+    (folder,) = made.regions
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "words").rglob("*.png")}
+    assert len(times) == 4 and words_masks(data, tmp_path) == made
+    assert all(p.stat().st_mtime_ns == t for p, t in times.items())
+    assert words_masks(replace(data, words=""), tmp_path).regions == ()

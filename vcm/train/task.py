@@ -1,0 +1,101 @@
+"""The task term of the loss: what a frozen task model loses when it sees the decoded picture."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vcm.errors import SpecError
+from vcm.models import load_teacher
+
+
+@dataclass(frozen=True)
+class Task:
+    """[task] What the codec is tuned for; without a model there is no task term.
+
+    Attributes:
+        model: "adapter:weights" or a file, see `vcm.models`.
+        loss: "features": distance of the model's features of the decoded and the original picture;
+            "labels": the model's own training loss, its labels what it is sure of on the original.
+        levels: which of the model's feature maps count, finest first; empty: all.
+        mu: weight of the term, in units of 255^2 * MSE on [0, 1]: like the distortion it is
+            multiplied by lmbda, so that one model serves every rate.
+        mse: weight of the ordinary distortion beside it.
+        scale: the model sees crops enlarged by so much, nearer to what it sees in use.
+    """
+
+    model: str = ""
+    loss: Literal["features", "labels"] = "features"
+    levels: tuple[int, ...] = ()
+    mu: float = 300.0
+    mse: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("mu", "mse"):
+            if getattr(self, key) < 0:
+                raise SpecError(f"{key}: expected 0 or more, got {getattr(self, key)}")
+        if not 0.25 <= self.scale <= 4:
+            raise SpecError(f"scale: expected 0.25 to 4, got {self.scale}")
+
+
+class TaskLoss:
+    """The term of one frozen model. No module: its weights are in no checkpoint.
+
+    Raises:
+        SpecError: if the model cannot give this loss.
+        ModelError, MissingExtra: if it cannot be loaded.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+        self._teacher: Any = load_teacher(task.model)
+        if not hasattr(self._teacher, "features" if task.loss == "features" else "loss"):
+            raise SpecError(f"task.loss {task.loss!r}: {task.model} cannot give it")
+
+    def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor) -> Tensor:
+        """The term of each picture, (B,) float32; the same for all by "labels".
+
+        Args:
+            x_hat, x: (B, 3, H, W) float32, about [0, 1], RGB.
+            m: (B, 1, H, W) mask values: as in the distortion, the background weighs m squared.
+        """
+        x_hat, x = (self._seen(t) for t in (x_hat.clamp(0, 1), x))
+        if self.task.loss == "features":
+            with torch.no_grad():
+                wanted = self._features(x)
+            return feature_distance(self._features(x_hat), wanted, m)
+        labels = self._teacher.labels(x)
+        return self._teacher.loss(x_hat, labels).expand(len(x))  # type: ignore[no-any-return]
+
+    def _features(self, x: Tensor) -> list[Tensor]:
+        features: list[Tensor] = self._teacher.features(x)
+        levels = self.task.levels or range(len(features))
+        if max(levels) >= len(features):
+            raise SpecError(f"task.levels: the model has {len(features)}, got {list(levels)}")
+        return [features[level] for level in levels]
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """The picture as the model takes it: enlarged, its sides multiples of the stride."""
+        stride = getattr(self._teacher, "stride", 32)
+        size = [max(stride, round(n * self.task.scale / stride) * stride) for n in x.shape[-2:]]
+        if size == list(x.shape[-2:]):
+            return x
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def feature_distance(found: list[Tensor], wanted: list[Tensor], m: Tensor) -> Tensor:
+    """Squared difference over the square of what is wanted, a mean over levels: (B,).
+
+    Source: TransTIC (Chen et al. 2023, arXiv:2306.05085), mean squared error of FPN features.
+    Deviations: each level relative to its own energy, so that none rules, and weighted by the
+    square of the mask, so that words and sigma steer this term as well.
+    """
+    terms = []
+    for f, w in zip(found, wanted, strict=True):
+        weights = F.adaptive_avg_pool2d(m.square(), (w.shape[-2], w.shape[-1]))
+        energy = w.square().mean((1, 2, 3)).clamp(min=1e-6)
+        terms.append(((f - w).square() * weights).mean((1, 2, 3)) / energy)
+    return torch.stack(terms).mean(0)

@@ -1,0 +1,102 @@
+"""YOLO as something to learn from: gradients of its features and of its own loss reach the pixels.
+
+ultralytics' `predict` runs without gradients and may fuse layers into tensors that cannot have
+any; here the network itself is called. AGPL-3.0: optional, imported only when used.
+"""
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from vcm.vision.yolo import load_yolo
+
+SURE: Final = 0.25  # confidence of what counts as there, where there are no labels
+IOU: Final = 0.7  # of the suppression of doubles, as in ultralytics' predictor
+
+
+class YoloNet:
+    """The frozen network of an ultralytics detector or segmenter.
+
+    Args:
+        weights: path of a .pt file, or an ultralytics name (which ultralytics downloads).
+
+    Raises:
+        MissingExtra: if ultralytics is not installed.
+        ModelError: if the checkpoint cannot be loaded.
+    """
+
+    stride: Final = 32  # sides of its pictures are multiples of it
+
+    def __init__(self, weights: str):
+        from ultralytics.cfg import get_cfg
+
+        self.net: Any = load_yolo(weights).model.float().eval().requires_grad_(False)
+        # Only the head: it gives what the loss needs; batch normalisation stays as it was.
+        self.net.model[-1].training = True
+        given = self.net.args if isinstance(self.net.args, dict) else vars(self.net.args)
+        self.net.args = get_cfg(
+            overrides={k: given[k] for k in ("box", "cls", "dfl") if k in given}
+        )
+        self._criterion: Any = self.net.init_criterion()
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What the head reads, finest first: (B, C, h, w) each, at 1/8, 1/16 and 1/32.
+
+        Args:
+            x: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32.
+        """
+        feats: list[Tensor] = self.net(x)["feats"]
+        return feats
+
+    @torch.no_grad()
+    def labels(self, x: Tensor) -> dict[str, Tensor]:
+        """What the detector is sure of in pictures x, in the form that its loss takes."""
+        from ultralytics.utils.nms import non_max_suppression
+
+        head = self.net.model[-1]
+        head.training = False
+        found = self.net(x)
+        head.training = True
+        decoded = found[0][0] if isinstance(found[0], tuple) else found[0]
+        kept = non_max_suppression(decoded, SURE, IOU, nc=head.nc)
+        height, width = x.shape[-2:]
+        size = torch.tensor([width, height, width, height], device=x.device)
+        corners = [k[:, :4] / size for k in kept]
+        batch = {
+            "batch_idx": torch.cat([k.new_full((len(k),), i) for i, k in enumerate(kept)]),
+            "cls": torch.cat([k[:, 5:6] for k in kept]),
+            "bboxes": torch.cat([_centred(c) for c in corners]),
+        }
+        if hasattr(head, "proto"):
+            batch["masks"] = _masks(found, kept, (height, width))
+        return batch
+
+    def loss(self, x: Tensor, labels: dict[str, Tensor]) -> Tensor:
+        """Its training loss on pictures x, per picture: ().
+
+        Args:
+            x: (B, 3, H, W) float in [0, 1], RGB.
+            labels: of the same pictures, by `labels` or made alike from annotations.
+        """
+        total: Tensor = self._criterion(self.net(x), labels)[0]
+        return total.sum() / len(x)
+
+
+def _centred(corners: Tensor) -> Tensor:
+    """x, y, w, h of the middle, from x1, y1, x2, y2: (N, 4)."""
+    low, high = corners[:, :2], corners[:, 2:]
+    return torch.cat([(low + high) / 2, high - low], 1)
+
+
+def _masks(found: Any, kept: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Instances of each picture in one map, 1, 2, ...; a quarter of the size: (B, h, w)."""
+    from ultralytics.utils.ops import process_mask
+
+    proto = found[0][1] if isinstance(found[0], tuple) else found[1]["proto"]
+    maps = torch.zeros(len(kept), *proto.shape[-2:], device=proto.device)
+    for target, prototypes, objects in zip(maps, proto, kept, strict=True):
+        masks = process_mask(prototypes, objects[:, 6:], objects[:, :4], size)
+        for number, mask in enumerate(masks, 1):
+            target[mask > 0.5] = number
+    return maps
