@@ -1,10 +1,9 @@
 """W&B without network or account: the run's own file is read back."""
 
 import json
-import struct
-import time
 
 import pytest
+from offline import written
 
 from vcm import track
 
@@ -26,55 +25,6 @@ REPORT = {
 def _offline(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-
-
-def chunks(data):
-    """The records of a log in LevelDB's format, which W&B's files have behind 7 bytes."""
-    at, part = 7, b""
-    while at + 7 <= len(data):
-        room = 32768 - at % 32768
-        if room < 7:  # the rest of a block is empty
-            at += room
-            continue
-        length, kind = struct.unpack_from("<HB", data, at + 4)
-        part += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            yield part
-            part = b""
-
-
-def written(folder, exits=1):
-    """All that the offline runs in a folder hold: summary values by name, and run ids.
-
-    W&B's own process writes the end of a file some time after `finish`.
-    """
-    for _ in range(100):
-        values, ids, ended = read(folder)
-        if ended == exits:
-            return values, ids
-        time.sleep(0.1)
-    raise AssertionError(f"{ended} of {exits} runs ended")
-
-
-def read(folder):
-    from wandb.proto import wandb_internal_pb2
-
-    summary, ids, ended = {}, set(), 0
-    for path in sorted(
-        folder.glob("wandb/offline-run-*/*.wandb"), key=lambda p: p.stat().st_mtime_ns
-    ):
-        for data in chunks(path.read_bytes()):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
-            ended += record.HasField("exit")
-            if record.run.run_id:
-                ids.add(record.run.run_id)
-            for item in record.summary.update:
-                summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
-            for item in record.history.item:
-                summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
-    return summary, ids, ended
 
 
 def test_an_evaluation_is_in_the_run_folder(tmp_path, cat):

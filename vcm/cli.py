@@ -239,13 +239,24 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
 
 @cli.command()
 @options.config
-def train(config: Path) -> None:
-    """Train the codec, or go on where a run stopped."""
+@click.option("--dry-run", is_flag=True, help="Say what would be done: steps, time, memory.")
+def train(config: Path, dry_run: bool) -> None:
+    """Train the codec, or go on where a run stopped.
+
+    Several processes or machines: accelerate launch -m vcm train --config FILE.
+    """
     from vcm import toml
-    from vcm.commands import train as command
     from vcm.train.config import Training
 
-    command.run(toml.load(config, Training))
+    wanted = toml.load(config, Training)
+    if dry_run:
+        from vcm.train.plan import plan
+
+        _finish(plan(wanted), False, _table)
+        return
+    from vcm.commands import train as command
+
+    command.run(wanted)
 
 
 @cli.command("train-roi")

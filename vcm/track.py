@@ -61,6 +61,30 @@ def _known(path: Path) -> str | None:
     return known
 
 
+def log_training(run: Any, record: dict[str, float], folder: Path) -> None:
+    """A record of `vcm train`: terms of the loss, held-out curves by quality and sigma, pictures."""
+    import wandb
+
+    values: dict[str, Any] = {}
+    for key, value in record.items():
+        parts = key.split("_")  # held-out keys are like q50_s0.1_bpp
+        group = f"held out sigma {parts[1][1:]}" if parts[0][1:].isdecimal() else "train"
+        values[f"{group}/{key}"] = value
+    samples = folder / "samples.png"
+    if "q50_s1.0_bpp" in record and samples.is_file():
+        values["samples"] = wandb.Image(str(samples))
+    run.log(values, step=int(record["step"]))
+
+
+def log_model(run: Any, path: Path) -> None:
+    """A model's file as an artifact."""
+    import wandb
+
+    model = wandb.Artifact(f"codec-{run.id}", "model")
+    model.add_file(str(path))
+    run.log_artifact(model)
+
+
 def log_evaluation(run: Any, report: dict[str, Any], folder: Path) -> None:
     """Tables, plots, BD-rates, the page and the files of a `vcm eval`."""
     import wandb

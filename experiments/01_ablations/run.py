@@ -22,8 +22,8 @@ from vcm.errors import MetricError
 from vcm.rd import RDCurve, RDPoint
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import Data
 from vcm.train.loop import train
+from vcm.train.photos import Data
 
 HERE = Path(__file__).parent
 SIGMAS = (1.0, 0.3, 0.1, 0.03)

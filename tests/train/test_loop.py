@@ -17,8 +17,9 @@ from vcm.codec.weights import load
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import Data, batch, load_photos, mask_values
+from vcm.train.data import batch, mask_values
 from vcm.train.loop import Trainer, learning_rate, train
+from vcm.train.photos import Data, load_photos
 from vcm.train.release import release
 
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)

@@ -14,8 +14,9 @@ from vcm import image, toml
 from vcm.errors import ModelError
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Training
-from vcm.train.data import batch, load_photos
+from vcm.train.data import batch
 from vcm.train.loop import Trainer, train
+from vcm.train.photos import load_photos
 
 TOML = """
 [model]

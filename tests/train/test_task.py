@@ -14,8 +14,8 @@ from vcm.models import load_teacher
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import Data, words_masks
 from vcm.train.loop import train
+from vcm.train.photos import Data, words_masks
 from vcm.train.release import release
 from vcm.train.task import Task, TaskLoss, feature_distance
 

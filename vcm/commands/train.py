@@ -1,24 +1,110 @@
-"""`vcm train`: the loop, with a line for each record."""
+"""`vcm train`: the loop, with a live table, a sheet of pictures and, if asked, W&B."""
+
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
 
 import click
+from accelerate import PartialState
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
+from vcm.provenance import provenance
+from vcm.track import log_model, log_training, tracked
+from vcm.train.check import QUALITIES, SIGMAS
 from vcm.train.config import Training
 from vcm.train.loop import train
 
+ROWS: Final = 12  # of the live table
+Record = dict[str, float]
+
 
 def run(config: Training) -> None:
-    """Train to the end; Ctrl-C stops, and the same command goes on from the last checkpoint."""
+    """Train to the end; Ctrl-C saves and stops, and the same command goes on from there."""
+    records: Generator[Record] = train(config)
+    folder = Path(config.run.folder)
+    try:
+        with _tracking(config, folder) as wandb_run:
+            for record in _shown(records, config):
+                if wandb_run is not None:
+                    log_training(wandb_run, record, folder)
+            if wandb_run is not None:
+                log_model(wandb_run, folder / "final.ckpt")
+    except KeyboardInterrupt:
+        records.close()
+        click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
+        sys.exit(130)
+
+
+def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
+    """The records, shown as they come: a live table for people, lines for a file."""
     total = config.optim.steps
-    click.echo(f"folder {config.run.folder}, {total} steps, Ctrl-C stops, the same command resumes")
-    for r in train(config):
-        left = (total - r["step"]) * r["seconds"] / 3600
+    if not PartialState().is_main_process:  # the first process speaks for all
+        yield from records
+        return
+    if not sys.stdout.isatty():
         click.echo(
-            f"step {r['step']:6.0f}/{total}  loss {r['loss']:.4f}  bpp {r['bpp']:.4f}  "
-            f"{r['seconds']:.2f} s/step  {left:.1f} h left"
+            f"folder {config.run.folder}, {total} steps, Ctrl-C stops, the same command resumes"
         )
-        if "q50_s1.0_psnr" in r:
+        for record in records:
+            click.echo(_line(record, total))
+            yield record
+        return
+    last: deque[Record] = deque(maxlen=ROWS)
+    held_out: Record = {}
+    with Live(_table(last, held_out, config), console=Console(), refresh_per_second=2) as live:
+        for record in records:
+            last.append(record)
+            held_out = record if "q50_s1.0_bpp" in record else held_out
+            live.update(_table(last, held_out, config))
+            yield record
+
+
+def _line(r: Record, total: int) -> str:
+    left = (total - r["step"]) * r["seconds"] / 3600
+    text = (
+        f"step {r['step']:6.0f}/{total}  loss {r['loss']:.4f}  bpp {r['bpp']:.4f}  "
+        f"task {r['task']:.4f}  {r['seconds']:.2f} s/step  {left:.1f} h left"
+    )
+    if "q50_s1.0_psnr" not in r:
+        return text
+    points = [
+        f"q{q}: {r[f'q{q}_s1.0_bpp']:.3f} bpp {r[f'q{q}_s1.0_psnr']:.2f} dB" for q in QUALITIES
+    ]
+    return f"{text}\n  held out, even: {', '.join(points)}"
+
+
+def _table(last: deque[Record], held_out: Record, config: Training) -> Table:
+    """The last records, and the last check on held-out pictures under them."""
+    table = Table(title=f"{config.run.folder}: Ctrl-C saves and stops", title_justify="left")
+    for name in ("step", "loss", "bpp", "mse", "task", "lr", "s/step", "left"):
+        table.add_column(name, justify="right")
+    for r in last:
+        left = (config.optim.steps - r["step"]) * r["seconds"] / 3600
+        table.add_row(
+            f"{r['step']:.0f}/{config.optim.steps}", f"{r['loss']:.4f}", f"{r['bpp']:.4f}",
+            f"{r['mse']:.2e}", f"{r['task']:.4f}", f"{r['lr']:.1e}", f"{r['seconds']:.2f}",
+            f"{left:.1f} h",
+        )  # fmt: skip
+    if held_out:
+        table.add_section()
+        for sigma in SIGMAS:
             points = [
-                f"q{q}: {r[f'q{q}_s1.0_bpp']:.3f} bpp {r[f'q{q}_s1.0_psnr']:.2f} dB"
-                for q in (0, 25, 50, 75, 100)
+                f"{held_out[f'q{q}_s{sigma}_bpp']:.2f}→{held_out[f'q{q}_s{sigma}_psnr']:.1f}"
+                for q in QUALITIES
             ]
-            click.echo("  held out, even: " + ", ".join(points))
+            table.add_row("held out", f"sigma {sigma}", "bpp→dB", *points)
+    return table
+
+
+def _tracking(config: Training, folder: Path) -> AbstractContextManager[Any]:
+    """A W&B run if the config asks for one."""
+    if not config.run.wandb or not PartialState().is_main_process:
+        return nullcontext()
+    described = asdict(config) | {"provenance": provenance()}
+    return tracked(config.run.wandb, folder.name, described, folder)

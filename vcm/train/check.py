@@ -1,49 +1,81 @@
 """How good a model in training is on pictures that it does not learn from."""
 
-import copy
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vcm import draw
 from vcm.codec.loss import bpp_est
-from vcm.train.data import Photo
+from vcm.train.photos import Photo
 from vcm.train.step import Step
 
 QUALITIES = (0, 25, 50, 75, 100)
 SIGMAS = (1.0, 0.1)
+SHOWN, SHOWN_QUALITY = 4, 25
 
 
 @torch.no_grad()
-def check(
-    step: Step, average: dict[str, Tensor], held_out: list[Photo], side: int
-) -> dict[str, float]:
-    """bpp and PSNR by quality and sigma, of the averaged weights, on centre crops.
+def check(averaged: Step, held_out: list[Photo], side: int) -> dict[str, float]:
+    """bpp and PSNR by quality and sigma, on centre crops.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
     "q50_s0.1_bg" (of the background) and "q50_s0.1_bpp".
     """
-    averaged = copy.deepcopy(step).eval()
-    averaged.load_state_dict(average)
-    device = next(averaged.parameters()).device
-    x = torch.stack([_centre(photo.pixels, side) for photo in held_out]).to(device)
-    roi = torch.zeros(1, 1, side, side, dtype=torch.bool, device=device)
-    roi[..., side // 4 : -side // 4, side // 4 : -side // 4] = True
+    x, roi = _crops(averaged, held_out, side)
     record = {}
     for quality in QUALITIES:
-        hundredths = torch.full((len(x),), quality * 100, device=device)
         for sigma in SIGMAS:
-            m = torch.where(roi, 1.0, sigma).expand(len(x), -1, -1, -1)
-            coded = averaged.model(x, m, hundredths)
-            error = (coded.x_hat.clamp(0, 1) - x).square()
+            x_hat, bpp = _coded(averaged, x, roi, sigma, quality)
+            error = (x_hat - x).square()
             name = f"q{quality}_s{sigma}"
-            record[f"{name}_bpp"] = bpp_est(averaged.rate(coded), side * side).mean().item()
-            record[f"{name}_psnr"] = _psnr(error[..., roi[0, 0]])
-            record[f"{name}_bg"] = _psnr(error[..., ~roi[0, 0]])
+            record[f"{name}_bpp"] = bpp.mean().item()
+            record[f"{name}_psnr"] = _psnr(error[..., roi])
+            record[f"{name}_bg"] = _psnr(error[..., ~roi])
     return record
 
 
-def _centre(pixels: np.ndarray, side: int) -> Tensor:  # type: ignore[type-arg]
+@torch.no_grad()
+def samples(averaged: Step, held_out: list[Photo], side: int) -> NDArray[np.uint8]:
+    """A sheet of a few crops: the original with its ROI, and coded at each sigma."""
+    x, roi = _crops(averaged, held_out[:SHOWN], side)
+    columns = [[draw.outlined(p, roi.cpu().numpy()) for p in _pictures(x)]]
+    captions = [["original"] * len(x)]
+    for sigma in SIGMAS:
+        x_hat, bpp = _coded(averaged, x, roi, sigma, SHOWN_QUALITY)
+        columns.append(_pictures(x_hat))
+        captions.append([f"sigma {sigma:g}: {b:.2f} bpp" for b in bpp.tolist()])
+    cells = zip(zip(*columns, strict=True), zip(*captions, strict=True), strict=True)
+    return draw.sheet(
+        [[draw.captioned(p, [c], side) for p, c in zip(*row, strict=True)] for row in cells]
+    )
+
+
+def _crops(averaged: Step, held_out: list[Photo], side: int) -> tuple[Tensor, Tensor]:
+    """Centre crops, (B, 3, side, side), and their ROI, (side, side) bool: the middle half."""
+    device = next(averaged.parameters()).device
+    x = torch.stack([_centre(photo.pixels, side) for photo in held_out]).to(device)
+    roi = torch.zeros(side, side, dtype=torch.bool, device=device)
+    roi[side // 4 : -side // 4, side // 4 : -side // 4] = True
+    return x, roi
+
+
+def _coded(
+    averaged: Step, x: Tensor, roi: Tensor, sigma: float, quality: int
+) -> tuple[Tensor, Tensor]:
+    """x_hat in [0, 1] and the bits per pixel of each."""
+    m = torch.where(roi, 1.0, sigma).expand(len(x), 1, -1, -1)
+    coded = averaged.model(x, m, torch.full((len(x),), quality * 100, device=x.device))
+    bpp = bpp_est(averaged.rate(coded), x.shape[-1] * x.shape[-2])
+    return coded.x_hat.clamp(0, 1), bpp
+
+
+def _pictures(x: Tensor) -> list[NDArray[np.uint8]]:
+    pixels = (x * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [np.ascontiguousarray(picture) for picture in pixels]
+
+
+def _centre(pixels: NDArray[np.uint8], side: int) -> Tensor:
     top, left = ((n - side) // 2 for n in pixels.shape[:2])
     window = torch.from_numpy(pixels[top : top + side, left : left + side].copy())
     return window.permute(2, 0, 1).float() / 255

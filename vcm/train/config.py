@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vcm.codec.model import Sizes
-from vcm.train.data import Data
 from vcm.train.parts import Learn
+from vcm.train.photos import Data
 from vcm.train.task import Task
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Latent
 from vcm.codec.tables import PRECISION, Tables, quantised
-from vcm.train.data import Photo, mask_values
+from vcm.train.data import mask_values
+from vcm.train.photos import Photo
 
 Counts = dict[str, NDArray[np.int64]]  # per string "z" and "y": (rows, entries)
 PRIOR: Final = 1_000  # symbols that the model's own distribution of a row is worth

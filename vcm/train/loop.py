@@ -1,10 +1,11 @@
 """The training loop: resumable at any step, equal to a run that was never broken."""
 
+import copy
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +14,16 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from vcm import image
 from vcm.codec.klt import start_from_klt
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.errors import ModelError
 from vcm.train import checkpoint, initial, optim
-from vcm.train.check import check
+from vcm.train.check import check, samples
 from vcm.train.config import Optim, Training
-from vcm.train.data import Batch, Photo, batch, blocks, load_photos, words_masks
+from vcm.train.data import Batch, batch
 from vcm.train.parts import freeze_the_rest
+from vcm.train.photos import Photo, blocks, load_photos, words_masks
 from vcm.train.step import Share, Step
 from vcm.train.task import TaskLoss
 
@@ -33,7 +36,7 @@ DIVERGED, FAR = 50, 3.0
 PRECISIONS: Final = {"bf16": "bf16", "fp32": "no", "fp16": "fp16"}
 
 
-def train(config: Training, build: Build = RoiHyperprior) -> Iterator[dict[str, float]]:
+def train(config: Training, build: Build = RoiHyperprior) -> Generator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
     Records hold the loss and its terms as means over the steps since the last one, seconds per
@@ -64,7 +67,7 @@ def train(config: Training, build: Build = RoiHyperprior) -> Iterator[dict[str, 
                     log.write(json.dumps(record) + "\n")
                     log.flush()
                 yield record
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):  # GeneratorExit: whoever takes the records stops
         trainer.save(path)
         raise
     if trainer.writes:
@@ -169,9 +172,17 @@ class Trainer:
                 record = {"step": self.step} | {k: v / count for k, v in sums.items()}
                 record |= {"seconds": seconds, "lr": learning_rate(self.config.optim, self.step)}
                 if self.step % run.check_every == 0 or ended:
-                    record |= check(self.all, self.average.values, held_out, self.config.data.crop)
+                    record |= self._checked(held_out, path.with_name("samples.png"))
                 sums, started, count = {}, time.perf_counter(), 0
                 yield record
+
+    def _checked(self, held_out: list[Photo], sheet: Path) -> dict[str, float]:
+        """Numbers on held-out pictures, and some of these on a sheet; by the averaged weights."""
+        averaged = copy.deepcopy(self.all).eval()
+        averaged.load_state_dict(self.average.values)
+        if self.writes:
+            image.write(sheet, samples(averaged, held_out, self.config.data.crop))
+        return check(averaged, held_out, self.config.data.crop)
 
     def advance(self, data: Batch) -> dict[str, float]:
         """One step; its loss and terms, means over its pictures."""

@@ -12,8 +12,8 @@ from vcm.codec.rate import Rate
 from vcm.codec.weights import load, save, save_encoder
 from vcm.errors import ModelError
 from vcm.train import checkpoint
-from vcm.train.data import Data, load_photos
 from vcm.train.fit import fitted
+from vcm.train.photos import Data, load_photos
 
 PHOTOS = 200  # that tables are fitted to
 

@@ -1,0 +1,53 @@
+"""Training pictures from folders, COCO files and the Hugging Face hub's format."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vcm import image
+from vcm.errors import SpecError
+from vcm.train.photos import Data, load_photos, sources
+
+
+@pytest.fixture
+def folder(tmp_path, photos):
+    for name, photo in photos.items():
+        image.write(tmp_path / f"{name}.png", photo[:120, :130])
+    return tmp_path
+
+
+def names(photos):
+    return sorted(source.name for source in sources(photos))
+
+
+def test_a_folder_and_a_coco_file(folder):
+    assert names(str(folder)) == ["cat", "cup", "person"]
+    entries = [{"id": 1, "file_name": "cup.png"}, {"id": 2, "file_name": "cat.png"}]
+    (folder / "some.json").write_text(json.dumps({"images": entries}))
+    assert names(str(folder / "some.json")) == ["cat", "cup"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of datasets and what it imports
+def test_a_data_set_in_the_hub_format(folder, tmp_path_factory):
+    pytest.importorskip("datasets", reason="needs: pip install 'vcm[hub]'")
+    parts = names(f"hf:{folder}")
+    assert parts == ["00000000", "00000001", "00000002"]
+    training, held_out = load_photos(Data(photos=f"hf:{folder}:train", crop=64, held_out=1))
+    found = {photo.pixels.tobytes() for photo in training + held_out}
+    own = {image.read(path).tobytes() for path in folder.glob("*.png")}
+    assert found == own
+    with pytest.raises(SpecError, match="hf:no/such: the data set cannot be loaded"):
+        sources("hf:no/such")
+    texts = tmp_path_factory.mktemp("texts")
+    (texts / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SpecError, match="none of its columns"):
+        sources(f"hf:{texts}")
+
+
+def test_small_and_broken_pictures_are_counted(folder, caplog):
+    (folder / "broken.png").write_bytes(b"junk")
+    image.write(folder / "small.png", np.zeros((20, 20, 3), np.uint8))
+    training, held_out = load_photos(Data(photos=str(folder), crop=64, held_out=1))
+    assert len(training) == 2 and len(held_out) == 1
+    assert "2 of 5 pictures skipped" in caplog.text

@@ -1,0 +1,183 @@
+"""Training pictures in memory, with the label maps that serve as masks."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from vcm import dataset, image
+from vcm.errors import ImageError, MissingExtra, SpecError
+from vcm.roi import load_backend
+from vcm.roi.acquire import acquire
+from vcm.roi.text import parse
+
+_log = logging.getLogger(__name__)
+HUB = "hf:"  # before the name of a data set of the Hugging Face hub
+
+
+@dataclass(frozen=True)
+class Data:
+    """The [data] table of a training config.
+
+    Attributes:
+        photos: folder of pictures, COCO .json file, or "hf:NAME" of the Hugging Face hub.
+        regions: folders of label maps (PNG, same stem as the picture); unions of their regions
+            serve as masks. Optional: without them masks are random shapes.
+        words: text whose masks, found once and kept in the run's folder, serve as regions: the
+            model learns on the ROIs that it will be used with. "" for none.
+        crop: side of a training crop in pixels, a multiple of 64.
+        batch: crops per step.
+        sigma: range of the background's mask value, drawn log-uniformly.
+        held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
+    """
+
+    photos: str = "../shared/data/train/images"
+    regions: tuple[str, ...] = ()
+    words: str = ""
+    crop: int = 256
+    batch: int = 8
+    sigma: tuple[float, float] = (0.01, 1.0)
+    held_out: int = 24
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
+            raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
+
+
+class Photo(NamedTuple):
+    """A picture (H, W, 3) uint8 RGB and, where known, its label map (H, W) uint8."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None
+
+
+class Source(NamedTuple):
+    """A picture that is not read yet; `read` raises ImageError if it is broken."""
+
+    name: str
+    read: Callable[[], NDArray[np.uint8]]
+
+
+def sources(photos: str) -> list[Source]:
+    """The pictures of a folder, of a COCO .json file, or of "hf:NAME" or "hf:NAME:SPLIT".
+
+    Raises:
+        SpecError: if there is no such data set.
+        MissingExtra: if it is of the Hugging Face hub and `datasets` is not installed.
+    """
+    if photos.startswith(HUB):
+        return _of_hub(*photos.removeprefix(HUB).partition(":")[::2])
+    found = dataset.load(photos).photos
+    return [Source(photo.path.stem, partial(image.read, photo.path)) for photo in found]
+
+
+def _of_hub(name: str, split: str) -> list[Source]:
+    """The "image" column of a data set, by its name on the hub or a local folder."""
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise MissingExtra("datasets", "hub") from error
+    try:
+        rows = load_dataset(name, split=split or "train")
+        column = next(k for k, v in rows.features.items() if type(v).__name__ == "Image")
+    except StopIteration as error:
+        raise SpecError(f"hf:{name}: none of its columns holds pictures") from error
+    except Exception as error:  # of the network, of the hub, of any loading script
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError(f"hf:{name}: the data set cannot be loaded: {reason}") from error
+
+    def read(index: int) -> NDArray[np.uint8]:
+        try:
+            return np.asarray(rows[index][column].convert("RGB"))
+        except OSError as error:
+            raise ImageError(f"hf:{name}, row {index}: {error}") from error
+
+    return [Source(f"{index:08d}", partial(read, index)) for index in range(len(rows))]
+
+
+def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
+    """All pictures in memory, as (training, validation) lists.
+
+    Broken and too small pictures are skipped and counted in the log.
+
+    Raises:
+        SpecError: if nothing usable is found.
+    """
+    found = sources(data.photos)
+    np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
+    photos = [photo for source in found if (photo := _photo(source, data)) is not None]
+    if len(photos) < len(found):
+        skipped = len(found) - len(photos)
+        _log.warning(
+            "%d of %d pictures skipped: broken or under %d px", skipped, len(found), data.crop
+        )
+    if len(photos) <= data.held_out:
+        raise SpecError(
+            f"{data.photos}: expected more than {data.held_out} pictures of at least "
+            f"{data.crop} px, found {len(photos)}"
+        )
+    return photos[: len(photos) - data.held_out], photos[len(photos) - data.held_out :]
+
+
+def _photo(source: Source, data: Data) -> Photo | None:
+    """The picture, or None if it is of no use."""
+    try:
+        pixels = source.read()
+    except ImageError:
+        return None
+    if min(pixels.shape[:2]) < data.crop:
+        return None
+    return Photo(pixels, _labels(source.name, pixels.shape[:2], data.regions))
+
+
+def words_masks(data: Data, folder: Path) -> Data:
+    """The data, with the masks of its words as regions; what is missing of these is made.
+
+    Raises:
+        UnknownWord: if the words-to-mask network does not know a word.
+    """
+    if not data.words:
+        return data
+    words, backend = parse(data.words), load_backend("embedded")
+    target = folder / "words" / hashlib.sha256(data.words.encode()).hexdigest()[:12]
+    target.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("vcm.roi").setLevel(logging.ERROR)  # many pictures show none of the words
+    for source in sources(data.photos):
+        path = target / f"{source.name}.png"
+        if path.is_file():
+            continue
+        try:
+            found = acquire(source.read(), words, backend, sigma=1.0, on_empty="background")
+        except ImageError:  # counted when the pictures are loaded
+            continue
+        image.write(path, found.roi.astype(np.uint8))
+    return replace(data, regions=(str(target),))
+
+
+def blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
+    """Random 16x16 blocks: (count, 3, 16, 16) float32 in [-0.5, 0.5]."""
+    rng = np.random.default_rng(seed)
+    picks = []
+    for index in rng.integers(len(photos), size=count):
+        pixels = photos[index].pixels
+        top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
+        picks.append(pixels[top : top + 16, left : left + 16])
+    return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
+
+
+def _labels(name: str, size: tuple[int, ...], folders: tuple[str, ...]) -> NDArray[np.uint8] | None:
+    for folder in folders:
+        candidate = Path(folder) / f"{name}.png"
+        if candidate.is_file():
+            labels = np.asarray(Image.open(candidate))
+            return labels if labels.shape == size else None
+    return None

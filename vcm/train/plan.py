@@ -1,0 +1,60 @@
+"""What a training would do, before it does it: `vcm train --dry-run`."""
+
+import resource
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from vcm.train.config import Training
+from vcm.train.data import batch
+from vcm.train.loop import Trainer
+from vcm.train.photos import load_photos, sources
+
+STEPS: Final = 3  # that are timed, after one to warm up
+
+
+def plan(config: Training) -> dict[str, Any]:
+    """Pictures, parameters, steps, seconds a step and memory; leaves nothing on disk.
+
+    Raises:
+        VcmError: whatever the training itself would raise at its start.
+    """
+    photos, held_out = load_photos(replace(config.data, words=""))
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = replace(config, run=replace(config.run, folder=folder))
+        trainer = Trainer(elsewhere, photos)
+        seconds = _timed(trainer, elsewhere, photos)
+    steps, done = config.optim.steps, _done(Path(config.run.folder))
+    learning = [p.numel() for p in trainer.all.parameters() if p.requires_grad]
+    total = len(sources(config.data.photos))
+    return {
+        "pictures": f"{len(photos)} to learn from, {len(held_out)} held out, "
+        f"{total - len(photos) - len(held_out)} skipped (broken or under {config.data.crop} px)",
+        "learns": f"{sum(learning) / 1e6:.1f} M parameters ({config.run.learn})",
+        "task loss": config.task.model or "none",
+        "steps": steps if not done else f"{steps}, resumed at {done}",
+        "seconds per step": seconds,
+        "hours": (steps - done) * seconds / 3600,
+        "memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "device": str(trainer.accelerator.device),
+        "processes": trainer.accelerator.num_processes,
+    }
+
+
+def _timed(trainer: Trainer, config: Training, photos: list[Any]) -> float:
+    """Seconds of a step, a mean."""
+    for number in range(STEPS + 1):
+        if number == 1:
+            started = time.perf_counter()
+        trainer.advance(batch(photos, config.data, config.run.seed, number))
+    return (time.perf_counter() - started) / STEPS
+
+
+def _done(folder: Path) -> int:
+    """Steps that a run in this folder has behind it."""
+    from vcm.train import checkpoint
+
+    path = folder / "last.ckpt"
+    return int(checkpoint.load(path)["step"]) if path.exists() else 0
