@@ -239,16 +239,21 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
 
 @cli.command()
 @options.config
+@click.argument("changes", nargs=-1, metavar="[TABLE.KEY=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done: steps, time, memory.")
-def train(config: Path, dry_run: bool) -> None:
+def train(config: Path, changes: tuple[str, ...], dry_run: bool) -> None:
     """Train the codec, or go on where a run stopped.
 
-    Several processes or machines: accelerate launch -m vcm train --config FILE.
-    """
-    from vcm import toml
-    from vcm.train.config import Training
+    Values after the config win over it, and the run's folder is named after them too. Several
+    processes or machines: accelerate launch -m vcm train --config FILE.
 
-    wanted = toml.load(config, Training)
+    \b
+    vcm train --config configs/base.toml
+    vcm train --config configs/task_yolo.toml task.mu=1000
+    """
+    from vcm.train.config import load
+
+    wanted = load(config, changes)
     if dry_run:
         from vcm.train.plan import plan
 

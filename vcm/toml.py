@@ -6,7 +6,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,13 +18,35 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
-def load(path: str | Path, cls: type[T]) -> T:
+def load(path: str | Path, cls: type[T], changes: Sequence[str] = ()) -> T:
     """The dataclass `cls` filled from a TOML file.
+
+    Args:
+        changes: "table.key=value" each, the value as in TOML, that win over the file.
 
     Raises:
         SpecError: the file is missing or not TOML, or its contents do not fit: see `build`.
     """
-    return build(cls, parse(path), str(path))
+    data = parse(path)
+    for change in changes:
+        _change(data, change)
+    return build(cls, data, " ".join([str(path), *changes]))
+
+
+def _change(data: dict[str, Any], change: str) -> None:
+    """Set one value of parsed TOML; what is not TOML is taken as a string."""
+    key, equals, text = change.partition("=")
+    *tables, name = key.strip().split(".")
+    if not equals or not name:
+        raise SpecError(f"expected table.key=value, got {change!r}")
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise SpecError(f"{change!r}: {table} is a value, no table")
+    try:
+        data[name] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        data[name] = text.strip()
 
 
 def parse(path: str | Path) -> dict[str, Any]:

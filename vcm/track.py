@@ -62,7 +62,7 @@ def _known(path: Path) -> str | None:
 
 
 def log_training(run: Any, record: dict[str, float], folder: Path) -> None:
-    """A record of `vcm train`: terms of the loss, held-out curves by quality and sigma, pictures."""
+    """A record of `vcm train`: terms of the loss, curves by quality and sigma, pictures."""
     import wandb
 
     values: dict[str, Any] = {}

@@ -1,8 +1,12 @@
 """What a training run is told: the tables of a TOML file, defaults included."""
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
+from vcm import toml
 from vcm.codec.model import Sizes
 from vcm.train.parts import Learn
 from vcm.train.photos import Data
@@ -68,6 +72,20 @@ class Run:
     log_every: int = 100
     check_every: int = 1_000
     save_every: int = 500
+
+
+def load(path: Path, changes: Sequence[str] = ()) -> "Training":
+    """The config in a TOML file with "table.key=value" changes, which name its folder too.
+
+    Raises:
+        SpecError: if the file or a change is not what a config holds.
+    """
+    config = toml.load(path, Training, changes)
+    if not changes or any(change.startswith("run.folder=") for change in changes):
+        return config
+    suffix = re.sub(r"[^\w.=-]+", "_", ",".join(changes))
+    folder = f"{config.run.folder}-{suffix}"
+    return replace(config, run=replace(config.run, folder=folder))
 
 
 @dataclass(frozen=True)

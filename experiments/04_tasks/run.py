@@ -1,0 +1,81 @@
+"""How many bits do detectors and segmenters need? `vcm eval` over the rows of study.toml.
+
+Stopped, it goes on where it was. Writes results.json (without the numbers of each class) and a plot
+for each evaluation; the pages lie in --work.
+"""
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+
+import click
+
+from vcm.commands import eval as evaluation
+from vcm.files import write_atomic
+
+HERE = Path(__file__).parent
+
+
+def options(row: dict[str, str], study: dict, given: argparse.Namespace) -> evaluation.Options:
+    """The options of `vcm eval` that a row of the study means."""
+    return evaluation.Options(
+        task=row["task"],
+        text=None,
+        model=str(given.models / row["model"]),
+        data=given.data / row.get("data", "coco213"),
+        only=row.get("only"),
+        photos=given.photos,
+        codecs=given.codecs or study["codecs"],
+        roi=row.get("roi", "embedded"),
+        roi_weights=None,
+        on_empty=row.get("on_empty", "background"),
+        weights="base",
+        reference="x265" if "x265" in (given.codecs or study["codecs"]).split(",") else None,
+        workers=given.workers,
+        cache=given.work / "files",
+        no_cache=False,
+        unchecked=False,
+        wandb=None,
+    )
+
+
+def short(report: dict) -> dict:
+    """A report without what only its own page needs."""
+    kept = {k: v for k, v in report.items() if k not in ("uncompressed_classes", "command")}
+    for codec in kept["codecs"]:
+        for point in codec["points"]:
+            point.pop("classes", None)
+    return kept
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
+    parser.add_argument("--work", type=Path, default=Path("runs/04_tasks"))
+    parser.add_argument("--only", help="the evaluation of this name")
+    parser.add_argument("--photos", type=int, help="so many of each data set")
+    parser.add_argument("--codecs", help="instead of the study's")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    study = tomllib.loads((HERE / "study.toml").read_text())
+    path = HERE / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    for row in study["evaluation"]:
+        if given.only not in (None, row["name"]):
+            continue
+        click.echo(f"== {row['name']}")
+        folder = given.work / row["name"].replace(", ", "-").replace(" ", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        report = evaluation.run(folder, options(row, study, given), click.echo)
+        for line in evaluation.lines(report):
+            click.echo(line)
+        plot = (folder / f"{report['metric'].replace(' ', '-')}.png").read_bytes()
+        write_atomic(HERE / f"{folder.name}.png", plot)
+        results[row["name"]] = short(report)
+        write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
