@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vcm import draw
+from vcm.vision.base import Objects, rle
 
 GREY = np.full((60, 90, 3), 128, np.uint8)
 
@@ -108,3 +109,24 @@ def test_a_sheet_holds_its_pictures():
     assert sheet.shape == (5 + 60 + 5 + 60 + 5, 5 + 90 + 5 + 90 + 5, 3)
     assert (sheet[5:65, 5:95] == 128).all() and (sheet[5:25, 100:190] == 128).all()
     assert (sheet[26:65, 100:190] == 255).all()
+
+
+def test_classes_are_tinted_and_named(cat):
+    labels = np.zeros(cat.shape[:2], np.uint8)
+    labels[100:200, 100:300] = 2
+    drawn = draw.classes(cat, labels, ("background", "dog", "cat"))
+    assert drawn.shape == cat.shape
+    assert np.array_equal(drawn[250:], cat[250:]) and (drawn[150, 200] != cat[150, 200]).any()
+    assert not np.array_equal(drawn[:20, :40], cat[:20, :40])  # the legend
+
+
+def test_instances_are_outlined(cat):
+    mask = np.zeros(cat.shape[:2], np.bool_)
+    mask[100:200, 100:300] = True
+    box = np.array([[100, 100, 300, 200]], np.float32)
+    found = Objects(box, np.array([0.9], np.float32), np.zeros(1, np.int64), [rle(mask)])
+    drawn = draw.instances(cat, found)
+    assert (drawn[100, 150:250] == draw.YELLOW).all() and np.array_equal(
+        drawn[150, 200], cat[150, 200]
+    )
+    assert np.array_equal(draw.instances(cat, found, 0.95), cat)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from vcm.vision.base import Objects
+from vcm.vision.base import Objects, unpacked
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 YELLOW = (255, 210, 0)
@@ -46,6 +46,35 @@ def labelled(
     sure = objects.above(confidence)
     found = zip(sure.boxes.tolist(), sure.labels.tolist(), sure.scores.tolist(), strict=True)
     return [(box, f"{names[label]} {score:.2f}") for box, label, score in found]
+
+
+def instances(image: Image, objects: Objects, confidence: float = 0.25) -> Image:
+    """The picture with the outlines of the masks that a detector is rather sure of."""
+    for coded in objects.above(confidence).masks or []:
+        image = outlined(image, unpacked(coded))
+    return image
+
+
+def classes(image: Image, labels: NDArray[np.uint8], names: Sequence[str]) -> Image:
+    """The picture tinted by class, background left as it is, with a legend of what is there.
+
+    Args:
+        labels: (H, W) uint8, indices of names, 0 the background.
+    """
+    hues = (np.arange(256) * 47 % 180).astype(np.uint8)  # neighbouring labels look different
+    palette = np.stack([hues, np.full(256, 200, np.uint8), np.full(256, 230, np.uint8)], 1)
+    colours = cv2.cvtColor(palette[None], cv2.COLOR_HSV2RGB)[0]
+    mixed = (0.5 * image + 0.5 * colours[labels]).astype(np.uint8)
+    canvas = Pillow.fromarray(np.where(labels[..., None] > 0, mixed, image))
+    draw = ImageDraw.Draw(canvas)
+    size = max(12, round(max(image.shape[:2]) / 40))
+    font = ImageFont.load_default(size)
+    present = [int(i) for i in np.unique(labels) if i]
+    for row, label in enumerate(present):
+        at = (4, 4 + row * round(1.4 * size))
+        draw.rectangle(draw.textbbox(at, names[label], font=font), fill=INK)
+        draw.text(at, names[label], fill=tuple(colours[label].tolist()), font=font)
+    return np.asarray(canvas)
 
 
 def boxed(image: Image, boxes: Sequence[tuple[Sequence[float], str]]) -> Image:

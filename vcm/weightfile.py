@@ -44,6 +44,15 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
     return tensors, card
 
 
+def kind_of(path: Path) -> str:
+    """What a weight file says that it is for, "" if it is no weight file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("format", ""))
+    except (SafetensorError, OSError):
+        return ""
+
+
 def digest(tensors: Tensors, names: Iterable[str]) -> str:
     """SHA-256 in hex over name, type, shape and values of the named tensors, sorted by name."""
     total = hashlib.sha256()

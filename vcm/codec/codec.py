@@ -8,7 +8,8 @@ from vcm.codec.decoder import Decoder
 from vcm.codec.encoder import Encoder
 from vcm.codec.latent import LatentCoder, Strings
 from vcm.codec.precision import Precision
-from vcm.codec.weights import DEFAULT, Weights, load
+from vcm.codec.weights import DEFAULT, PUBLISHED, Weights, find, load
+from vcm.weightfile import kind_of
 
 
 class Codec:
@@ -44,7 +45,12 @@ class Codec:
         Raises:
             ModelError: if there is no such model or its file is damaged.
         """
-        return cls(load(name_or_path))
+        path = find(name_or_path)
+        if kind_of(path) == PUBLISHED:
+            from vcm.codec.published import Published  # it needs compressai, which takes seconds
+
+            return Published.read(path)
+        return cls(load(path))
 
     def compress(self, x: Tensor, m: Tensor, quality: float) -> Strings:
         """The strings of a picture.

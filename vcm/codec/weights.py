@@ -22,6 +22,7 @@ from vcm.errors import ModelError
 DEFAULT: Final = "base"
 KIND: Final = "vcm-codec-1"
 ENCODER_KIND: Final = "vcm-encoder-1"
+PUBLISHED: Final = "vcm-published-1"  # see vcm.codec.published
 ENCODER: Final = ("g_a.", "lma.", "gain.", "h_a.")
 _FOLDER: Final = Path(__file__).parents[1] / "weights"
 _DECODER: Final = ("g_s.", "inverse_gain.", "parameters_y.", "tables.")

@@ -186,10 +186,13 @@ def _row(measurer: Measurer, photo: Photo, record: Record, settings: dict[str, f
 
 
 def _seen(measurer: Measurer, picture: Image, output: Record) -> Image:
-    """The picture with what the model finds on it, as small as the page shows it."""
-    if measurer.model.kind == "semantic":
-        return picture
-    return draw.boxed(picture, draw.labelled(unpacked(output), measurer.model.names))
+    """The picture with what the model finds on it."""
+    model = measurer.model
+    if model.kind == "semantic":
+        labels = model.segment(picture)  # type: ignore[attr-defined]
+        return draw.classes(picture, labels, model.names)
+    found = unpacked(output)
+    return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
 
 
 def lines(report: dict[str, Any]) -> list[str]:

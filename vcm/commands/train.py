@@ -16,7 +16,7 @@ from rich.table import Table
 
 from vcm.provenance import provenance
 from vcm.track import log_model, log_training, tracked
-from vcm.train.check import QUALITIES, SIGMAS
+from vcm.train.check import SIGMAS
 from vcm.train.config import Training
 from vcm.train.loop import train
 
@@ -74,9 +74,15 @@ def _line(r: Record, total: int) -> str:
     if "q50_s1.0_psnr" not in r:
         return text
     points = [
-        f"q{q}: {r[f'q{q}_s1.0_bpp']:.3f} bpp {r[f'q{q}_s1.0_psnr']:.2f} dB" for q in QUALITIES
+        f"q{q}: {r[f'q{q}_s1.0_bpp']:.3f} bpp {r[f'q{q}_s1.0_psnr']:.2f} dB" for q in _qualities(r)
     ]
     return f"{text}\n  held out, even: {', '.join(points)}"
+
+
+def _qualities(record: Record) -> list[int]:
+    """The qualities that a check on held-out pictures tells of."""
+    end = "_s1.0_bpp"
+    return [int(key[1 : -len(end)]) for key in record if key.endswith(end)]
 
 
 def _table(last: deque[Record], held_out: Record, config: Training) -> Table:
@@ -96,7 +102,7 @@ def _table(last: deque[Record], held_out: Record, config: Training) -> Table:
         for sigma in SIGMAS:
             points = [
                 f"{held_out[f'q{q}_s{sigma}_bpp']:.2f}→{held_out[f'q{q}_s{sigma}_psnr']:.1f}"
-                for q in QUALITIES
+                for q in _qualities(held_out)
             ]
             table.add_row("held out", f"sigma {sigma}", "bpp→dB", *points)
     return table

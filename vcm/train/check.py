@@ -6,17 +6,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm import draw
-from vcm.codec.loss import bpp_est
 from vcm.train.photos import Photo
-from vcm.train.step import Step
+from vcm.train.step import PublishedStep, Step
 
-QUALITIES = (0, 25, 50, 75, 100)
 SIGMAS = (1.0, 0.1)
 SHOWN, SHOWN_QUALITY = 4, 25
 
 
 @torch.no_grad()
-def check(averaged: Step, held_out: list[Photo], side: int) -> dict[str, float]:
+def check(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> dict[str, float]:
     """bpp and PSNR by quality and sigma, on centre crops.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
@@ -24,7 +22,7 @@ def check(averaged: Step, held_out: list[Photo], side: int) -> dict[str, float]:
     """
     x, roi = _crops(averaged, held_out, side)
     record = {}
-    for quality in QUALITIES:
+    for quality in averaged.qualities:
         for sigma in SIGMAS:
             x_hat, bpp = _coded(averaged, x, roi, sigma, quality)
             error = (x_hat - x).square()
@@ -36,7 +34,7 @@ def check(averaged: Step, held_out: list[Photo], side: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def samples(averaged: Step, held_out: list[Photo], side: int) -> NDArray[np.uint8]:
+def samples(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> NDArray[np.uint8]:
     """A sheet of a few crops: the original with its ROI, and coded at each sigma."""
     x, roi = _crops(averaged, held_out[:SHOWN], side)
     columns = [[draw.outlined(p, roi.cpu().numpy()) for p in _pictures(x)]]
@@ -51,7 +49,9 @@ def samples(averaged: Step, held_out: list[Photo], side: int) -> NDArray[np.uint
     )
 
 
-def _crops(averaged: Step, held_out: list[Photo], side: int) -> tuple[Tensor, Tensor]:
+def _crops(
+    averaged: Step | PublishedStep, held_out: list[Photo], side: int
+) -> tuple[Tensor, Tensor]:
     """Centre crops, (B, 3, side, side), and their ROI, (side, side) bool: the middle half."""
     device = next(averaged.parameters()).device
     x = torch.stack([_centre(photo.pixels, side) for photo in held_out]).to(device)
@@ -61,13 +61,12 @@ def _crops(averaged: Step, held_out: list[Photo], side: int) -> tuple[Tensor, Te
 
 
 def _coded(
-    averaged: Step, x: Tensor, roi: Tensor, sigma: float, quality: int
+    averaged: Step | PublishedStep, x: Tensor, roi: Tensor, sigma: float, quality: int
 ) -> tuple[Tensor, Tensor]:
     """x_hat in [0, 1] and the bits per pixel of each."""
     m = torch.where(roi, 1.0, sigma).expand(len(x), 1, -1, -1)
-    coded = averaged.model(x, m, torch.full((len(x),), quality * 100, device=x.device))
-    bpp = bpp_est(averaged.rate(coded), x.shape[-1] * x.shape[-2])
-    return coded.x_hat.clamp(0, 1), bpp
+    x_hat, bpp = averaged.look(x, m, quality)
+    return x_hat.clamp(0, 1), bpp
 
 
 def _pictures(x: Tensor) -> list[NDArray[np.uint8]]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vcm import toml
 from vcm.codec.model import Sizes
+from vcm.codec.published import Preset
 from vcm.train.parts import Learn
 from vcm.train.photos import Data
 from vcm.train.task import Task
@@ -93,6 +94,7 @@ class Training:
     """A training config: configs/*.toml hold what differs from these defaults."""
 
     model: Sizes = field(default_factory=Sizes)
+    published: Preset = field(default_factory=Preset)
     data: Data = field(default_factory=Data)
     loss: Loss = field(default_factory=Loss)
     task: Task = field(default_factory=Task)

@@ -24,7 +24,7 @@ from vcm.train.config import Optim, Training
 from vcm.train.data import Batch, batch
 from vcm.train.parts import freeze_the_rest
 from vcm.train.photos import Photo, blocks, load_photos, words_masks
-from vcm.train.step import Share, Step
+from vcm.train.step import PublishedStep, Share, Step
 from vcm.train.task import TaskLoss
 
 _log = logging.getLogger(__name__)
@@ -90,14 +90,15 @@ class Trainer:
         self.far = 0  # steps in a row with a loss that is far from usual
         torch.manual_seed(run.seed)
         task = TaskLoss(config.task) if config.task.model else None
-        self.all = Step(build(config.model), config, task)
+        self.all = _step(config, build, task)
         state = _earlier(Path(run.folder) / "last.ckpt")
         if run.initial:
             self._adopt(initial.tensors(run.initial))
-        elif state is None:
+        elif state is None and isinstance(self.all, Step):
             start_from_klt(self.all.model, blocks(photos, run.seed))
         freeze_the_rest(self.all, run.learn)
-        self.all.to(memory_format=torch.channels_last)
+        if isinstance(self.all, Step):  # cheng2020-anchor so crashes torch 2.14's oneDNN
+            self.all.to(memory_format=torch.channels_last)
         self.average = checkpoint.Average(self.all, config.optim.average)
         self._wrapped, self.optimiser = self.accelerator.prepare(
             self.all, optim.make(self.all, config.optim)
@@ -114,7 +115,7 @@ class Trainer:
         """Everything that the next step depends on."""
         return {
             "step": self.step,
-            "sizes": self.all.model.config(),
+            "sizes": self.all.description(),
             "model": self.all.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.values,
@@ -129,10 +130,9 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; raises ModelError if it is of a model of another size."""
-        if state["sizes"] != self.all.model.config():
-            raise ModelError(
-                f"checkpoint has sizes {state['sizes']}, config says {self.all.model.config()}"
-            )
+        own = self.all.description()
+        if state["sizes"] != own:
+            raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {own}")
         self.all.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.values = state["average"]
@@ -240,6 +240,13 @@ class Trainer:
             _log.warning("step %d left out: gradient %.2g, usual %.2g", self.step, norm, self.norm)
         self.norm = _running(self.norm, norm, OUTLIER)
         self.loss = _running(self.loss, loss, FAR)
+
+
+def _step(config: Training, build: Build, task: TaskLoss | None) -> Step | PublishedStep:
+    """Our model, or a published one if the config names it."""
+    if config.published.base:
+        return PublishedStep(config, task)
+    return Step(build(config.model), config, task)
 
 
 def _earlier(path: Path) -> dict[str, Any] | None:

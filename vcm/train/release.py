@@ -1,11 +1,14 @@
 """From a training checkpoint to a weight file that people use."""
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from vcm import toml
+from vcm.codec import published
 from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
@@ -38,11 +41,14 @@ def release(
         sizes, step, average = state["sizes"], state["step"], state["average"]
     except KeyError as error:
         raise ModelError(f"{source}: not a training checkpoint: no {error}") from error
+    card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
+    if "published" in sizes:
+        _release_published(target, sizes["published"], average, card)
+        return card
     model, rate = RoiHyperprior(toml.build(Sizes, sizes, f"{source}: sizes")), Rate(sizes["Z"])
     both = nn.ModuleDict({"model": model, "rate": rate})
     both.load_state_dict(average)
     both.half().float().eval()
-    card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
     if encoder_of is not None:
         save_encoder(target, model, load(encoder_of), card)
         return card
@@ -53,3 +59,12 @@ def release(
         tables = fitted(Codec.load(target), training[:PHOTOS])
     save(target, model, tables, card)
     return card
+
+
+def _release_published(
+    target: Path, description: dict[str, Any], average: dict[str, Tensor], card: dict[str, str]
+) -> None:
+    preset = toml.build(published.Preset, description, "published")
+    model = published.build(replace(preset, pretrained=0))
+    model.load_state_dict({k.removeprefix("model."): v for k, v in average.items()})
+    published.save(target, model, preset, card)

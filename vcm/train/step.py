@@ -1,13 +1,16 @@
 """What one step computes: model, rate and loss, of all pictures of a step or of a share of them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from vcm.codec import published
 from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortion, weighted_mse
 from vcm.codec.model import RoiHyperprior
+from vcm.codec.published import Outcome
 from vcm.codec.rate import Noise, Rate
 from vcm.train.config import Training
 from vcm.train.data import Batch
@@ -40,7 +43,13 @@ class Terms(NamedTuple):
 
 
 class Step(nn.Module):
-    """Model and rate model in one module, which accelerate can wrap for several processes."""
+    """Model and rate model in one module, which accelerate can wrap for several processes.
+
+    Attributes:
+        qualities: that say how good the model is.
+    """
+
+    qualities: tuple[int, ...] = (0, 25, 50, 75, 100)
 
     def __init__(self, model: RoiHyperprior, config: Training, task: TaskLoss | None):
         super().__init__()
@@ -51,21 +60,71 @@ class Step(nn.Module):
 
     def forward(self, data: Batch, share: Share) -> Terms:
         """The loss of some pictures of a step."""
-        x, terms = data.x, self.config.loss
-        coded = self.model(x, data.m, data.hundredths)
-        bpp = bpp_est(self.rate(coded, _noise(share, len(x))), x[0, 0].numel())
-        mse = weighted_mse(coded.x_hat, x, distortion_weights(data.m))
+        terms = self.config.loss
+        coded = self.model(data.x, data.m, data.hundredths)
+        bpp = bpp_est(self.rate(coded, _noise(share, len(data.x))), data.x[0, 0].numel())
         lmbda = lmbda_of(data.hundredths, terms.lmbda_low, terms.lmbda_high)
         middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
-        task = torch.zeros_like(mse)
-        distortion = mse
-        if self._task is not None:
-            task = self._task(coded.x_hat.float(), x, data.m)
-            wanted = self.config.task
-            distortion = wanted.mse * mse + wanted.mu * task / 255**2
-        loss = rate_distortion(bpp, distortion, lmbda, middle)
-        mean_bpp, mean_mse, mean_task = (t.detach().mean() for t in (bpp, mse, task))
-        return Terms(loss, mean_bpp, mean_mse, mean_task)
+        return weighed(self.config, self._task, data, Outcome(coded.x_hat, bpp), lmbda, middle)
+
+    def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
+        """Coded pictures, rounded as in use, by way of the networks alone."""
+        coded = self.model(x, m, torch.full((len(x),), quality * 100, device=x.device))
+        return Outcome(coded.x_hat, bpp_est(self.rate(coded), x[0, 0].numel()))
+
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint needs to know to build the model again."""
+        return self.model.config()
+
+
+class PublishedStep(nn.Module):
+    """The same for LMA on a published codec, of one rate; its noise is CompressAI's own."""
+
+    qualities: tuple[int, ...] = (50,)
+
+    def __init__(self, config: Training, task: TaskLoss | None):
+        super().__init__()
+        self.model = published.build(config.published)
+        for name, parameter in self.model.named_parameters():
+            if name.endswith("quantiles"):  # found when the model is released
+                parameter.requires_grad_(False)
+        self.config = config
+        self._task: Callable[[Tensor, Tensor, Tensor], Tensor] | None = task
+
+    def forward(self, data: Batch, share: Share) -> Terms:
+        """The loss of some pictures of a step."""
+        torch.manual_seed(share.seed + share.first)
+        coded = published.outcome(self.model, data.x, data.m)
+        lmbda = torch.full_like(coded.bpp, self.config.published.lmbda)
+        middle = self.config.published.lmbda
+        return weighed(self.config, self._task, data, coded, lmbda, middle)
+
+    def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
+        """As `Step.look`; the quality means nothing."""
+        return published.outcome(self.model, x, m)
+
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint needs to know to build the model again."""
+        return {"published": asdict(self.config.published)}
+
+
+def weighed(
+    config: Training,
+    task_loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+    data: Batch,
+    coded: Outcome,
+    lmbda: Tensor,
+    middle: float,
+) -> Terms:
+    """Rate, distortion and task put together."""
+    mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m))
+    task, distortion = torch.zeros_like(mse), mse
+    if task_loss is not None:
+        task = task_loss(coded.x_hat.float(), data.x, data.m)
+        distortion = config.task.mse * mse + config.task.mu * task / 255**2
+    loss = rate_distortion(coded.bpp, distortion, lmbda, middle)
+    bpp, mean_mse, mean_task = (t.detach().mean() for t in (coded.bpp, mse, task))
+    return Terms(loss, bpp, mean_mse, mean_task)
 
 
 def _noise(share: Share, count: int) -> Noise:
