@@ -8,6 +8,7 @@ from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
+from vcm.codec.lma import TwoValues
 from vcm.codec.model import latent_size
 from vcm.errors import ImageError, ModelError, SpecError
 from vcm.roi.acquire import acquire
@@ -63,7 +64,8 @@ def encode(
         raise SpecError("give either a quality or a size in bytes")
     plain = np.require(image, requirements=["C", "W"])  # torch takes no other array
     x = torch.from_numpy(plain).permute(2, 0, 1)[None]  # (1, 3, H, W)
-    m = torch.from_numpy(roi.values)[None, None]  # (1, 1, H, W)
+    inside = np.require(roi.roi, requirements=["C", "W"])
+    m = TwoValues(torch.from_numpy(inside)[None, None], roi.outside)  # (1, 1, H, W)
     height, width = image.shape[:2]
     tile = codec.encoder.side(*latent_size(height, width))
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from vcm.codec.decoder import Decoder
 from vcm.codec.encoder import Encoder
 from vcm.codec.latent import LatentCoder, Strings
+from vcm.codec.lma import TwoValues
 from vcm.codec.precision import Precision
 from vcm.codec.weights import DEFAULT, PUBLISHED, Weights, find, load
 from vcm.weightfile import kind_of
@@ -52,12 +53,13 @@ class Codec:
             return Published.read(path)
         return cls(load(path))
 
-    def compress(self, x: Tensor, m: Tensor, quality: float) -> Strings:
+    def compress(self, x: Tensor, m: Tensor | TwoValues, quality: float) -> Strings:
         """The strings of a picture.
 
         Args:
             x: (1, 3, H, W) uint8, or floating point in [0, 1]; RGB, any size.
-            m: (1, 1, H, W) floating point in (0, 1], mask values: 1 inside, sigma outside.
+            m: (1, 1, H, W) floating point in (0, 1], mask values: 1 inside, sigma outside. As
+                `TwoValues` they need less memory.
             quality: 0 (fewest bits) to 100; two decimals are kept.
 
         Raises:

@@ -8,7 +8,7 @@ from torch import Tensor
 from vcm.codec import tiles
 from vcm.codec.coder import SYMBOL_MAX
 from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
-from vcm.codec.lma import mask_level
+from vcm.codec.lma import TwoValues, mask_level
 from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
 from vcm.codec.precision import Precision
 from vcm.codec.search import quality_for
@@ -57,7 +57,7 @@ class Encoder:
         return tiles.side_for(h, w) if self._side is None else self._side
 
     @torch.inference_mode()
-    def compress(self, x: Tensor, m: Tensor, quality: float) -> Strings:
+    def compress(self, x: Tensor, m: Tensor | TwoValues, quality: float) -> Strings:
         """The strings of a picture. Nothing but y is kept of it."""
         check(x, m)
         q, (h, w) = Quality.single(quality), latent_size(*x.shape[2:])
@@ -70,7 +70,7 @@ class Encoder:
         return self.latents.encode(self._prepared(y, q))
 
     @torch.inference_mode()
-    def analyse(self, x: Tensor, m: Tensor) -> Analysed:
+    def analyse(self, x: Tensor, m: Tensor | TwoValues) -> Analysed:
         """What every quality of a picture begins with."""
         check(x, m)
         (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
@@ -98,7 +98,7 @@ class Encoder:
         tiles.tiled(y_of, y, h, w, self.side(h, w))
         return self.latents.quantise(self._prepared(y, q))
 
-    def quality_for(self, x: Tensor, m: Tensor, size: float, header: int = 0) -> float:
+    def quality_for(self, x: Tensor, m: Tensor | TwoValues, size: float, header: int = 0) -> float:
         """The quality at which the strings of a picture and a header measure `size` bytes.
 
         It is searched on the entropy of the symbols, with g_a run once.
@@ -113,7 +113,7 @@ class Encoder:
 
         return quality_for(estimate, size)
 
-    def _analyse(self, x: Tensor, m: Tensor, tile: Tile) -> Analysed:
+    def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
         with self._precision.fast():
             y0, features = self.model.g_a(to_blocks(_pixels(x, tile)))
         level = mask_level(_pixels(m, tile).float(), MARGIN)
@@ -137,7 +137,7 @@ class Encoder:
         return Prepared(y, z_hat, quality, self.side(h, w))
 
 
-def check(x: Tensor, m: Tensor) -> None:
+def check(x: Tensor, m: Tensor | TwoValues) -> None:
     """Raises a SpecError if a picture or its mask is not as `Codec.compress` wants it."""
     known = x.is_floating_point() or x.dtype == torch.uint8
     if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not known:
@@ -146,11 +146,11 @@ def check(x: Tensor, m: Tensor) -> None:
         )
     if m.shape != (1, 1, *x.shape[2:]):
         raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
-    if not (float(m.min()) > 0 and float(m.max()) <= 1):
+    if isinstance(m, Tensor) and not (float(m.min()) > 0 and float(m.max()) <= 1):
         raise SpecError(f"m: expected values in (0, 1], got {float(m.min())} to {float(m.max())}")
 
 
-def _pixels(t: Tensor, tile: Tile) -> Tensor:
+def _pixels(t: Tensor | TwoValues, tile: Tile) -> Tensor:
     """A tile of a picture, its last row and column repeated where it ends early."""
     part = tile.of(t, STRIDE)
     for axis, latents in ((2, tile.size[0]), (3, tile.size[1])):

@@ -1,6 +1,8 @@
 """LMA, latent mask attention: mask prior and image prior fused into the latent."""
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,28 @@ from torch import Tensor, nn
 from vcm.codec.gain import Gain
 
 LOG_SIGMA_MIN = math.log(0.01)
+
+
+@dataclass(frozen=True)
+class TwoValues:
+    """Mask values that are made where they are asked for: of a large picture they are large too.
+
+    Attributes:
+        roi: (1, 1, H, W) bool.
+        sigma: the value outside, in (0, 1]; inside it is 1.
+    """
+
+    roi: Tensor
+    sigma: float
+
+    @property
+    def shape(self) -> torch.Size:
+        """(1, 1, H, W)."""
+        return self.roi.shape
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """Values of a part: float32."""
+        return torch.where(self.roi[index], 1.0, self.sigma)
 
 
 def mask_level(m: Tensor, margin: int = 0) -> Tensor:

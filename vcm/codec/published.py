@@ -20,6 +20,7 @@ from vcm import toml, weightfile
 from vcm.codec.codec import Codec
 from vcm.codec.encoder import check
 from vcm.codec.latent import Strings
+from vcm.codec.lma import TwoValues
 from vcm.codec.loss import bpp_est
 from vcm.codec.weights import PUBLISHED
 from vcm.errors import BitstreamError, ModelError, SpecError
@@ -151,11 +152,11 @@ class Published(Codec):
         return cls(model, bytes.fromhex(weightfile.digest(tensors, decoder))[:8], card)
 
     @torch.inference_mode()
-    def compress(self, x: Tensor, m: Tensor, quality: float = 0) -> Strings:
+    def compress(self, x: Tensor, m: Tensor | TwoValues, quality: float = 0) -> Strings:
         """The strings of a picture; arguments as for `Codec.compress`."""
         check(x, m)
         pixels = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        both = torch.cat([pixels, m.float()], 1)
+        both = torch.cat([pixels, m[:].float()], 1)
         padding = (0, -x.shape[3] % STRIDE, 0, -x.shape[2] % STRIDE)
         (y,), (z,) = self._net.compress(F.pad(both, padding, mode="replicate"))["strings"]
         return Strings(z=bytes(z), y=bytes(y))

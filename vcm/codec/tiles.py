@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from vcm.codec.lma import TwoValues
 from vcm.errors import BitstreamError
 
 SIDE = 96  # latents; a tile of 1536 x 1536 pixels
@@ -34,7 +35,7 @@ class Tile(NamedTuple):
         """Height and width in latents."""
         return self.bottom - self.top, self.right - self.left
 
-    def of(self, t: Tensor, unit: float = 1) -> Tensor:
+    def of(self, t: Tensor | TwoValues, unit: float = 1) -> Tensor:
         """The tile's part of (..., H, W), where one latent is `unit` elements long."""
         top, left, bottom, right = (-int(-edge * unit // 1) for edge in self)
         return t[..., top:bottom, left:right]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vcm.errors import MissingExtra
-from vcm.roi import hub
+from vcm.vision import hub
 
 TEMPLATE: Final = "a photo of a {}"
 
@@ -39,7 +39,11 @@ class ClipSeg:
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
         self._processor, self._model = hub.load(
-            "CLIPSeg", weights, AutoProcessor, CLIPSegForImageSegmentation
+            "CLIPSeg",
+            weights,
+            "--roi-weights FOLDER",
+            AutoProcessor.from_pretrained,
+            CLIPSegForImageSegmentation.from_pretrained,
         )
 
     @torch.inference_mode()

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from vcm.errors import MissingExtra, ModelError
-from vcm.roi import hub
+from vcm.vision import hub
 
 LEAST: Final = 0.05  # scores below it cannot matter for any sensible tau
 
@@ -60,7 +60,11 @@ class Grounding:
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
         self._processor, self._model = hub.load(
-            "detector", weights, AutoProcessor, AutoModelForZeroShotObjectDetection
+            "detector",
+            weights,
+            "--roi-weights FOLDER",
+            AutoProcessor.from_pretrained,
+            AutoModelForZeroShotObjectDetection.from_pretrained,
         )
         kind = self._model.config.model_type
         if kind not in FAMILIES:

@@ -34,10 +34,14 @@ class RoiMask:
             raise SpecError(f"sigma: expected a number over 0, at most 1, got {self.sigma}")
 
     @property
+    def outside(self) -> float:
+        """sigma as float16 has it."""
+        return float(max(np.float16(self.sigma), np.finfo(np.float16).smallest_subnormal))
+
+    @property
     def values(self) -> NDArray[np.float16]:
         """m: (H, W) float16, 1 inside and sigma outside."""
-        outside = max(np.float16(self.sigma), np.finfo(np.float16).smallest_subnormal)
-        return np.where(self.roi, np.float16(1), outside)
+        return np.where(self.roi, np.float16(1), np.float16(self.outside))
 
     @property
     def share(self) -> float:

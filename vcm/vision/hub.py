@@ -1,18 +1,20 @@
 """Models of transformers, from a folder or from the hub."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from vcm.errors import ModelError
 
 
-def load(name: str, weights: str, processor: Any, model: Any) -> tuple[Any, Any]:
-    """A processor and a model in evaluation mode.
+def load(name: str, weights: str, where: str, *loaders: Callable[..., Any]) -> list[Any]:
+    """What the loaders make of the weights; transformers loads models in evaluation mode.
 
     Args:
         name: what people call the model.
         weights: hub id or local folder.
-        processor, model: classes of transformers.
+        where: how a folder is given instead, for the message: "--roi-weights FOLDER".
+        loaders: `from_pretrained` of classes of transformers.
 
     Raises:
         ModelError: if the weights cannot be loaded, for lack of a network for instance.
@@ -20,15 +22,12 @@ def load(name: str, weights: str, processor: Any, model: Any) -> tuple[Any, Any]
     # Asked once, here: transformers asks for each file, six times, before it gives up.
     local = Path(weights).is_dir() or not _on_hub(weights)
     try:
-        loaded = [
-            kind.from_pretrained(weights, local_files_only=local) for kind in (processor, model)
-        ]
+        return [loader(weights, local_files_only=local) for loader in loaders]
     except Exception as error:  # transformers raises many kinds
         raise ModelError(
             f"{name} {weights!r} cannot be loaded; with a network it is downloaded, without "
-            f"one give a folder that holds it: --roi-weights FOLDER ({_first_line(error)})"
+            f"one give a folder that holds it: {where} ({_first_line(error)})"
         ) from error
-    return loaded[0], loaded[1].eval()
 
 
 def _on_hub(weights: str) -> bool:
