@@ -12,7 +12,7 @@ ADAPTERS: Final = {
     "yolo": ("vcm.vision.yolo", "Yolo", "ultralytics: yolo11n.pt, by name or path"),
     "rcnn": ("vcm.vision.rcnn", "Rcnn", "detectron2: a model-zoo name, or a config"),
     "hf": ("vcm.vision.hf", "HuggingFace", "transformers: a hub id or a folder"),
-    "torchvision": ("vcm.vision.torchvision", "TorchVision", "a model of torchvision"),
+    "torchvision": ("vcm.vision.torchvision", "TorchVision", "torchvision: NAME, or NAME=FILE"),
     "onnx": ("vcm.vision.onnx", "PicoDet", "a PicoDet .onnx file"),
     "tflite": ("vcm.vision.deeplab", "DeepLab", "a DeepLab .tflite file"),
     "embedded": ("vcm.roi.labels", "WordLabels", "our own words-to-mask network"),

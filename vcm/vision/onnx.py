@@ -16,8 +16,8 @@ STRIDES: Final = (8, 16, 32, 64)
 BINS: Final = 8  # of the distribution over an edge's distance, in strides
 CANDIDATES: Final = 2_000  # the most confident ones: enough for the 300 that are kept
 IOU: Final = 0.6  # of two boxes of a class that show the same object
-MEAN: Final = np.array([123.675, 116.28, 103.53], np.float32)  # of ImageNet, RGB
-STD: Final = np.array([58.395, 57.12, 57.375], np.float32)
+MEAN: Final = np.array([103.53, 116.28, 123.675], np.float32)  # of ImageNet, BGR
+STD: Final = np.array([57.375, 57.12, 58.395], np.float32)
 
 Floats = NDArray[np.float32]
 
@@ -28,9 +28,10 @@ class PicoDet:
     Input (1, 3, S, S'); outputs, for strides 8 to 64, four maps of class scores (1, P, 80), then
     four of edge distances (1, P, 4 x 8).
 
-    Source: Yu et al. 2021, arXiv:2111.00902. The picture is prepared and the boxes are chosen as
-    PaddleDetection evaluates: RGB, resized without regard to its shape, and an IoU of 0.6. Its
-    demonstrations feed BGR, which costs two points of AP.
+    Source: Yu et al. 2021, arXiv:2111.00902. The picture is prepared as in PaddleDetection's own
+    deployment code, whose score is the one that is known: BGR, resized without regard to its shape,
+    an IoU of 0.6, and of each place the best class alone. (RGB and all classes score 2.7 points of
+    AP more on coco213, so scores of this adapter are of the deployed detector, not of the best.)
 
     Args:
         weights: path of an .onnx file.
@@ -53,13 +54,14 @@ class PicoDet:
         """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
         size = self._width, self._height
         x = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        x = ((x - MEAN) / STD).transpose(2, 0, 1)[None]
+        x = ((x[..., ::-1] - MEAN) / STD).transpose(2, 0, 1)[None]
         outputs = self._net.run(None, {self._input: np.ascontiguousarray(x)})
         scores, edges = (np.concatenate(maps, 1)[0] for maps in (outputs[:4], outputs[4:]))
-        boxes = _boxes(edges, self._points)
         height, width = image.shape[:2]
-        boxes *= np.array([width / self._width, height / self._height] * 2, np.float32)
-        return _chosen(boxes, scores)
+        scale = np.array([width / self._width, height / self._height] * 2, np.float32)
+        found = _chosen(_boxes(edges, self._points) * scale, scores)
+        whole = np.array([width, height] * 2, np.float32)
+        return found._replace(boxes=found.boxes.clip(0, whole))
 
 
 def _session(path: str) -> Any:
@@ -119,9 +121,9 @@ def _boxes(edges: Floats, points: Floats) -> Floats:
 
 
 def _chosen(boxes: Floats, scores: Floats) -> Objects:
-    """One box for each object and class: of those that overlap the most confident."""
-    best = np.argsort(-scores, axis=None, kind="stable")[:CANDIDATES]
-    places, labels = np.unravel_index(best, scores.shape)
+    """One box for each object: of those of a class that overlap the most confident."""
+    places = np.argsort(-scores.max(1), kind="stable")[:CANDIDATES]
+    labels = scores[places].argmax(1)
     sure, where = scores[places, labels], boxes[places]
     keep = batched_nms(*(torch.from_numpy(a) for a in (where, sure, labels)), IOU).numpy()
     return sorted_objects(where[keep], sure[keep], labels[keep])
