@@ -1,7 +1,8 @@
 """Rate-distortion of our codec and of classical ones on Kodak; writes results.json and plot.png.
 
 Every number is of a file that was written and a picture that was decoded from it. What a codec
-once gave is kept in --cache; delete a codec's file there to measure it again.
+once gave is kept in points/, from where a peer may take it for a plot; delete a codec's file there
+to measure it again. Ours is measured every time.
 """
 
 import argparse
@@ -68,8 +69,8 @@ def measure(name: str, pictures: list[Path], settings: tuple[int, ...], code: Co
                         "setting": setting,
                         "bits": 8 * len(data),
                         "pixels": picture.size // 3,
-                        "psnr": psnr(picture, decoded),
-                        "ms_ssim_db": decibels(ms_ssim(picture, decoded)),
+                        "psnr": round(psnr(picture, decoded), 4),
+                        "ms_ssim_db": round(decibels(ms_ssim(picture, decoded)), 4),
                     }
                 )
     return rows
@@ -119,19 +120,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kodak"))
     parser.add_argument("--weights", default="base")
-    parser.add_argument("--cache", type=Path, default=Path("runs/01_kodak"))
+    parser.add_argument("--points", type=Path, default=HERE / "points")
     parser.add_argument("--codecs", nargs="*", default=[*ANCHORS, "vcm"])
     options = parser.parse_args()
     pictures = image.folder(options.data)
     results = {}
     for name in options.codecs:
-        kept = options.cache / f"{name}.json"
+        kept = options.points / f"{name}.json"
         if name == "vcm" or not kept.is_file():
             settings = QUALITIES if name == "vcm" else ANCHORS[name].settings
             code = ours(options.weights) if name == "vcm" else classical(name)
             rows = measure(name, pictures, settings, code)
-            options.cache.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(rows))
+            options.points.mkdir(parents=True, exist_ok=True)
+            lines = (f" {json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
+            kept.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         results[name] = json.loads(kept.read_text())
     table = {
         name: {

@@ -245,3 +245,20 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("vcm.errors.ModelError: model 'facebook/detr-resnet-50'")
     assert "hf:FOLDER" in last
+
+
+def test_a_segmenters_own_loss_has_gradients(segformer_folder: Path, detr_folder: Path) -> None:
+    model = HuggingFace(str(segformer_folder))
+    model._model.double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1, 3, 64, 96, generator=generator).double()
+    labels = model.labels(x)
+    worse = (x + 0.3 * torch.rand_like(x)).requires_grad_()
+    loss = model.loss(worse, labels)
+    (gradient,) = torch.autograd.grad(loss, worse)
+    step = 1e-5 * loss.item() / gradient.norm() ** 2 * gradient
+    with torch.no_grad():
+        change = model.loss(worse + step, labels) - model.loss(worse - step, labels)
+    assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=0.01)
+    with pytest.raises(ModelError, match="needs a semantic segmenter"):
+        HuggingFace(str(detr_folder)).loss(x, labels)

@@ -89,7 +89,7 @@ class Trainer:
         self.norm = self.loss = math.inf  # running means of the gradient's norm and of the loss
         self.far = 0  # steps in a row with a loss that is far from usual
         torch.manual_seed(run.seed)
-        task = TaskLoss(config.task) if config.task.model else None
+        task = TaskLoss(config.task, self.accelerator.device) if config.task.model else None
         self.all = _step(config, build, task)
         state = _earlier(Path(run.folder) / "last.ckpt")
         if run.initial:

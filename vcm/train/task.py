@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vcm.errors import SpecError
 from vcm.models import load_teacher
@@ -44,14 +44,20 @@ class Task:
 class TaskLoss:
     """The term of one frozen model. No module: its weights are in no checkpoint.
 
+    Args:
+        device: that the pictures will be on.
+
     Raises:
         SpecError: if the model cannot give this loss.
         ModelError, MissingExtra: if it cannot be loaded.
     """
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, device: torch.device | str = "cpu"):
         self.task = task
         self._teacher: Any = load_teacher(task.model)
+        for part in vars(self._teacher).values():
+            if isinstance(part, nn.Module):
+                part.to(device)
         if not hasattr(self._teacher, "features" if task.loss == "features" else "loss"):
             raise SpecError(f"task.loss {task.loss!r}: {task.model} cannot give it")
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image as pillow
 from torch import Tensor
@@ -106,6 +107,23 @@ class HuggingFace:
         if hidden[0].dim() == 4:
             return list(hidden)
         return [_map(tokens, x, self._model.config.patch_size) for tokens in hidden[1:]]
+
+    @torch.no_grad()
+    def labels(self, x: Tensor) -> Tensor:
+        """What a semantic segmenter says of pictures x, on its own grid: (B, h, w) int64."""
+        return self._logits(x).argmax(1)
+
+    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of a semantic segmenter on pictures x with labels by `labels`: ()."""
+        return F.cross_entropy(self._logits(x), labels)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self.kind != "semantic" or self._model.main_input_name != "pixel_values":
+            raise ModelError(f"a loss of labels needs a semantic segmenter, got {self.kind}")
+        logits: Tensor | None = getattr(self._model(self._normalised(x)), "logits", None)
+        if logits is None:
+            raise ModelError("a loss of labels needs a segmenter that scores each pixel")
+        return logits
 
     def _run(self, image: Image) -> Any:
         inputs = self._processor(images=pillow.fromarray(image), return_tensors="pt")

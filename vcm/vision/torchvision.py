@@ -77,13 +77,31 @@ class TorchVision:
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; gradients reach it. It is not resized.
         """
+        maps = self._net.backbone(self._normalised(x))
+        return [value for key, value in maps.items() if key != "aux"]  # that is for training
+
+    @torch.no_grad()
+    def labels(self, x: Tensor) -> Tensor:
+        """What a semantic segmenter says of pictures x: (B, H, W) int64."""
+        return self._logits(x).argmax(1)
+
+    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of a semantic segmenter on pictures x with labels by `labels`: ()."""
+        return F.cross_entropy(self._logits(x), labels)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self.kind != "semantic":
+            raise ModelError(f"a loss of labels needs a semantic segmenter, got {self.kind}")
+        logits: Tensor = self._net(self._normalised(x))["out"]
+        return logits
+
+    def _normalised(self, x: Tensor) -> Tensor:
         if self.kind == "semantic":
             mean, std = self._transforms.mean, self._transforms.std
         else:
             mean, std = self._net.transform.image_mean, self._net.transform.image_std
         mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (mean, std))
-        maps = self._net.backbone((x - mean) / std)
-        return [value for key, value in maps.items() if key != "aux"]  # that is for training
+        return (x - mean) / std
 
 
 def _kind(name: str) -> Kind:

@@ -4,6 +4,7 @@ ultralytics' `predict` runs without gradients and may fuse layers into tensors t
 any; here the network itself is called. AGPL-3.0: optional, imported only when used.
 """
 
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -38,7 +39,11 @@ class YoloNet:
         self.net.args = get_cfg(
             overrides={k: given[k] for k in ("box", "cls", "dfl") if k in given}
         )
-        self._criterion: Any = self.net.init_criterion()
+
+    @cached_property
+    def _criterion(self) -> Any:
+        """Made when it is first used: it stays on the device that the network is on then."""
+        return self.net.init_criterion()
 
     def features(self, x: Tensor) -> list[Tensor]:
         """What the head reads, finest first: (B, C, h, w) each, at 1/8, 1/16 and 1/32.
