@@ -1,0 +1,109 @@
+"""What does a task loss buy, for the detector that it was made with and for others?
+
+    python experiments/05_task_loss/run.py train      # each variant; goes on where it was stopped
+    python experiments/05_task_loss/run.py evaluate   # vcm eval of all of them beside the anchors
+
+Weights and pages lie in --work; writes results.json.
+"""
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+
+import click
+
+from vcm.commands import eval as evaluation
+from vcm.commands.train import run as train
+from vcm.files import write_atomic
+from vcm.train.config import load
+from vcm.train.release import release
+
+HERE = Path(__file__).parent
+CONFIG = HERE.parents[1] / "configs" / "task_yolo.toml"
+ANCHORS = "x265,x265+roi,vvenc:preset=fast,vvenc+blur:preset=fast,vvenc+flat:preset=fast"
+
+
+def slug(name: str) -> str:
+    """A variant's name as a file name."""
+    return name.replace(", ", "-").replace(" ", "_")
+
+
+def weights(work: Path, name: str) -> Path:
+    """Where a variant's weight file lies."""
+    return work / f"{slug(name)}.safetensors"
+
+
+def tune(name: str, changes: list[str], work: Path) -> None:
+    """Train a variant and write its weights: the encoder's alone if nothing else learnt."""
+    folder = work / slug(name)
+    config = load(CONFIG, [*changes, f'run.folder="{folder}"'])
+    if not (folder / "final.ckpt").exists():
+        click.echo(f"== {name}")
+        train(config)
+    encoder_only = config.run.learn == "encoder"
+    photos = None if encoder_only else Path(config.data.photos)
+    base = config.run.initial if encoder_only else None
+    release(folder / "final.ckpt", weights(work, name), photos, base)
+
+
+def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> evaluation.Options:
+    """The options of `vcm eval` that a row means."""
+    return evaluation.Options(
+        task=row["task"],
+        text=None,
+        model=str(given.models / row["model"]),
+        data=given.data / "coco213",
+        only=row.get("only"),
+        photos=given.photos,
+        codecs=codecs,
+        roi="embedded",
+        roi_weights=None,
+        on_empty="background",
+        weights="base",
+        reference="vcm",
+        workers=given.workers,
+        cache=given.work.parent / "04_tasks" / "files",
+        no_cache=False,
+        unchecked=False,
+        wandb=None,
+    )
+
+
+def compare(study: dict, given: argparse.Namespace) -> None:
+    """Evaluate every variant that has weights, beside our own model and the anchors."""
+    path = HERE / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    tuned = [w for name in study["variants"] if (w := weights(given.work, name)).is_file()]
+    codecs = ",".join(["vcm", *(f"vcm:weights={w}" for w in tuned), ANCHORS])
+    for row in study["evaluation"]:
+        folder = given.work / slug(row["name"])
+        folder.mkdir(parents=True, exist_ok=True)
+        report = evaluation.run(folder, options(row, codecs, given), click.echo)
+        click.echo("\n".join([f"== {row['name']}", *evaluation.lines(report)]))
+        for codec in report["codecs"]:
+            for point in codec["points"]:
+                point.pop("classes", None)
+        results[row["name"]] = {k: v for k, v in report.items() if k != "uncompressed_classes"}
+        write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["train", "evaluate"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
+    parser.add_argument("--work", type=Path, default=Path("runs/05_task_loss"))
+    parser.add_argument("--photos", type=int, help="so many of the data set")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    study = tomllib.loads((HERE / "variants.toml").read_text())
+    if given.what == "evaluate":
+        compare(study, given)
+        return
+    for name, changes in study["variants"].items():
+        tune(name, changes, given.work)
+
+
+if __name__ == "__main__":
+    main()
