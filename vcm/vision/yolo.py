@@ -7,6 +7,7 @@ from PIL import Image as pillow
 
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
+from vcm.vision.names import coco_name
 
 KINDS: Final[dict[str, Kind]] = {"detect": "boxes", "segment": "instances"}  # by ultralytics' task
 
@@ -29,7 +30,8 @@ class Yolo:
                 f"{weights}: expected a YOLO detector or segmenter, got one for {self._model.task}"
             )
         self.kind: Final = KINDS[self._model.task]
-        self.names: Final = tuple(self._model.names[i] for i in sorted(self._model.names))
+        names = self._model.names
+        self.names: Final = tuple(coco_name(names[i]) for i in sorted(names))
 
     def detect(self, image: Image) -> Objects:
         """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
