@@ -146,16 +146,22 @@ def _loaded(weights: str, cfg: Any) -> Any:
 
     if not cfg.MODEL.WEIGHTS:
         raise ModelError(f"{weights}: MODEL.WEIGHTS names no checkpoint")
-    net = build_model(cfg)
-    checkpointer = DetectionCheckpointer(net)
+    net, wrong = build_model(cfg), []
+
+    class Strict(DetectionCheckpointer):  # type: ignore[misc]
+        """Says what is missing; the original only logs it."""
+
+        def _load_model(self, checkpoint: Any) -> Any:
+            found = super()._load_model(checkpoint)
+            wrong.extend([*found.missing_keys, *(name for name, *_ in found.incorrect_shapes)])
+            return found
+
     try:
-        state = checkpointer._load_file(checkpointer.path_manager.get_local_path(cfg.MODEL.WEIGHTS))
-        incompatible = checkpointer._load_model(state)
+        Strict(net).load(cfg.MODEL.WEIGHTS)
     except Exception as error:  # pickles of any kind, a network that is not there
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{cfg.MODEL.WEIGHTS}: weights cannot be loaded: {reason}") from error
-    if incompatible.missing_keys or incompatible.incorrect_shapes:
-        wrong = [*incompatible.missing_keys, *(k for k, *_ in incompatible.incorrect_shapes)]
+    if wrong:
         raise ModelError(
             f"{cfg.MODEL.WEIGHTS}: {len(wrong)} parameters of {weights} are missing or of another "
             f"shape, {wrong[0]} first"
