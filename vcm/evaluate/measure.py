@@ -1,6 +1,5 @@
 """One picture of an evaluation: coded by every codec at every setting, and looked at."""
 
-import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -20,7 +19,7 @@ from vcm.metrics.perceptual import SIDE_MIN, ms_ssim
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
 from vcm.roi import load_backend
-from vcm.roi.acquire import NOTHING, acquire
+from vcm.roi.acquire import NOTHING, acquire, unwarned
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
 from vcm.vision.base import Detector, Objects, Segmenter
@@ -154,17 +153,13 @@ def _roi_finder(plan: Plan) -> Callable[[Photo, Image], RoiMask]:
         return lambda photo, picture: true_roi(plan, photo, picture)
     options = {} if plan.roi_weights is None else {"weights": plan.roi_weights}
     backend, words = load_backend(plan.roi, **options), parse(task.text)
-    # Where nothing is found is in the record of the picture, and counted in the result.
-    logging.getLogger("vcm.roi").setLevel(logging.ERROR)
-    return lambda photo, picture: acquire(
-        picture,
-        words,
-        backend,
-        sigma=task.sigma,
-        tau=task.tau,
-        dilation=task.dilation,
-        on_empty=plan.on_empty,
-    )
+    numbers = {"sigma": task.sigma, "tau": task.tau, "dilation": task.dilation}
+
+    def find(photo: Photo, picture: Image) -> RoiMask:
+        with unwarned():  # where nothing is found is in the record, and counted in the result
+            return acquire(picture, words, backend, **numbers, on_empty=plan.on_empty)  # type: ignore[arg-type]
+
+    return find
 
 
 def true_roi(plan: Plan, photo: Photo, picture: Image) -> RoiMask:

@@ -17,7 +17,7 @@ from torch import Tensor
 from vcm import dataset, image
 from vcm.errors import ImageError, MissingExtra, SpecError
 from vcm.roi import load_backend
-from vcm.roi.acquire import acquire
+from vcm.roi.acquire import acquire, unwarned
 from vcm.roi.text import parse
 
 _log = logging.getLogger(__name__)
@@ -150,13 +150,13 @@ def words_masks(data: Data, folder: Path) -> Data:
     words, backend = parse(data.words), load_backend("embedded")
     target = folder / "words" / hashlib.sha256(data.words.encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("vcm.roi").setLevel(logging.ERROR)  # many pictures show none of the words
     for source in sources(data.photos):
         path = target / f"{source.name}.png"
         if path.is_file():
             continue
         try:
-            found = acquire(source.read(), words, backend, sigma=1.0, on_empty="background")
+            with unwarned():  # many pictures show none of the words
+                found = acquire(source.read(), words, backend, sigma=1.0, on_empty="background")
         except ImageError:  # counted when the pictures are loaded
             continue
         image.write(path, found.roi.astype(np.uint8))
