@@ -1,5 +1,6 @@
 """Fixtures that several test modules share. Nothing happens at import."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,15 @@ def shared() -> Path:
     if not (path / "data").is_dir():
         pytest.skip("needs the data folder described in the README: set VCM_SHARED to where it is")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """The command line writes the log to the standard error of its test, and of no other."""
+    logger = logging.getLogger("vcm")
+    handlers, propagate = logger.handlers[:], logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """Faster and Mask R-CNN of detectron2 as task models. It is on no registry: found at run time."""
 
+import sys
+from importlib import resources, util
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vcm.errors import ModelError
 from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
@@ -23,15 +27,18 @@ class Rcnn:
 
     Args:
         weights: a name of its model zoo, such as COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml
-            (detectron2 downloads the weights), or a config of your own (.yaml) whose MODEL.WEIGHTS
-            names a checkpoint, from the config's folder if it is no whole path.
+            (detectron2 downloads the weights), or a config of your own (.yaml, or a folder with
+            a config.yaml) whose MODEL.WEIGHTS names a checkpoint, from the config's folder if it
+            is no whole path. A .pkl checkpoint is a pickle: it can run code, so know its source.
 
     Raises:
-        ModelError: if detectron2 is not installed, or config or checkpoint cannot be loaded.
+        ModelError: if detectron2 is not installed, config or checkpoint cannot be loaded or are
+            incomplete, or the model is another one than Faster or Mask R-CNN.
     """
 
     def __init__(self, weights: str):
         cfg = _config(weights)
+        self.names: Final = _names(weights, cfg)
         self._net = _loaded(weights, cfg)
         self._format: str = cfg.INPUT.FORMAT  # "BGR" or "RGB", as its backbone was trained
         from detectron2.data.transforms import ResizeShortestEdge
@@ -39,7 +46,6 @@ class Rcnn:
         side = cfg.INPUT.MIN_SIZE_TEST
         self._resize: Any = ResizeShortestEdge([side, side], cfg.INPUT.MAX_SIZE_TEST)
         self.kind: Final[Kind] = "instances" if cfg.MODEL.MASK_ON else "boxes"
-        self.names: Final = _names(weights, cfg)
         self.stride: Final = max(32, int(self._net.backbone.size_divisibility))
 
     def detect(self, image: Image) -> Objects:
@@ -52,15 +58,16 @@ class Rcnn:
             found = self._net([{"image": x, "height": height, "width": width}])[0]["instances"]
         masks = None
         if self.kind == "instances":
-            masks = [rle(mask) for mask in found.pred_masks.numpy().astype(np.bool_)]
+            masks = [rle(mask.numpy()) for mask in found.pred_masks]
         boxes, scores = found.pred_boxes.tensor.numpy(), found.scores.numpy()
         return sorted_objects(boxes, scores, found.pred_classes.numpy(), masks)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The maps of its pyramid, p2 to p6, finest first: (B, C, h, w) each.
+        """The maps of its pyramid, p2 to p6, finest first: (B, C, h, w) float32 each.
 
         Args:
-            x: (B, 3, H, W) float in [0, 1], RGB.
+            x: (B, 3, H, W) float32 in [0, 1], RGB; not resized, and padded with grey below and on
+                the right to whole strides.
         """
         maps = self._net.backbone(self._net.preprocess_image(self._inputs(x)).tensor)
         return list(maps.values())
@@ -94,7 +101,10 @@ class Rcnn:
             entry | {"instances": truth}
             for entry, truth in zip(self._inputs(x), labels, strict=True)
         ]
-        self._net.train()  # its normalisation is frozen
+        self._net.train()
+        for part in self._net.modules():
+            if isinstance(part, _BatchNorm):
+                part.eval()  # else each call would move its statistics
         try:
             with EventStorage():
                 losses: dict[str, Tensor] = self._net(inputs)
@@ -109,34 +119,75 @@ class Rcnn:
 
 
 def _config(weights: str) -> Any:
-    """The config of a name or a file, made to report unsure objects as well."""
+    """The config of a name, a folder or a file, made to report unsure objects as well."""
     try:
+        import detectron2.modeling  # noqa: F401 - a package that it needs may be missing
         from detectron2.config import get_cfg
     except ImportError as error:
-        raise ModelError(INSTALL) from error
-    cfg, own = get_cfg(), Path(weights)
+        raise ModelError(f"{INSTALL} ({_reason(error)})") from error
+    cfg = get_cfg()
     try:
-        cfg.merge_from_file(str(own) if own.is_file() else _zoo("get_config_file", weights))
-    except (OSError, RuntimeError, KeyError, ValueError, AssertionError) as error:
-        raise ModelError(f"{weights}: no config of detectron2's zoo, and no such file") from error
-    if not own.is_file():
-        cfg.MODEL.WEIGHTS = _zoo("get_checkpoint_url", weights)
-    elif cfg.MODEL.WEIGHTS and "://" not in cfg.MODEL.WEIGHTS:
-        cfg.MODEL.WEIGHTS = str(own.parent / cfg.MODEL.WEIGHTS)
+        _read(weights, cfg)
+    except Exception as error:  # yaml, yacs, fvcore and detectron2 each raise their own
+        raise ModelError(
+            f"{weights}: expected a name of detectron2's model zoo, a config or a folder with a "
+            f"config.yaml ({_reason(error)})"
+        ) from error
+    _check(weights, cfg)
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = CONFIDENCE
     cfg.TEST.DETECTIONS_PER_IMAGE = MOST
     return cfg
 
 
-def _zoo(function: str, name: str) -> Any:
+def _read(weights: str, cfg: Any) -> None:
+    """Fills the config, its MODEL.WEIGHTS a whole path or an address."""
+    folder = Path(weights).is_dir()
+    own = Path(weights, "config.yaml") if folder else Path(weights)
+    if folder or own.is_file():
+        cfg.merge_from_file(str(own), allow_unsafe=False)  # by default its tags can run code
+        if cfg.MODEL.WEIGHTS and "://" not in cfg.MODEL.WEIGHTS:
+            cfg.MODEL.WEIGHTS = str(own.parent / cfg.MODEL.WEIGHTS)
+    else:
+        zoo = _model_zoo()
+        cfg.merge_from_file(zoo.get_config_file(weights))
+        cfg.MODEL.WEIGHTS = zoo.get_checkpoint_url(weights)
+
+
+def _model_zoo() -> Any:
+    """detectron2's table of configs and checkpoints.
+
+    It imports pkg_resources for one function, and setuptools has had none since version 81: where
+    it is missing, the import finds a module with that function alone.
+    """
+    name = "pkg_resources"
+    missing = util.find_spec(name) is None
+    if missing:
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name])["resource_filename"] = lambda package, path: str(
+            resources.files(package) / path
+        )
     try:
         from detectron2 import model_zoo
-    except ImportError as error:  # it imports pkg_resources, which newer setuptools lack
-        raise ModelError(
-            f"{name}: detectron2's model zoo needs: pip install 'setuptools<81' ({error})"
-        ) from error
-    return getattr(model_zoo, function)(name)
+    finally:
+        if missing:
+            del sys.modules[name]
+    return model_zoo
+
+
+def _check(weights: str, cfg: Any) -> None:
+    """That it is a model which this adapter runs as its DefaultPredictor would.
+
+    Raises:
+        ModelError: if not.
+    """
+    kinds = cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.PROPOSAL_GENERATOR.NAME
+    if kinds != ("GeneralizedRCNN", "RPN"):  # others have other outputs and thresholds
+        raise ModelError(f"{weights}: expected a Faster or Mask R-CNN, got {' with '.join(kinds)}")
+    if cfg.INPUT.FORMAT not in ("BGR", "RGB"):
+        raise ModelError(f"{weights}: INPUT.FORMAT: expected BGR or RGB, got {cfg.INPUT.FORMAT}")
+    if not cfg.MODEL.WEIGHTS:
+        raise ModelError(f"{weights}: MODEL.WEIGHTS names no checkpoint")
 
 
 def _loaded(weights: str, cfg: Any) -> Any:
@@ -144,27 +195,24 @@ def _loaded(weights: str, cfg: Any) -> Any:
     from detectron2.checkpoint import DetectionCheckpointer
     from detectron2.modeling import build_model
 
-    if not cfg.MODEL.WEIGHTS:
-        raise ModelError(f"{weights}: MODEL.WEIGHTS names no checkpoint")
-    net, wrong = build_model(cfg), []
-
-    class Strict(DetectionCheckpointer):  # type: ignore[misc]
-        """Says what is missing; the original only logs it."""
-
-        def _load_model(self, checkpoint: Any) -> Any:
-            found = super()._load_model(checkpoint)
-            wrong.extend([*found.missing_keys, *(name for name, *_ in found.incorrect_shapes)])
-            return found
-
+    reports: list[Any] = []
     try:
-        Strict(net).load(cfg.MODEL.WEIGHTS)
+        net = build_model(cfg)
+        checkpointer = DetectionCheckpointer(net)
+        checkpointer._log_incompatible_keys = reports.append  # it would only log them
+        checkpointer.load(cfg.MODEL.WEIGHTS)
     except Exception as error:  # pickles of any kind, a network that is not there
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{cfg.MODEL.WEIGHTS}: weights cannot be loaded: {reason}") from error
+        remote = "; without a network give a folder that holds them: rcnn:FOLDER"
+        raise ModelError(
+            f"{cfg.MODEL.WEIGHTS}: weights cannot be loaded{remote * ('://' in cfg.MODEL.WEIGHTS)} "
+            f"({_reason(error)})"
+        ) from error
+    (report,) = reports
+    wrong = dict.fromkeys([*report.missing_keys, *(key for key, *_ in report.incorrect_shapes)])
     if wrong:
         raise ModelError(
             f"{cfg.MODEL.WEIGHTS}: {len(wrong)} parameters of {weights} are missing or of another "
-            f"shape, {wrong[0]} first"
+            f"shape, {next(iter(wrong))} first"
         )
     return net.eval().requires_grad_(False)
 
@@ -176,8 +224,19 @@ def _names(weights: str, cfg: Any) -> tuple[str, ...]:
     for data in (*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN):
         names = MetadataCatalog.get(data).get("thing_classes")
         if names:
-            return tuple(coco_name(name) for name in names)
-    raise ModelError(
-        f"{weights}: DATASETS.TEST {tuple(cfg.DATASETS.TEST)} has no class names; name a data set "
-        f"that detectron2 knows, such as coco_2017_val"
-    )
+            break
+    else:
+        raise ModelError(
+            f"{weights}: DATASETS.TEST {tuple(cfg.DATASETS.TEST)} has no class names; name a data "
+            f"set that detectron2 knows, such as coco_2017_val"
+        )
+    if len(names) != cfg.MODEL.ROI_HEADS.NUM_CLASSES:
+        raise ModelError(
+            f"{weights}: the model has {cfg.MODEL.ROI_HEADS.NUM_CLASSES} classes, {data} of "
+            f"DATASETS has {len(names)}; name the data set that the model was trained for"
+        )
+    return tuple(coco_name(name) for name in names)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
