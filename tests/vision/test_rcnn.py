@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")  # 
 ZOO = Path(detectron2.__file__).parent / "model_zoo" / "configs"
 FASTER = "COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml"
 CONFIGS = {"boxes": FASTER, "instances": "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml"}
-SHORTEST, LONGEST = 160, 224  # the cat, 300 x 451, becomes 149 x 224
+SHORTEST, LONGEST = 160, 224  # 300 x 451 becomes 149 x 224, and 288 x 288 160 x 160
 SMALL = (
     "MODEL.DEVICE", "cpu", "MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64,
     "MODEL.FPN.OUT_CHANNELS", 32, "MODEL.ROI_BOX_HEAD.FC_DIM", 32,
@@ -93,21 +94,23 @@ def tensor(image: NDArray[np.uint8]) -> torch.Tensor:
     return torch.tensor(image).permute(2, 0, 1)[None] / 255
 
 
+@pytest.mark.parametrize("name", ["cat", "person"])
 def test_it_sees_what_the_default_predictor_sees(
-    path: Path, model: Rcnn, cat: NDArray[np.uint8]
+    path: Path, model: Rcnn, photos: dict[str, NDArray[np.uint8]], name: str
 ) -> None:
-    objects = expected(path, cat)
-    found = model.detect(cat)
+    photo = photos[name]
+    objects = expected(path, photo)
+    found = model.detect(photo)
     assert len(found.boxes) > 100 and len(np.unique(found.labels)) > 10
     assert found.scores.min() < 0.01 and found.scores.max() > 0.9
     assert same(found, objects)
-    assert not same(model.detect(np.ascontiguousarray(cat[..., ::-1])), objects)
+    assert not same(model.detect(np.ascontiguousarray(photo[..., ::-1])), objects)
     if model.kind == "boxes":
         assert found.masks is None
     else:
         assert found.masks is not None
         masks = np.stack([unpacked(mask) for mask in found.masks])
-        assert masks.shape[1:] == cat.shape[:2] and masks.any((1, 2)).mean() > 0.9
+        assert masks.shape[1:] == photo.shape[:2] and masks.any((1, 2)).mean() > 0.9
         order = torch.argsort(-objects.scores, stable=True)
         np.testing.assert_array_equal(masks, objects.pred_masks[order].numpy())
 
@@ -135,6 +138,23 @@ def test_a_network_of_rgb_pictures_gets_them(tmp_path: Path, cat: NDArray[np.uin
 def test_names_are_cocos_and_a_folder_does(path: Path, model: Rcnn) -> None:
     assert model.names == COCO
     assert Rcnn(str(path.parent)).kind == model.kind == path.parent.name.rstrip("0123456789")
+
+
+def test_weights_may_be_in_the_format_of_the_zoo(tmp_path: Path, cat: NDArray[np.uint8]) -> None:
+    path = checkpoint("boxes", tmp_path)
+    state = torch.load(tmp_path / "model.pth", weights_only=True)["model"]
+    arrays = {key: value.numpy() for key, value in state.items()}
+    with (tmp_path / "model.pkl").open("wb") as file:
+        pickle.dump({"model": arrays, "__author__": "Detectron2 Model Zoo"}, file)
+    objects = expected(path, cat)
+    path.write_text(path.read_text().replace("model.pth", "model.pkl"))
+    assert same(Rcnn(str(path)).detect(cat), objects)
+
+
+def test_names_of_voc_are_in_cocos_spelling(tmp_path: Path) -> None:
+    data = ("DATASETS.TEST", ("voc_2007_test",), "MODEL.ROI_HEADS.NUM_CLASSES", 20)
+    names = Rcnn(str(checkpoint("boxes", tmp_path, *data))).names
+    assert names[0] == "airplane" and len(names) == 20 and set(names) <= set(COCO)
 
 
 def test_features_have_gradients_down_to_the_pixels(
@@ -195,7 +215,10 @@ def refused(weights: Path | str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_config_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+def test_a_config_that_cannot_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pkg_resources", raising=False)
     path = checkpoint("boxes", tmp_path)
     text = path.read_text()
     ran = tmp_path / "ran"
@@ -221,6 +244,7 @@ def test_a_config_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     refused(path, "not available in Model Zoo")
     refused("COCO-Detection/no_such.yaml", "not available in Model Zoo")
     refused("COCO-Detection/retinanet_R_50_FPN_3x.yaml", "got RetinaNet")
+    assert "pkg_resources" not in sys.modules
 
 
 def test_weights_are_never_random(tmp_path: Path) -> None:
@@ -247,7 +271,7 @@ def test_without_detectron2_it_says_how_to_get_it(
 def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
     """In a process of its own, because proxies are read when the first page is opened."""
     command = f"from vcm.models import load_model; load_model('rcnn:{FASTER}')"
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "FVCORE_CACHE": str(tmp_path)}
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "no_proxy": "", "FVCORE_CACHE": str(tmp_path)}
     result = subprocess.run(
         [sys.executable, "-c", command], env=os.environ | nowhere, capture_output=True, text=True
     )

@@ -1,7 +1,7 @@
 """Faster and Mask R-CNN of detectron2 as task models. It is on no registry: found at run time."""
 
 import sys
-from importlib import resources, util
+from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -157,12 +157,12 @@ def _read(weights: str, cfg: Any) -> None:
 def _model_zoo() -> Any:
     """detectron2's table of configs and checkpoints.
 
-    It imports pkg_resources for one function, and setuptools has had none since version 81: where
-    it is missing, the import finds a module with that function alone.
+    It imports pkg_resources for one function. setuptools warns of that module, and from version 81
+    on has none: the import finds a module with that function alone.
     """
     name = "pkg_resources"
-    missing = util.find_spec(name) is None
-    if missing:
+    absent = name not in sys.modules
+    if absent:
         sys.modules[name] = ModuleType(name)
         vars(sys.modules[name])["resource_filename"] = lambda package, path: str(
             resources.files(package) / path
@@ -170,7 +170,7 @@ def _model_zoo() -> Any:
     try:
         from detectron2 import model_zoo
     finally:
-        if missing:
+        if absent:
             del sys.modules[name]
     return model_zoo
 
