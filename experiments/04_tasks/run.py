@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 
 def options(row: dict[str, str], study: dict, given: argparse.Namespace) -> evaluation.Options:
     """The options of `vcm eval` that a row of the study means."""
+    codecs = given.codecs or ",".join([*study["codecs"], *row.get("more", ())])
+    reference = next((text for text in codecs.split(",") if text.startswith("x265:")), None)
     return evaluation.Options(
         task=row["task"],
         text=None,
@@ -26,12 +28,12 @@ def options(row: dict[str, str], study: dict, given: argparse.Namespace) -> eval
         data=given.data / row.get("data", "coco213"),
         only=row.get("only"),
         photos=given.photos,
-        codecs=given.codecs or study["codecs"],
+        codecs=codecs,
         roi=row.get("roi", "embedded"),
         roi_weights=None,
         on_empty=row.get("on_empty", "background"),
         weights="base",
-        reference="x265" if "x265" in (given.codecs or study["codecs"]).split(",") else None,
+        reference=reference,
         workers=given.workers,
         cache=given.work / "files",
         no_cache=False,

@@ -180,7 +180,8 @@ def _row(measurer: Measurer, photo: Photo, record: Record, settings: dict[str, f
         data, decoded = measurer.coded(text, picture, roi, setting)
         row = record["codecs"][text]["settings"][f"{setting:g}"]
         bpp = 8 * len(data) / roi.size
-        caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, ROI {row['ROI-PSNR']:.1f} dB"
+        quality = "nothing found" if "ROI-PSNR" not in row else f"ROI {row['ROI-PSNR']:.1f} dB"
+        caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
         panels.append(Panel(caption, _seen(measurer, decoded, row["output"])))
     return Row(f"{photo.name}: {record['roi_source']}", panels)
 
