@@ -33,5 +33,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,eval,perceptual,onnx,yolo,clipseg,wandb,train,hub,train-roi,tflite]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,eval,perceptual,onnx,yolo,clipseg,wandb,train,hub,train-roi,tflite,web,scale,docs]'
 	touch $@
