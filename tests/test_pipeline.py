@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vcm
-from vcm import bitstream
+from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.mask import RoiMask
@@ -33,6 +33,18 @@ def test_a_file_measures_its_entropy(quality, cat, roi, base):
     analysed = base.encoder.analyse(x, torch.from_numpy(roi.values)[None, None])
     estimate = base.latents.bits(base.encoder.quantise(analysed, quality)) / 8
     assert estimate <= len(data) <= 1.01 * estimate + 100
+
+
+@pytest.mark.parametrize("side", [None, 24])
+def test_the_heat_map_holds_the_bits_of_the_file(side, cat, roi, base, monkeypatch):
+    if side:
+        monkeypatch.setattr(base.encoder, "side", lambda h, w: side)  # two tiles
+    data = vcm.encode(cat, roi, base, quality=60)
+    bits = pipeline.bits_at(data, base)
+    assert bits.shape == (19, 29)  # cat: 300x451
+    stream = bitstream.unpack(data)
+    assert bits.sum() == pytest.approx(8 * (len(stream.z) + len(stream.y)), rel=0.01)
+    assert bits[:, :13].mean() > 3 * bits[:, 15:].mean()
 
 
 def test_a_size_is_hit(cat, roi, base):

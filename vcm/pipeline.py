@@ -86,13 +86,7 @@ def decode(data: bytes, codec: Codec) -> Image:
         BitstreamError: if the file is damaged or foreign.
         ModelError: if it was written with other weights.
     """
-    stream = bitstream.unpack(data)
-    header = stream.header
-    if header.fingerprint != codec.fingerprint:
-        raise ModelError(
-            f"the file was made with the model {header.fingerprint.hex()}, the loaded one is "
-            f"{codec.fingerprint.hex()}; name its weights with --weights"
-        )
+    stream, header = _checked(data, codec)
     strings = Strings(stream.z, stream.y)
     x_hat = codec.decompress(
         strings, header.height, header.width, header.quality / 100, header.tile
@@ -100,6 +94,30 @@ def decode(data: bytes, codec: Codec) -> Image:
     return x_hat[0].permute(1, 2, 0).numpy()
 
 
+def bits_at(data: bytes, codec: Codec) -> NDArray[np.float32]:
+    """Where the bits of a .vcm file went: (ceil(H/16), ceil(W/16)) float32, bits of each square.
+
+    Raises:
+        BitstreamError, ModelError: as `decode`.
+    """
+    stream, header = _checked(data, codec)
+    bits = codec.decoder.bits_at(
+        Strings(stream.z, stream.y), header.height, header.width, header.quality / 100, header.tile
+    )
+    return bits.numpy()
+
+
 def quality_of(data: bytes) -> float:
     """The quality that a .vcm file was written with, 0 to 100."""
     return bitstream.unpack(data).header.quality / 100
+
+
+def _checked(data: bytes, codec: Codec) -> tuple[Bitstream, Header]:
+    stream = bitstream.unpack(data)
+    header = stream.header
+    if header.fingerprint != codec.fingerprint:
+        raise ModelError(
+            f"the file was made with the model {header.fingerprint.hex()}, the loaded one is "
+            f"{codec.fingerprint.hex()}; name its weights with --weights"
+        )
+    return stream, header

@@ -53,6 +53,12 @@ class Coder:
         information = self.information[rows, entry].sum(dtype=np.float64)
         return float(information + 16 * escaped.sum())
 
+    def bits_of_each(self, symbols: Symbols, rows: Rows) -> NDArray[np.float32]:
+        """Information of each symbol by the tables, 0 where nothing is coded: (n,) float32."""
+        entry, escaped = self.entries(symbols, rows)
+        each: NDArray[np.float32] = self.information[rows, entry] + np.float32(16) * escaped
+        return each * (rows >= self.silent)
+
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""
         coded = rows >= self.silent

@@ -41,6 +41,14 @@ class Decoder:
         return self.latents.read(strings, h, w, Quality.single(quality), side)
 
     @torch.inference_mode()
+    def bits_at(
+        self, strings: Strings, height: int, width: int, quality: float, side: int
+    ) -> Tensor:
+        """Bits that went to each 16x16 pixels: (h, w) float32; arguments as for `read`."""
+        h, w = latent_size(height, width)
+        return self.latents.bits_at(strings, h, w, Quality.single(quality), side)
+
+    @torch.inference_mode()
     def render(self, y_hat: Tensor, height: int, width: int, quality: float) -> Tensor:
         """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
         q, (h, w) = Quality.single(quality), y_hat.shape[2:]

@@ -111,20 +111,59 @@ class LatentCoder:
         Raises:
             BitstreamError: if the strings cannot be of such a latent.
         """
+        y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
+        z_hat = self._read_z(strings, h, w, side)
+        walk = self._read_y(strings, z_hat, h, w, quality, side, lambda symbols, rows: None)
+        for number, tile, value in walk:
+            place(number, value, tile.of(y_hat))
+        return y_hat
+
+    def bits_at(self, strings: Strings, h: int, w: int, quality: Quality, side: int) -> Tensor:
+        """Bits that went to each place of a latent, its channels together: (h, w) float32.
+
+        Those of a z symbol are shared out evenly among the places that it tells of.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a latent.
+        """
+        z_hat = self._read_z(strings, h, w, side)
+        of_z = torch.from_numpy(self._coders["z"].bits_of_each(*_z_part(z_hat))).view(z_hat.shape)
+        of_y, parts = torch.zeros(1, self._model.sizes.M, h, w), list[Part]()
+        walk = self._read_y(strings, z_hat, h, w, quality, side, lambda *part: parts.append(part))
+        for number, tile, value in walk:
+            each = torch.from_numpy(self._coders["y"].bits_of_each(*parts.pop()))
+            place(number, each.view(value.shape), tile.of(of_y))
+        wide = of_z.sum((0, 1)) / tiles.STEP**2
+        for axis, length in enumerate((h, w)):
+            wide = wide.repeat_interleave(tiles.STEP, axis).narrow(axis, 0, length)
+        return of_y.sum((0, 1)) + wide
+
+    def _read_z(self, strings: Strings, h: int, w: int, side: int) -> Tensor:
+        """z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32."""
         tiles.check_side(side, h, w)
         shape = (1, self._model.sizes.Z, *z_size(h, w))
         z_symbols = self._coders["z"].reader(strings.z).read(_z_rows(shape))
-        z_hat = torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
+        return torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
+
+    def _read_y(
+        self,
+        strings: Strings,
+        z_hat: Tensor,
+        h: int,
+        w: int,
+        quality: Quality,
+        side: int,
+        take: Callable[[Symbols, Rows], None],
+    ) -> Walk:
         reader = self._coders["y"].reader(strings.y)
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
-            symbols = torch.from_numpy(reader.read(rows.flatten().numpy()))
-            return symbols.view(rows.shape).clamp_(-Y_MAX, Y_MAX)
+            flat = rows.flatten().numpy()
+            symbols = reader.read(flat)
+            take(symbols, flat)
+            return torch.from_numpy(symbols).view(rows.shape).clamp_(-Y_MAX, Y_MAX)
 
-        y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
-        for number, tile, value in self._walk(z_hat, h, w, quality, side, code):
-            place(number, value, tile.of(y_hat))
-        return y_hat
+        return self._walk(z_hat, h, w, quality, side, code)
 
     def _walk(
         self,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from vcm.errors import SpecError
 
-MAX_PHRASES = 32
+MAX_PHRASES = 128  # task files name all the classes of their model
 _SEPARATOR = re.compile(r"[,;\n、，؛،]|\s(?=-[^\s-])")  # a minus after a space starts an exclusion
 
 
