@@ -18,6 +18,7 @@ from vcm.roi.text import parse
 from vcm.task import TaskSpec
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+TRIES, NEAR = 4, 0.02  # to meet a size with effort
 
 
 def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
@@ -41,6 +42,7 @@ def encode(
     quality: float | None = None,
     size: int | None = None,
     text: str | None = None,
+    effort: int = 0,
 ) -> bytes:
     """The .vcm file of a picture, its bits spent where the mask says.
 
@@ -50,6 +52,7 @@ def encode(
         quality: 0 to 100, or
         size: bytes that the file should have; the quality is searched.
         text: stored in the file as it is, if given.
+        effort: steps of a search for a better latent, see `Codec.compress`.
 
     Raises:
         ImageError: if the picture is not as above.
@@ -73,10 +76,17 @@ def encode(
         header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
-    if quality is None:
-        assert size is not None
-        quality = codec.encoder.quality_for(x, m, size, len(file(0, Strings(b"", b""))))
-    return file(quality, codec.compress(x, m, quality))
+    if quality is not None:
+        return file(quality, codec.compress(x, m, quality, effort))
+    assert size is not None
+    head, wanted = len(file(0, Strings(b"", b""))), float(size)
+    for _ in range(TRIES):
+        quality = codec.encoder.quality_for(x, m, wanted, head)
+        data = file(quality, codec.compress(x, m, quality, effort))
+        if not effort or abs(len(data) / size - 1) < NEAR:
+            break
+        wanted *= size / len(data)  # the search for a quality knows nothing of effort's gain
+    return data
 
 
 def decode(data: bytes, codec: Codec) -> Image:

@@ -57,7 +57,9 @@ class Encoder:
         return tiles.side_for(h, w) if self._side is None else self._side
 
     @torch.inference_mode()
-    def compress(self, x: Tensor, m: Tensor | TwoValues, quality: float) -> Strings:
+    def compress(
+        self, x: Tensor, m: Tensor | TwoValues, quality: float, effort: int = 0
+    ) -> Strings:
         """The strings of a picture. Nothing but y is kept of it."""
         check(x, m)
         q, (h, w) = Quality.single(quality), latent_size(*x.shape[2:])
@@ -67,7 +69,13 @@ class Encoder:
 
         y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16)
         tiles.tiled(y_of, y, h, w, self.side(h, w))
-        return self.latents.encode(self._prepared(y, q))
+        prepared = self._prepared(y, q)
+        if effort:
+            from vcm.codec.effort import refined  # it needs compressai, which takes seconds
+
+            hundredths = round(quality * 100)
+            prepared = refined(self.model, self._precision, prepared, x, m, hundredths, effort)
+        return self.latents.encode(prepared)
 
     @torch.inference_mode()
     def analyse(self, x: Tensor, m: Tensor | TwoValues) -> Analysed:
@@ -115,8 +123,8 @@ class Encoder:
 
     def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
         with self._precision.fast():
-            y0, features = self.model.g_a(to_blocks(_pixels(x, tile)))
-        level = mask_level(_pixels(m, tile).float(), MARGIN)
+            y0, features = self.model.g_a(to_blocks(tiles.filled(x, tile, STRIDE)))
+        level = mask_level(tiles.filled(m, tile, STRIDE).float(), MARGIN)
         return Analysed(y0.half(), features.half(), level.half())
 
     def _modulate(self, a: Analysed, quality: Quality) -> Tensor:
@@ -148,14 +156,3 @@ def check(x: Tensor, m: Tensor | TwoValues) -> None:
         raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
     if isinstance(m, Tensor) and not (float(m.min()) > 0 and float(m.max()) <= 1):
         raise SpecError(f"m: expected values in (0, 1], got {float(m.min())} to {float(m.max())}")
-
-
-def _pixels(t: Tensor | TwoValues, tile: Tile) -> Tensor:
-    """A tile of a picture, its last row and column repeated where it ends early."""
-    part = tile.of(t, STRIDE)
-    for axis, latents in ((2, tile.size[0]), (3, tile.size[1])):
-        length = part.shape[axis]
-        if length < STRIDE * latents:
-            places = torch.arange(STRIDE * latents).clamp(max=length - 1)
-            part = part.index_select(axis, places)
-    return part

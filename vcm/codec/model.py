@@ -1,5 +1,6 @@
 """The codec: one model for every text, mask, sigma and rate."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -88,6 +89,9 @@ class Quality(NamedTuple):
         return cls.of(torch.tensor([round(quality * QUALITY_STEPS / 100)]))
 
 
+Quantise = Callable[[Tensor, Parameters], Tensor]
+
+
 class Coded(NamedTuple):
     """What the networks make of a picture; in training all of it is differentiable.
 
@@ -158,6 +162,28 @@ class RoiHyperprior(nn.Module):
         z: Tensor = self.h_a(y)
         return z.clamp(-Z_MAX, Z_MAX)
 
+    def quantised(
+        self, y: Tensor, z_hat: Tensor, quality: Quality, quantise: Quantise
+    ) -> tuple[Tensor, Tensor, Parameters]:
+        """y_hat: (B, M, h, w); y pass by pass, (B, 4, M, h/2, w/2), and what codes it.
+
+        Args:
+            y: (B, M, h, w) float32, with even h and w.
+            z_hat: (B, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
+            quantise: gives the symbols of a pass from y and its parameters, both (B, M, h/2, w/2).
+        """
+        features = self.parameters_y.features(z_hat, quality.level, y.shape[-2:])
+        y_hat, known, parts = torch.zeros_like(y), torch.zeros_like(y), []
+        for number in range(PASSES):
+            p = self.parameters_y(number, features, quality.level, known)
+            part = quarter(number, y)
+            value = quantise(part, p) + p.means
+            y_hat = y_hat + spread(number, value)
+            known = known + spread(number, compand(MEAN_UNIT * value))
+            parts.append((part, *p))
+        y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
+        return y_hat, y, Parameters(rows, means)
+
     def forward(self, x: Tensor, m: Tensor, hundredths: Tensor) -> Coded:
         """The coded picture by way of the networks alone, without making bytes.
 
@@ -170,18 +196,11 @@ class RoiHyperprior(nn.Module):
         y0, features = self.g_a(to_blocks(x))
         y = self.modulate(y0, features, mask_level(m), quality)
         z = self.hyper(y)
-        features = self.parameters_y.features(round_ste(z), quality.level, y.shape[-2:])
-        y_hat, known, parts = torch.zeros_like(y), torch.zeros_like(y), []
-        for number in range(PASSES):
-            p = self.parameters_y(number, features, quality.level, known)
-            part = quarter(number, y)
-            value = round_ste(part - p.means) + p.means
-            y_hat = y_hat + spread(number, value)
-            known = known + spread(number, compand(MEAN_UNIT * value))
-            parts.append((part, *p))
-        y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
+        y_hat, y, parameters = self.quantised(
+            y, round_ste(z), quality, lambda part, p: round_ste(part - p.means)
+        )
         x_hat = from_blocks(self.synthesise(y_hat, quality)) + 0.5
-        return Coded(x_hat, y, z, Parameters(rows, means))
+        return Coded(x_hat, y, z, parameters)
 
     def config(self) -> dict[str, Any]:
         """The sizes, as stored beside the weights."""

@@ -152,9 +152,13 @@ class Published(Codec):
         return cls(model, bytes.fromhex(weightfile.digest(tensors, decoder))[:8], card)
 
     @torch.inference_mode()
-    def compress(self, x: Tensor, m: Tensor | TwoValues, quality: float = 0) -> Strings:
-        """The strings of a picture; arguments as for `Codec.compress`."""
+    def compress(
+        self, x: Tensor, m: Tensor | TwoValues, quality: float = 0, effort: int = 0
+    ) -> Strings:
+        """The strings of a picture; arguments as for `Codec.compress`, without effort."""
         check(x, m)
+        if effort:
+            raise SpecError("these weights are of a published model, whose files know no effort")
         pixels = x.float() / 255 if x.dtype == torch.uint8 else x.float()
         both = torch.cat([pixels, m[:].float()], 1)
         padding = (0, -x.shape[3] % STRIDE, 0, -x.shape[2] % STRIDE)

@@ -8,6 +8,7 @@ rounding of floating point.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from vcm.codec.lma import TwoValues
@@ -57,6 +58,17 @@ class Tile(NamedTuple):
             self.bottom - outer.top,
             self.right - outer.left,
         )
+
+
+def filled(t: Tensor | TwoValues, tile: Tile, unit: int) -> Tensor:
+    """A tile's part, the last row and column repeated where the picture ends early."""
+    part = tile.of(t, unit)
+    for axis, latents in ((2, tile.size[0]), (3, tile.size[1])):
+        length = part.shape[axis]
+        if length < unit * latents:
+            places = torch.arange(unit * latents).clamp(max=length - 1)
+            part = part.index_select(axis, places)
+    return part
 
 
 def side_for(height: int, width: int) -> int:

@@ -24,6 +24,7 @@ class Options(RoiOptions):
     quality: float | None = None
     bpp: float | None = None
     size: int | None = None
+    effort: int = 0
     store_text: bool = False
     overwrite: bool = False
     weights: str = "base"
@@ -67,7 +68,8 @@ def _worker(options: Options, codec: Codec) -> Callable[[Path, Path], dict[str, 
         start = time.perf_counter()
         mask = choose(picture)
         chosen = time.perf_counter()
-        data = pipeline.encode(picture, mask, codec, **_rate(options, picture.size // 3), text=text)
+        rate = _rate(options, picture.size // 3)
+        data = pipeline.encode(picture, mask, codec, **rate, text=text, effort=options.effort)
         end = time.perf_counter()
         write_atomic(target, data)
         return {

@@ -36,6 +36,7 @@ VIDEO: Final[dict[str, Callable[..., Any]]] = {
 ROI_MODES: Final = ("roi", "blur", "flat", "two")
 OPTIONS: Final = {  # name -> what reads its value
     "sigma": float,
+    "effort": int,
     "weights": str,
     "preset": str,
     "offset": int,
@@ -75,18 +76,23 @@ class Ours:
     sigma: float
     label: str
     settings: Settings = QUALITIES
+    effort: int = 0
     uses_roi: bool = True
 
     @property
     def name(self) -> str:
-        return f"{self.label}, sigma {self.sigma:g}"
+        return f"{self.label}, sigma {self.sigma:g}" + self._effort(", effort")
 
     @property
     def key(self) -> str:
-        return f"vcm {self.codec.card['sha256']} sigma {self.sigma:g}"
+        return f"vcm {self.codec.card['sha256']} sigma {self.sigma:g}" + self._effort(" effort")
+
+    def _effort(self, words: str) -> str:
+        return f"{words} {self.effort}" if self.effort else ""
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
-        return pipeline.encode(image, RoiMask(roi, self.sigma, ""), self.codec, quality=setting)
+        mask = RoiMask(roi, self.sigma, "")
+        return pipeline.encode(image, mask, self.codec, quality=setting, effort=self.effort)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return pipeline.decode(data, self.codec)
@@ -171,7 +177,7 @@ def _modes(base: str) -> tuple[str, ...]:
 
 def _options(base: str, mode: str) -> tuple[str, ...]:
     if base == "vcm":
-        return ("sigma", "weights", "at")
+        return ("sigma", "weights", "effort", "at")
     preset = ("preset",) if base in VIDEO else ()
     own = {"roi": ("offset",), "blur": ("blur",), "two": ("coarser",)}.get(mode, ())
     return (*preset, *own, "at")
@@ -193,7 +199,8 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
         own = str(spec.options.get("weights", weights))
         label = "vcm" if own == "base" else f"vcm {Path(own).stem}"
         sigma = float(spec.options.get("sigma", sigma))
-        return Ours(Codec.load(own), sigma, label, at or QUALITIES)
+        effort = int(spec.options.get("effort", 0))
+        return Ours(Codec.load(own), sigma, label, at or QUALITIES, effort)
     anchor = _anchor(spec)
     coded = _with_roi(anchor, spec)
     settings = at or tuple(float(s) for s in _some(anchor.settings))

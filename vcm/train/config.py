@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vcm import toml
+from vcm.codec.loss import LMBDA
 from vcm.codec.model import Sizes
 from vcm.codec.published import Preset
 from vcm.train.parts import Learn
@@ -18,8 +19,8 @@ from vcm.train.task import Task
 class Loss:
     """[loss] lmbda at quality 0 and 100, CompressAI's convention; log-spaced between."""
 
-    lmbda_low: float = 0.0013
-    lmbda_high: float = 0.06
+    lmbda_low: float = LMBDA[0]
+    lmbda_high: float = LMBDA[1]
 
 
 @dataclass(frozen=True)

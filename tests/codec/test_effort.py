@@ -1,0 +1,88 @@
+"""The search for a better latent: fewer bits for the same picture, by files and pictures."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import vcm
+from vcm.codec import effort
+from vcm.codec.codec import Codec
+from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
+from vcm.codec.weights import ENCODER_KIND
+from vcm.errors import SpecError
+from vcm.roi.mask import RoiMask
+
+QUALITY = 40
+
+
+@pytest.fixture(scope="module")
+def base():
+    return Codec.load()
+
+
+def cost(picture, mask, codec, steps):
+    """Bits + lmbda * 255^2 * weighted squared error of a real file."""
+    data = vcm.encode(picture, mask, codec, quality=QUALITY, effort=steps)
+    error = np.square(picture.astype(np.float64) - vcm.decode(data, codec)).mean(2)
+    weights = distortion_weights(torch.from_numpy(mask.values)[None, None])[0, 0].numpy()
+    lmbda = float(lmbda_of(torch.tensor([100 * QUALITY]), *LMBDA))
+    return 8 * len(data) + lmbda * float((error * weights).sum())
+
+
+@pytest.fixture
+def part(cat):
+    """150x201: neither side is whole in pixels, latents or windows."""
+    return np.ascontiguousarray(cat[60:210, 100:301])
+
+
+@pytest.fixture
+def left(part):
+    inside = np.zeros(part.shape[:2], np.bool_)
+    inside[:, :90] = True
+    return RoiMask(inside, 0.2, "test")
+
+
+def test_a_search_lowers_what_it_is_for(part, left, base):
+    assert cost(part, left, base, 30) < 0.985 * cost(part, left, base, 0)
+
+
+def test_windows_lower_it_as_well(part, left, base, monkeypatch):
+    monkeypatch.setattr(effort, "WINDOW", 4)
+    assert cost(part, left, base, 15) < 0.99 * cost(part, left, base, 0)
+
+
+def test_the_same_search_gives_the_same_file(part, left, base):
+    files = {vcm.encode(part, left, base, quality=QUALITY, effort=12) for _ in range(2)}
+    assert len(files) == 1
+    assert files != {vcm.encode(part, left, base, quality=QUALITY)}
+
+
+def test_a_size_is_hit(part, left, base):
+    assert len(vcm.encode(part, left, base, size=1_500, effort=10)) == pytest.approx(
+        1_500, rel=0.03
+    )
+
+
+def test_rounding_is_random_by_the_odds_that_are_meant(base):
+    search = effort.Search(base.model, base.encoder._precision, 4000, 1)
+    t = torch.full((200_000,), 3.2)
+    rounded = search._rounded(t, tau := 0.4)
+    assert rounded.min() >= 3
+    assert rounded.max() <= 4
+    odds = (math.atanh(0.2) - math.atanh(0.8)) / tau
+    chance = 1 / (1 + math.exp(-odds))
+    assert (rounded > 3.5).float().mean() == pytest.approx(chance, abs=0.005)
+
+
+@pytest.mark.parametrize("steps", [-1, 10_001])
+def test_efforts_beyond_reason_are_refused(steps, part, left, base):
+    with pytest.raises(SpecError, match=f"0 to 10000 steps, got {steps}"):
+        vcm.encode(part, left, base, quality=QUALITY, effort=steps)
+
+
+def test_a_tuned_encoder_is_not_searched_away(part, left, base, monkeypatch):
+    monkeypatch.setitem(base.card, "format", ENCODER_KIND)
+    with pytest.raises(SpecError, match="not what this encoder was tuned for"):
+        vcm.encode(part, left, base, quality=QUALITY, effort=5)

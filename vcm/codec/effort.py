@@ -1,0 +1,160 @@
+"""A better latent of one picture, searched for while encoding. Files and decoders are as ever.
+
+What g_a and LMA give is one network's guess at the best latent. Here it is where a descent on the
+picture's own rate + lmbda * distortion begins: every element leans to the integer below or above,
+by a chance that hardens step by step, and gradients say which of the two is worth its bits.
+
+Source: Yang, Bamler, Mandt 2020, "Improving inference for neural image compression",
+arXiv:2006.04240 (stochastic Gumbel annealing). Deviations: z is kept; tens of steps instead of
+thousands; large pictures window by window.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from compressai.entropy_models import GaussianConditional
+from torch import Tensor
+
+from vcm.codec import tiles
+from vcm.codec.context import even
+from vcm.codec.entropy import SCALE_MIN, Parameters, quarter
+from vcm.codec.latent import Prepared
+from vcm.codec.lma import TwoValues
+from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
+from vcm.codec.model import STRIDE, Quality, RoiHyperprior
+from vcm.codec.precision import Precision
+from vcm.codec.tiles import Tile
+from vcm.codec.transforms import from_blocks
+
+WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
+RATE = 0.03  # first step, in quantisation steps
+HOT, COLD, COOLING = 0.5, 1.5, 3.0  # temperature: at most, its factor, and how fast it falls
+
+
+class Window(NamedTuple):
+    """What the latents of a window are judged by.
+
+    Attributes:
+        x: (1, 3, 16h, 16w) float32 in [0, 1], with even h and w.
+        weights: (1, 1, 16h, 16w) float32, of each pixel's squared error; 0 beyond the picture.
+        z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32.
+        coded: (1, 1, h, w) float32, 0 for latents beyond the picture, 1 elsewhere.
+        free: (1, 1, h, w) float32, 1 inside the window, 0 around it.
+    """
+
+    x: Tensor
+    weights: Tensor
+    z_hat: Tensor
+    coded: Tensor
+    free: Tensor
+
+
+class Search:
+    """Searches latents of one model at one quality.
+
+    Args:
+        hundredths: the quality * 100.
+        steps: of the descent; each costs about as much as ten encodings.
+    """
+
+    def __init__(self, model: RoiHyperprior, precision: Precision, hundredths: int, steps: int):
+        self._model, self._precision, self._steps = model, precision, steps
+        quality = torch.tensor([hundredths])
+        self._quality, self._lmbda = Quality.of(quality), float(lmbda_of(quality, *LMBDA))
+        self._likelihood = GaussianConditional(None, scale_bound=SCALE_MIN)._likelihood
+        self._random = torch.Generator().manual_seed(0)  # the same file every time
+
+    def better(self, y: Tensor, window: Window) -> Tensor:
+        """y: (1, M, h, w) float32, never worse by `cost` than the one given."""
+        start, y = y, y.clone().requires_grad_()
+        optimiser = torch.optim.Adam([y], RATE, betas=(0.9, 0.99))
+        for step in range(self._steps):
+            done = step / self._steps
+            optimiser.param_groups[0]["lr"] = RATE * (1 - done) ** 0.5
+            optimiser.zero_grad()
+            cost = self.cost(y, window, min(HOT, COLD * math.exp(-COOLING * done)))
+            cost.backward()  # type: ignore[no-untyped-call]
+            assert y.grad is not None
+            y.grad *= window.free
+            optimiser.step()
+        y = y.detach()
+        with torch.no_grad():
+            return y if self.cost(y, window) < self.cost(start, window) else start
+
+    def cost(self, y: Tensor, window: Window, tau: float | None = None) -> Tensor:
+        """Bits + lmbda * 255^2 * weighted squared error, summed over the window.
+
+        Args:
+            tau: temperature of the random rounding; None: latents are rounded.
+        """
+        bits: list[Tensor] = []
+
+        def quantise(part: Tensor, p: Parameters) -> Tensor:
+            coded = quarter(len(bits), window.coded.expand_as(y)) * (p.rows.detach() > 0)
+            rounded = self._rounded(part - p.means, tau) * coded
+            likelihood = self._likelihood(rounded, p.scales).clamp(min=1e-9)
+            bits.append(-(likelihood.log2() * coded).sum())
+            return rounded
+
+        with self._precision.fast():
+            y_hat, _, _ = self._model.quantised(y, window.z_hat, self._quality, quantise)
+            blocks = self._model.synthesise(y_hat, self._quality)
+        error = (from_blocks(blocks.float()) + 0.5 - window.x).square() * window.weights
+        return torch.stack(bits).sum() + self._lmbda * 255**2 * error.sum() / 3
+
+    def _rounded(self, t: Tensor, tau: float | None) -> Tensor:
+        """Between the integers around t, near one of them by chance; tau None: the nearest."""
+        if tau is None:
+            return t.round()
+        low = t.detach().floor()
+        up = (t - low).clamp(1e-4, 1 - 1e-4)
+        noise = torch.empty(2, *t.shape).exponential_(generator=self._random).log()
+        odds = (torch.atanh(up) - torch.atanh(1 - up)) / tau  # logarithm of those of the upper one
+        return low + torch.sigmoid((odds + noise[0] - noise[1]) / tau)
+
+
+def refined(
+    model: RoiHyperprior,
+    precision: Precision,
+    prepared: Prepared,
+    x: Tensor,
+    m: Tensor | TwoValues,
+    hundredths: int,
+    steps: int,
+) -> Prepared:
+    """The same picture with a better y, window by window.
+
+    Args:
+        x, m: as for `Codec.compress`.
+        hundredths: the quality * 100.
+        steps: of the search; 0 gives `prepared` back.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        search = Search(model, precision, hundredths, steps)
+        y, z_hat = prepared.y.clone(), prepared.z_hat.clone()
+        h, w = y.shape[2:]
+        for tile in tiles.grid(h, w, WINDOW) if steps else ():
+            outer = tile.grown(h, w, AROUND)
+            found = search.better(even(outer.of(y).float()), _window(x, m, z_hat, tile, outer))
+            tile.of(y).copy_(tile.within(outer).of(found))
+    return prepared._replace(y=y)
+
+
+def _window(x: Tensor, m: Tensor | TwoValues, z_hat: Tensor, tile: Tile, outer: Tile) -> Window:
+    height, width = (side + side % 2 for side in outer.size)
+    whole = Tile(outer.top, outer.left, outer.top + height, outer.left + width)
+    pixels, values = (tiles.filled(t, whole, STRIDE) for t in (x, m))
+    inside = torch.zeros_like(values, dtype=torch.float32)
+    real = outer.of(x[:, :1], STRIDE)
+    inside[..., : real.shape[2], : real.shape[3]] = 1
+    coded = even(torch.ones(1, 1, *outer.size))
+    free = torch.zeros_like(coded)
+    tile.within(outer).of(free).fill_(1)
+    return Window(
+        pixels.float() / 255 if x.dtype == torch.uint8 else pixels.float(),
+        distortion_weights(values.float()) * inside,
+        outer.of(z_hat, 1 / tiles.STEP),
+        coded,
+        free,
+    )
