@@ -79,6 +79,11 @@ def test_bits_are_those_of_the_files(report, out, folder, options):
     assert jpeg["bpp"]["value"] == pytest.approx(jpeg["bits"] / pixels)
 
 
+def test_a_reference_that_is_not_measured_is_refused_before_any_work(options):
+    with pytest.raises(MetricError, match="--reference webp: expected one of vcm, vcm:sigma"):
+        command.planned(replace(options, reference="webp"), lambda line: None)
+
+
 def test_the_page_is_one_file_that_loads_nothing(out, report):
     html = (out / "index.html").read_text()
     assert "http:" not in html and "https:" not in html and 'src="data:' in html

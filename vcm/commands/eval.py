@@ -18,7 +18,13 @@ from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
 from vcm.evaluate.measure import Measurer, Record, available, unpacked
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.result import check_expected, result, rows_for_csv, uncompressed
+from vcm.evaluate.result import (
+    check_expected,
+    reference_of,
+    result,
+    rows_for_csv,
+    uncompressed,
+)
 from vcm.evaluate.store import default_folder
 from vcm.files import write_atomic
 from vcm.metrics.learned import NAMES as PERCEPTUAL
@@ -97,6 +103,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
         raise SpecError(f"--codecs: expected different codecs, got {options.codecs!r}")
     for text in codecs:
         parse(text)
+    reference_of(codecs, options.reference)
     data = load(options.data, options.only)
     if options.photos is not None:
         data = thinned(data, options.photos)

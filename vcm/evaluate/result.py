@@ -94,7 +94,7 @@ def result(
         say(f"scores of {codecs[text].name}")
         curves[text] = Curve(codecs[text].name, scorer.points(text), weights, pixels)
     metric = main_metric(plan.task, original.values)
-    base = _reference(plan.codecs, reference)
+    base = reference_of(plan.codecs, reference)
     say(f"BD-rates against {curves[base].name}")
     shown = [m for m in (metric, "ROI-PSNR", "PSNR", "MS-SSIM") if _has(curves, m)]
     return {
@@ -120,7 +120,12 @@ def result(
     }
 
 
-def _reference(codecs: tuple[str, ...], wanted: str | None) -> str:
+def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
+    """The codec that BD-rates are against, see `result`.
+
+    Raises:
+        MetricError: if it is none of the codecs.
+    """
     if wanted is None:
         return next((c for c in codecs if not c.startswith("vcm")), codecs[0])
     if wanted not in codecs:
