@@ -2,10 +2,13 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from vcm import image
@@ -102,6 +105,22 @@ def test_one_worker_or_two_stopped_or_not_the_result_is_the_same(options, report
     skip = ("date", "command")
     same = json.loads(json.dumps({k: v for k, v in again.items() if k not in skip}))
     assert same == {k: v for k, v in report.items() if k not in skip}
+
+
+def test_workers_end_with_a_parent_that_was_killed():
+    code = (
+        "import os, time; from concurrent.futures import ProcessPoolExecutor as Pool\n"
+        "from multiprocessing import get_context; from vcm.evaluate.run import _start\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Pool(1, get_context('spawn'), _start)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True); time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        assert worker.is_running()
+        parent.kill()
+    assert psutil.wait_procs([worker], timeout=60) == ([worker], [])
 
 
 def test_a_codec_more_measures_only_that_codec(options, out, monkeypatch):
