@@ -44,6 +44,7 @@ class TaskSpec:
         tau: threshold on the similarity in (0, 1); None: the backend's own.
         sigma: mask value of the background in (0, 1]; its weight in the loss is sigma squared.
         dilation: pixels by which the ROI grows, 0 to 1024.
+        detail: how closely the built-in network looks, 1 or 2; see `vcm.roi.embedded`.
         model: adapter of the task model; None: the task has words only.
         weights: file name of its checkpoint.
         data: the set that the score is for.
@@ -60,6 +61,7 @@ class TaskSpec:
     tau: float | None = None
     sigma: float = 0.1
     dilation: int = 0
+    detail: int = 1
     model: str | None = None
     weights: str | None = None
     data: str | None = None
@@ -82,6 +84,7 @@ class TaskSpec:
         _require(
             0 <= self.dilation <= MAX_DILATION, "dilation", f"0 to {MAX_DILATION}", self.dilation
         )
+        _require(self.detail in (1, 2), "detail", "1 or 2", self.detail)
         if self.expected is not None:
             for key in ("model", "data", "metric"):
                 _require(bool(getattr(self, key)), key, "a value, as there is an [expected]", None)

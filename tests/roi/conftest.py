@@ -123,6 +123,11 @@ def embedded() -> Backend:
 
 
 @pytest.fixture(scope="session")
+def embedded_closely() -> Backend:
+    return load_backend("embedded", detail=2)
+
+
+@pytest.fixture(scope="session")
 def clipseg(clipseg_folder: Path) -> Backend:
     return load_backend("clipseg", weights=str(clipseg_folder))
 

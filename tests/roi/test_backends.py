@@ -4,18 +4,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+from vcm import image
 from vcm.errors import MissingExtra, ModelError, SpecError, UnknownWord
-from vcm.roi import BACKENDS, load_backend
+from vcm.roi import BACKENDS, backend_for, load_backend
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
 from vcm.roi.text import parse
+from vcm.task import TaskSpec
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=[*sorted(BACKENDS), "embedded_closely"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.getfixturevalue(request.param)
 
@@ -156,3 +160,32 @@ def test_loading_yolo_leaves_pillow_as_it_was(foreign: Path) -> None:
         "assert Image.open is before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_detail_finds_smaller_things(
+    embedded: Backend, embedded_closely: Backend, shared: Path
+) -> None:
+    photos = sorted((shared / "data" / "train" / "images").glob("voc_2007_*.jpg"))[:90]
+    masks = shared / "data" / "train" / "voc_class_masks"
+    person, hits = 15, np.zeros(2)
+    for path in photos:
+        true = np.asarray(Image.open(masks / f"{path.stem}.png"))
+        if (true == person).mean() < 0.1:
+            continue
+        small = np.full((480, 640, 3), 127, np.uint8)  # the photo at a fifth, amid nothing
+        scaled = cv2.resize(image.read(path), None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+        h, w = scaled.shape[:2]
+        small[190 : 190 + h, 270 : 270 + w] = scaled
+        where = cv2.resize(true, (w, h), interpolation=cv2.INTER_NEAREST) == person
+        for i, backend in enumerate((embedded, embedded_closely)):
+            found = backend.similarity(small, ["person"])[0, 190 : 190 + h, 270 : 270 + w]
+            hits[i] += found[where].mean()
+    assert hits[0] > 0
+    assert hits[1] > 1.2 * hits[0]
+
+
+def test_the_task_says_how_closely() -> None:
+    task = TaskSpec("words", 1, "", ("dog",), detail=2)
+    assert backend_for(task).detail == 2  # type: ignore[attr-defined]
+    with pytest.raises(SpecError, match="detail: expected 1 or 2, got 3"):
+        load_backend("embedded", detail=3)

@@ -60,6 +60,9 @@ _ROI: Final = (
                  "the task's, or the backend's."),
     click.option("--dilation", type=int, metavar="PIXELS",
                  help="Grow what the words find by so much. Default: the task's, or 0."),
+    click.option("--detail", type=click.IntRange(1, 2),
+                 help="2: the built-in network looks twice, the second time closely: it finds "
+                 "smaller things and takes some four times as long. Default: the task's, or 1."),
     click.option("--on-empty", type=click.Choice(ON_EMPTY), default="whole", show_default=True,
                  help="If the words match nothing: code the whole picture evenly, all of it as "
                  "background, or stop."),

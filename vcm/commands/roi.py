@@ -34,6 +34,7 @@ class RoiOptions:
     sigma: float | None = None
     tau: float | None = None
     dilation: int | None = None
+    detail: int | None = None
     on_empty: OnEmpty = "whole"
     roi_backend: str = "embedded"
     roi_weights: str | None = None
@@ -41,9 +42,11 @@ class RoiOptions:
     def __post_init__(self) -> None:
         if len(self.ways) > 1:
             raise SpecError(f"the ROI comes from one place; got --{' and --'.join(self.ways)}")
-        for name in ("tau", "dilation", "roi_weights"):
+        for name in ("tau", "dilation", "detail", "roi_weights"):
             if getattr(self, name) is not None and not self.has_words:
                 raise SpecError(f"--{name.replace('_', '-')} goes with --text or --task; give one")
+        if self.detail is not None and self.roi_backend != "embedded":
+            raise SpecError("--detail is for the built-in network; leave it or --roi-backend out")
         if self.sigma is not None and not self.ways:
             raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
         if self.sigma is not None and not 0 < self.sigma <= 1:
@@ -68,7 +71,7 @@ class RoiOptions:
             spec = TaskSpec("text", 1, "", words.phrases, words.exclude, sigma=SIGMA)
         else:
             return None
-        names = ("sigma", "tau", "dilation")
+        names = ("sigma", "tau", "dilation", "detail")
         return replace(spec, **{n: v for n in names if (v := getattr(self, n)) is not None})
 
 
@@ -77,7 +80,7 @@ def chooser(options: RoiOptions, backend: Backend | None = None) -> Callable[[Im
     sigma = SIGMA if options.sigma is None else options.sigma
     spec = options.spec()
     if spec is not None:
-        loaded = backend or _backend(options)
+        loaded = backend or _backend(options, spec)
         return lambda picture: acquire(
             picture,
             parse(spec.text),
@@ -107,7 +110,7 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
     picture, spec = image.read(source), options.spec()
-    backend = _backend(options) if spec is not None else None
+    backend = _backend(options, spec) if spec is not None else None
     mask = chooser(options, backend)(picture)
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640)]
     if spec is not None and backend is not None:
@@ -126,9 +129,8 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
     return report | saved
 
 
-def _backend(options: RoiOptions) -> Backend:
-    weights = {} if options.roi_weights is None else {"weights": options.roi_weights}
-    return roi.load_backend(options.roi_backend, **weights)
+def _backend(options: RoiOptions, spec: TaskSpec) -> Backend:
+    return roi.backend_for(spec, options.roi_backend, options.roi_weights)
 
 
 def _caption(mask: RoiMask) -> str:

@@ -18,7 +18,7 @@ from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
-from vcm.roi import load_backend
+from vcm.roi import backend_for
 from vcm.roi.acquire import NOTHING, acquire, unwarned
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
@@ -151,8 +151,7 @@ def _roi_finder(plan: Plan) -> Callable[[Photo, Image], RoiMask]:
     task = plan.task
     if plan.roi == TRUTH:
         return lambda photo, picture: true_roi(plan, photo, picture)
-    options = {} if plan.roi_weights is None else {"weights": plan.roi_weights}
-    backend, words = load_backend(plan.roi, **options), parse(task.text)
+    backend, words = backend_for(task, plan.roi, plan.roi_weights), parse(task.text)
     numbers = {"sigma": task.sigma, "tau": task.tau, "dilation": task.dilation}
 
     def find(photo: Photo, picture: Image) -> RoiMask:

@@ -53,7 +53,8 @@ class Plan:
     def key(self) -> str:
         """Names everything that a picture's record depends on, codecs apart."""
         task = asdict(self.task)
-        words = {k: task[k] for k in ("phrases", "exclude", "tau", "dilation", "classes")}
+        keys = ("phrases", "exclude", "tau", "dilation", "detail", "classes")
+        words = {k: task[k] for k in keys}
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
         models = [_identity(m) for m in (self.model, self.roi_weights or "")]
         parts = [words, *models, data, self.roi, self.on_empty, self.perceptual]

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from vcm.errors import SpecError
 from vcm.roi.base import Backend
+from vcm.task import TaskSpec
 
 # name -> (module, class); a module is imported when its backend is asked for
 BACKENDS: Final = {
@@ -27,3 +28,11 @@ def load_backend(name: str, **options: Any) -> Backend:
     module, cls = BACKENDS[name]
     backend: Backend = getattr(import_module(module), cls)(**options)
     return backend
+
+
+def backend_for(task: TaskSpec, name: str = "embedded", weights: str | None = None) -> Backend:
+    """A words-to-mask backend as a task wants it; raises what `load_backend` does."""
+    options: dict[str, Any] = {} if weights is None else {"weights": weights}
+    if name == "embedded":
+        options["detail"] = task.detail
+    return load_backend(name, **options)
