@@ -28,7 +28,7 @@ SHIM = "https://unpkg.com/iframe-worker/shim"  # the theme's; ours is the same s
 
 def on_startup(**_: object) -> None:
     """The examples in the help of a command become blocks of code."""
-    for command in cli.commands.values():
+    for command in (cli, *cli.commands.values()):
         command.help = fenced(command.help or "")
 
 
@@ -47,7 +47,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_post_page(output: str, page: Page, **_: object) -> str:
-    """Load nothing from the network."""
+    """Load nothing from the network; an option without a default has none."""
+    output = output.replace("<code>Sentinel.UNSET</code>", "")
     return output.replace(SHIM, get_relative_url("iframe-worker.js", page.url))
 
 
