@@ -77,17 +77,21 @@ def classes(image: Image, labels: NDArray[np.uint8], names: Sequence[str]) -> Im
     return np.asarray(canvas)
 
 
-def boxed(image: Image, boxes: Sequence[tuple[Sequence[float], str]]) -> Image:
+def boxed(
+    image: Image,
+    boxes: Sequence[tuple[Sequence[float], str]],
+    colour: tuple[int, int, int] = YELLOW,
+) -> Image:
     """The picture with labelled boxes; each box is x1, y1, x2, y2 in pixels."""
     canvas = Pillow.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     width = max(2, round(max(image.shape[:2]) / 300))
     font = ImageFont.load_default(max(12, round(max(image.shape[:2]) / 40)))
     for corners, label in boxes:
-        draw.rectangle(tuple(corners), outline=YELLOW, width=width)
+        draw.rectangle(tuple(corners), outline=colour, width=width)
         at = (corners[0] + width, corners[1] + width)
         draw.rectangle(draw.textbbox(at, label, font=font), fill=INK)
-        draw.text(at, label, fill=YELLOW, font=font)
+        draw.text(at, label, fill=colour, font=font)
     return np.asarray(canvas)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,7 @@ from vcm.vision.base import Image
 
 SHOWN: Final = 4  # photos on the page
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
+Track = Callable[[Iterator[pictures.Done], int, str], Iterator[pictures.Done]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,20 @@ class Options:
     wandb: str | None
 
 
-def run(output: Path, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
+def bar(done: Iterator[pictures.Done], length: int, label: str) -> Iterator[pictures.Done]:
+    """The same pictures under a progress bar on standard error."""
+    with click.progressbar(done, length=length, label=label, file=sys.stderr) as shown:
+        yield from shown
+
+
+def run(
+    output: Path, options: Options, say: Callable[[str], None], track: Track = bar
+) -> dict[str, Any]:
     """Measure, score and write the folder; the report is what results.json holds.
+
+    Args:
+        say: is told what is being done.
+        track: passes the pictures on and shows how far they are.
 
     Raises:
         VcmError: if something cannot be had, or the uncompressed score is not the expected one.
@@ -72,14 +85,20 @@ def run(output: Path, options: Options, say: Callable[[str], None]) -> dict[str,
     plan = planned(options, say)
     folder = output / "pictures"
     bare = plan.without_codecs()
-    failed = _measure(bare, folder, options.workers, "uncompressed")
+
+    def measure(plan: Plan, label: str) -> dict[str, str]:
+        done = pictures.measured(plan, folder, options.workers)
+        through = track(done, len(plan.data.photos), label)
+        return {one.photo.name: one.error for one in through if one.error is not None}
+
+    failed = measure(bare, "uncompressed")
     measurer = Measurer(plan)
     records = pictures.records(plan, folder)
     if records:
         scores = uncompressed(plan, measurer.model, records)
         if not options.unchecked:
             say(check_expected(plan, scores))
-    failed |= _measure(plan, folder, options.workers, "coding and looking")
+    failed |= measure(plan, "coding and looking")
     records = pictures.records(plan, folder)
     report = result(plan, measurer.model, measurer.codecs, records, options.reference, say)
     report["failed"] |= failed
@@ -128,17 +147,6 @@ def _model_of(task: TaskSpec) -> str:
     if task.model is None or task.weights is None:
         raise SpecError(f"task {task.name} names no model; give one with --model")
     return f"{task.model}:{task.weights}"
-
-
-def _measure(plan: Plan, folder: Path, workers: int, label: str) -> dict[str, str]:
-    """Measure all pictures under a progress bar; errors by picture."""
-    failed = {}
-    done = pictures.measured(plan, folder, workers)
-    with click.progressbar(done, length=len(plan.data.photos), label=label, file=sys.stderr) as bar:
-        for one in bar:
-            if one.error is not None:
-                failed[one.photo.name] = one.error
-    return failed
 
 
 def _write(
