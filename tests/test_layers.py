@@ -24,6 +24,7 @@ LAYERS = (
     ("models", "anchors", "draw", "pipeline", "track"),
     ("evaluate", "report", "train"),
     ("commands",),
+    ("web",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -237,6 +237,21 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
 
+@cli.command(short_help="Try words, sigma and rates on a page in the browser.")
+@options.weights
+@options.page
+def serve(**values: Any) -> None:
+    """Open a page: drop a photo, type words, move sigma, tau and quality, and look.
+
+    \b
+    vcm serve
+    vcm serve --model yolo11n.pt
+    """
+    from vcm.web import serve as command
+
+    command.run(**values, say=click.echo)
+
+
 @cli.command()
 @options.config
 @click.argument("changes", nargs=-1, metavar="[TABLE.KEY=VALUE]...")

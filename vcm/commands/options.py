@@ -34,6 +34,11 @@ def rate(command: F) -> F:
     return _all(_RATE, command)
 
 
+def page(command: F) -> F:
+    """The options of the web page."""
+    return _all(_PAGE, command)
+
+
 def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
     """The command with these options, in their order."""
     for option in reversed(options):
@@ -84,4 +89,16 @@ _RATE: Final = (
     click.option("--effort", type=int, default=0, metavar="STEPS",
                  help="Search so many steps for a better file: 60 save about 4 % of the bytes and "
                  "take some hundred times as long. Decoding is as ever."),
+)  # fmt: skip
+
+_PAGE: Final = (
+    click.option("--model", default="embedded", show_default=True, metavar="MODEL",
+                 help="Task model that looks at the pictures, as for vcm eval: yolo11n.pt."),
+    click.option("--port", type=int, default=7860, show_default=True, metavar="NUMBER",
+                 help="Where to listen, see the address that is printed."),
+    click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+                 help="0.0.0.0 lets other machines in: no password is asked."),
+    click.option("--upload", type=click.IntRange(1, 1024), default=32, show_default=True,
+                 metavar="MIB", help="Largest file that the page takes."),
+    click.option("--browser/--no-browser", default=True, help="Open a browser."),
 )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What a task model sees in a decoded picture, against what it saw in the original."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm import draw
+from vcm.vision.base import Objects, TaskModel
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+CONFIDENCE, OVERLAP = 0.25, 0.5
+RED: Final = (255, 70, 70)
+BLUE: Final = (80, 180, 255)
+
+
+class Changes(NamedTuple):
+    """Indices into the objects of the original (kept, lost) and of the decoded picture (new)."""
+
+    kept: list[int]
+    lost: list[int]
+    new: list[int]
+
+
+def changes(before: Objects, after: Objects) -> Changes:
+    """Pairs of the same class whose boxes overlap by half or more, the surest first."""
+    overlap = _iou(before.boxes, after.boxes)
+    overlap[before.labels[:, None] != after.labels[None]] = 0
+    kept, taken = [], set()
+    for i, row in enumerate(overlap):
+        free = [j for j in range(len(row)) if j not in taken and row[j] >= OVERLAP]
+        if free:
+            taken.add(max(free, key=lambda j: row[j]))
+            kept.append(i)
+    lost = [i for i in range(len(before.labels)) if i not in kept]
+    return Changes(kept, lost, [j for j in range(len(after.labels)) if j not in taken])
+
+
+def shown(model: Any, original: Image, decoded: Image) -> tuple[tuple[Image, Image], str]:
+    """Both pictures with what the model sees on them, and a sentence on the difference.
+
+    Lost objects are red on the decoded picture, new ones blue.
+    """
+    if model.kind == "semantic":
+        return _labels(model, original, decoded)
+    before, after = (model.detect(p).above(CONFIDENCE) for p in (original, decoded))
+    found = changes(before, after)
+    first = draw.boxed(draw.instances(original, before), draw.labelled(before, model.names))
+    second = draw.boxed(draw.instances(decoded, after), draw.labelled(after, model.names))
+    second = draw.boxed(second, _chosen(before, found.lost, model, "lost: "), RED)
+    second = draw.boxed(second, _chosen(after, found.new, model, "new: "), BLUE)
+    return (first, second), _sentence(model, before, after, found)
+
+
+def _labels(model: Any, original: Image, decoded: Image) -> tuple[tuple[Image, Image], str]:
+    before, after = model.segment(original), model.segment(decoded)
+    pair = tuple(
+        draw.classes(p, labels, model.names) for p, labels in ((original, before), (decoded, after))
+    )
+    same = 100 * float((before == after).mean())
+    return pair, f"The model names {same:.1f} % of the pixels as before."  # type: ignore[return-value]
+
+
+def _chosen(
+    objects: Objects, which: list[int], model: TaskModel, word: str
+) -> list[tuple[list[float], str]]:
+    return [(objects.boxes[i].tolist(), f"{word}{model.names[objects.labels[i]]}") for i in which]
+
+
+def _sentence(model: TaskModel, before: Objects, after: Objects, found: Changes) -> str:
+    def listed(objects: Objects, which: list[int]) -> str:
+        names = [f"{model.names[objects.labels[i]]} ({objects.scores[i]:.2f})" for i in which]
+        return ", ".join(names) or "nothing"
+
+    total = len(before.labels)
+    if not total and not found.new:
+        return "The model finds nothing in the photo, before or after."
+    return (
+        f"The model keeps {len(found.kept)} of {total} objects; "
+        f"lost: {listed(before, found.lost)}; new: {listed(after, found.new)}."
+    )
+
+
+def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of each pair of boxes: (N, 4), (M, 4) -> (N, M)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    both = (high - low).clip(0).prod(2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (a, b)]
+    union = areas[0][:, None] + areas[1][None] - both
+    result: NDArray[np.float32] = both / union.clip(1e-6)
+    return result
