@@ -54,7 +54,8 @@ def test_every_option_is_explained(name):
     text = CliRunner().invoke(cli, [name, "--help"]).output
     assert text.startswith(f"Usage: vcm {name}")
     options = [p for p in cli.commands[name].params if isinstance(p, click.Option)]
-    assert options and all(len(option.help) > 10 for option in options)
+    assert options or name == "completion"
+    assert all(len(option.help) > 10 for option in options)
 
 
 def test_info_loads_no_heavy_library(folder, run):

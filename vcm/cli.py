@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from vcm.commands import options
+from vcm.commands import completion, options
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
 
@@ -165,59 +164,7 @@ def bench(
 
 
 @cli.command("eval", short_help="How many bits does a task model need?")
-@click.option("--task", metavar="TASK", help="A built-in task such as coco-person, or a TOML file.")
-@click.option("--text", metavar="WORDS", help="Instead of a task: words for the ROI.")
-@click.option(
-    "--model",
-    metavar="MODEL",
-    help="Task model: yolo11n.pt, or ADAPTER:WEIGHTS (yolo, rcnn, hf, torchvision, onnx, tflite, "
-    "embedded). Default: the task's.",
-)
-@click.option(
-    "--data",
-    required=True,
-    type=PATH,
-    help="A folder with instances.json (COCO) and images/, a COCO .json file, or any photos.",
-)
-@click.option("--only", metavar="FIELD=VALUE", help="The COCO images whose entry says so.")
-@click.option("--photos", type=int, metavar="NUMBER", help="So many of them, evenly spaced.")
-@click.option(
-    "--codecs",
-    default="vcm,vcm:sigma=1,x265,x265+roi",
-    show_default=True,
-    metavar="LIST",
-    help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, vvenc, "
-    "kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two (two streams).",
-)
-@click.option(
-    "--roi",
-    default="embedded",
-    show_default=True,
-    type=click.Choice((*options.BACKENDS, "truth")),
-    help="Where the ROI comes from: words by one of the backends, or what people drew.",
-)
-@click.option("--roi-weights", metavar="NAME", help="Weights of the backend.")
-@click.option(
-    "--on-empty",
-    type=click.Choice(("whole", "background")),
-    default="whole",
-    show_default=True,
-    help="Where the words match nothing: code the picture evenly, or all of it as background.",
-)
-@options.weights
-@options.output("A folder: results.json, pictures.csv, index.html and plots.")
-@click.option("--reference", metavar="CODEC", help="BD-rates are against it. Default: not ours.")
-@click.option(
-    "--workers",
-    type=int,
-    default=max(1, os.cpu_count() or 1),
-    metavar="NUMBER",
-    help="Processes. Default: one a core.",
-)
-@click.option("--cache", type=PATH, help="Folder of coded files. Default: ~/.cache/vcm/files.")
-@click.option("--no-cache", is_flag=True, help="Keep no coded files.")
-@click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well.")
-@click.option("--unchecked", is_flag=True, help="Go on if the uncompressed score is unexpected.")
+@options.evaluation
 @options.json
 def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     """Answer "how many bits does my detector need?" on a folder of photos.
@@ -306,6 +253,55 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
     from vcm.train.release import release as run
 
     _finish(dict(run(checkpoint, output, photos, encoder_of)), False, _table)
+
+
+@cli.command("export", short_help="Write the codec's networks as ONNX.")
+@options.output("A folder for the networks and codec.json.")
+@options.weights
+@click.option(
+    "--check",
+    type=PATH,
+    metavar="PHOTO",
+    help="Code this photo by torch, decode it by onnxruntime, and compare.",
+)
+@options.json
+def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> None:
+    """Write the networks of encoder and decoder as ONNX, with the coding tables beside them.
+
+    A device that has onnxruntime and no torch decodes files with them. Entropy coding stays
+    outside of the networks.
+
+    \b
+    vcm export -o onnx --check photo.jpg
+    """
+    from vcm.commands import export as command
+
+    _finish(command.run(output, weights, check), as_json, command.lines)
+
+
+@cli.command(short_help="Say what is installed, what is missing and how to get it.")
+@options.json
+def doctor(as_json: bool) -> None:
+    """Say what is there: versions, devices, extras, models, encoders.
+
+    For each thing that is missing there is one sentence that says how to get it.
+    """
+    from vcm.commands import doctor as command
+
+    _finish(command.run(), as_json, command.lines)
+
+
+@cli.command("completion", short_help="Print a script that completes commands in a shell.")
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+def completion_(shell: str) -> None:
+    """Print the script by which a shell completes commands, options, tasks and files.
+
+    \b
+    vcm completion bash >> ~/.bashrc
+    vcm completion zsh >> ~/.zshrc
+    vcm completion fish > ~/.config/fish/completions/vcm.fish
+    """
+    click.echo(completion.script(cli, shell))
 
 
 def _table(report: Report) -> list[str]:

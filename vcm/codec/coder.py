@@ -9,19 +9,32 @@ A symbol outside its row's range is coded as the row's last entry, the escape, a
 its value follows in 16 bits.
 """
 
+from typing import Any, Protocol
+
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.codec.tables import PRECISION, Tables
 from vcm.errors import BitstreamError
 
 Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
 Ints = NDArray[np.int32]
+PRECISION = 16  # bits of a frequency
 SYMBOL_MAX = 2**15 - 1
 SLACK = 64  # bits by which symbols may hold more than their string, by rounding
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
+
+
+class CodingTables(Protocol):
+    """What `vcm.codec.tables.Tables` holds, as arrays of torch or of numpy."""
+
+    @property
+    def cdf(self) -> Any: ...
+    @property
+    def length(self) -> Any: ...
+    @property
+    def offset(self) -> Any: ...
 
 
 class Coder:
@@ -31,11 +44,11 @@ class Coder:
         silent: rows below are not coded: their symbols are 0.
     """
 
-    def __init__(self, tables: Tables, silent: int = 0):
+    def __init__(self, tables: CodingTables, silent: int = 0):
         self.silent = silent
-        self.length: Ints = tables.length.numpy()
-        self.offset: Ints = tables.offset.numpy()
-        self.frequency: Ints = np.diff(tables.cdf.numpy(), axis=1)
+        self.length: Ints = np.asarray(tables.length)
+        self.offset: Ints = np.asarray(tables.offset)
+        self.frequency: Ints = np.diff(np.asarray(tables.cdf), axis=1)
         # in bits; what lies beyond a row's length is never asked for
         self.information = PRECISION - np.log2(np.maximum(self.frequency, 1), dtype=np.float32)
         categorical = constriction.stream.model.Categorical

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vcm.codec.coder import PRECISION
 from vcm.codec.entropy import Z_MAX, scale_table
 
-PRECISION = 16
 TAIL_SIGMAS = 5.0  # what lies beyond is coded by the coder's escape, about once in two million
 
 

@@ -3,16 +3,22 @@
 Convolutions reach a finite way. A network that runs on a tile grown by its reach, cut at the
 border of the picture, gives inside the tile exactly what it gives on the whole picture, up to the
 rounding of floating point.
+
+The module loads no torch: a decoder without it cuts its tiles here too.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from vcm.codec.lma import TwoValues
 from vcm.errors import BitstreamError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vcm.codec.lma import TwoValues
 
 SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
@@ -36,7 +42,11 @@ class Tile(NamedTuple):
         """Height and width in latents."""
         return self.bottom - self.top, self.right - self.left
 
-    def of(self, t: Tensor | TwoValues, unit: float = 1) -> Tensor:
+    @overload
+    def of(self, t: "Tensor | TwoValues", unit: float = 1) -> "Tensor": ...
+    @overload
+    def of(self, t: NDArray[np.generic], unit: float = 1) -> NDArray[Any]: ...
+    def of(self, t: Any, unit: float = 1) -> Any:
         """The tile's part of (..., H, W), where one latent is `unit` elements long."""
         top, left, bottom, right = (-int(-edge * unit // 1) for edge in self)
         return t[..., top:bottom, left:right]
@@ -60,8 +70,10 @@ class Tile(NamedTuple):
         )
 
 
-def filled(t: Tensor | TwoValues, tile: Tile, unit: int) -> Tensor:
+def filled(t: "Tensor | TwoValues", tile: Tile, unit: int) -> "Tensor":
     """A tile's part, the last row and column repeated where the picture ends early."""
+    import torch
+
     part = tile.of(t, unit)
     for axis, latents in ((2, tile.size[0]), (3, tile.size[1])):
         length = part.shape[axis]
@@ -94,13 +106,13 @@ def grid(height: int, width: int, side: int) -> Iterator[Tile]:
 
 
 def tiled(
-    work: Callable[[Tile], Tensor],
-    out: Tensor,
+    work: "Callable[[Tile], Tensor]",
+    out: "Tensor",
     height: int,
     width: int,
     side: int,
     unit: float = 1,
-) -> Tensor:
+) -> "Tensor":
     """`out`, filled tile by tile with what `work` makes of each grown tile.
 
     Args:

@@ -1,10 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those of the command that has the most."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+
+from vcm.commands import completion
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS: Final = ("embedded", "clipseg", "grounding", "segmenter")
@@ -13,6 +16,7 @@ PATH: Final = click.Path(path_type=Path)
 
 weights = click.option(
     "--weights", default="base", metavar="NAME", show_default=True,
+    shell_complete=completion.weights,
     help="Codec model: a built-in name or a file. Both ends need the same.",
 )  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
@@ -39,6 +43,11 @@ def page(command: F) -> F:
     return _all(_PAGE, command)
 
 
+def evaluation(command: F) -> F:
+    """The options of `vcm eval`."""
+    return _all(_EVAL, command)
+
+
 def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
     """The command with these options, in their order."""
     for option in reversed(options):
@@ -49,7 +58,7 @@ def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
 _ROI: Final = (
     click.option("--text", metavar="WORDS",
                  help='What matters: "person, dog" is both, "vehicle -bus" leaves buses out.'),
-    click.option("--task", metavar="TASK",
+    click.option("--task", metavar="TASK", shell_complete=completion.tasks,
                  help="Words, tau and sigma together: a built-in task such as coco-person, or a "
                  "TOML file such as ./mine.toml."),
     click.option("--mask", type=PATH,
@@ -101,4 +110,44 @@ _PAGE: Final = (
     click.option("--upload", type=click.IntRange(1, 1024), default=32, show_default=True,
                  metavar="MIB", help="Largest file that the page takes."),
     click.option("--browser/--no-browser", default=True, help="Open a browser."),
+)  # fmt: skip
+
+_EVAL: Final = (
+    click.option("--task", metavar="TASK", shell_complete=completion.tasks,
+                 help="A built-in task such as coco-person, or a TOML file."),
+    click.option("--text", metavar="WORDS", help="Instead of a task: words for the ROI."),
+    click.option("--model", metavar="MODEL",
+                 help="Task model: yolo11n.pt, or ADAPTER:WEIGHTS (yolo, rcnn, hf, torchvision, "
+                 "onnx, tflite, embedded). Default: the task's."),
+    click.option("--data", required=True, type=PATH,
+                 help="A folder with instances.json (COCO) and images/, a COCO .json file, or any "
+                 "photos."),
+    click.option("--only", metavar="FIELD=VALUE", help="The COCO images whose entry says so."),
+    click.option("--photos", type=int, metavar="NUMBER", help="So many of them, evenly spaced."),
+    click.option("--codecs", default="vcm,vcm:sigma=1,x265,x265+roi", show_default=True,
+                 metavar="LIST", shell_complete=completion.listed(completion.CODECS),
+                 help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, "
+                 "vvenc, kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two "
+                 "(two streams)."),
+    click.option("--roi", default="embedded", show_default=True,
+                 type=click.Choice((*BACKENDS, "truth")),
+                 help="Where the ROI comes from: words by one of the backends, or what people "
+                 "drew."),
+    click.option("--roi-weights", metavar="NAME", help="Weights of the backend."),
+    click.option("--on-empty", type=click.Choice(("whole", "background")), default="whole",
+                 show_default=True,
+                 help="Where the words match nothing: code the picture evenly, or all of it as "
+                 "background."),
+    weights,
+    output("A folder: results.json, pictures.csv, index.html and plots."),
+    click.option("--reference", metavar="CODEC",
+                 help="BD-rates are against it. Default: not ours."),
+    click.option("--workers", type=int, default=max(1, os.cpu_count() or 1), metavar="NUMBER",
+                 help="Processes. Default: one a core."),
+    click.option("--cache", type=PATH,
+                 help="Folder of coded files. Default: ~/.cache/vcm/files."),
+    click.option("--no-cache", is_flag=True, help="Keep no coded files."),
+    click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well."),
+    click.option("--unchecked", is_flag=True,
+                 help="Go on if the uncompressed score is unexpected."),
 )  # fmt: skip

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.codec.codec import Codec
+from vcm.codec.coder import PRECISION
 from vcm.codec.latent import Latent
-from vcm.codec.tables import PRECISION, Tables, quantised
+from vcm.codec.tables import Tables, quantised
 from vcm.train.data import mask_values
 from vcm.train.photos import Photo
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from vcm.codec import weights
+from vcm.codec.coder import PRECISION
 from vcm.codec.rate import Rate
-from vcm.codec.tables import PRECISION, Tables
+from vcm.codec.tables import Tables
 from vcm.errors import ModelError
 from vcm.train import checkpoint
 

@@ -1,0 +1,204 @@
+"""The exported networks give what torch gives, and a file is decoded without torch."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import vcm
+from vcm import bitstream
+from vcm.codec import export
+from vcm.codec.codec import Codec
+from vcm.codec.encoder import MARGIN
+from vcm.codec.latent import Prepared, Strings
+from vcm.codec.lma import mask_level
+from vcm.codec.model import Quality
+from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm.codec.transforms import to_blocks
+from vcm.codec.weights import load
+from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
+from vcm.metrics.distortion import psnr
+
+Image = NDArray[np.uint8]
+CROPS = {  # name -> photo, rows and columns, quality
+    "cat, odd": ("cat", slice(0, 299), slice(0, 451), 30),
+    "person": ("person", slice(None), slice(None), 73.25),
+    "cup": ("cup", slice(None), slice(3, None), 97),
+    "a row": ("cup", slice(99, 100), slice(None), 0),
+    "a few pixels": ("cup", slice(99, 104), slice(100, 107), 50),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `vcm export` writes of the built-in model."""
+    for module in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(module, reason="needs: pip install 'vcm[onnx]'")
+    path = tmp_path_factory.mktemp("exported") / "onnx"
+    export.export(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def decoder(folder: Path) -> OnnxDecoder:
+    return OnnxDecoder(folder)
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(load(), bf16=False)
+
+
+def coded(picture: Image, codec: Codec, quality: float) -> bytes:
+    """The file of a picture whose upper left is the ROI."""
+    roi = np.zeros(picture.shape[:2], np.bool_)
+    roi[: len(roi) // 2 + 1, : len(roi[0]) // 2 + 1] = True
+    return vcm.encode(picture, vcm.RoiMask(roi, 0.1, ""), codec, quality=quality)
+
+
+def torch_latent(data: bytes, codec: Codec) -> NDArray[np.int16]:
+    stream = bitstream.unpack(data)
+    head, strings = stream.header, Strings(stream.z, stream.y)
+    y_hat = codec.decoder.read(strings, head.height, head.width, head.quality / 100, head.tile)
+    return y_hat[0].numpy()
+
+
+def check_equal(data: bytes, codec: Codec, decoder: OnnxDecoder) -> None:
+    np.testing.assert_array_equal(decoder.latent(data), torch_latent(data, codec))
+    ours, theirs = vcm.decode(data, codec), decoder.decode(data)
+    assert np.abs(np.subtract(ours, theirs, dtype=np.int16)).max() <= 1
+
+
+@pytest.mark.parametrize("name", CROPS)
+def test_latents_are_equal_bit_for_bit(
+    name: str, photos: dict[str, Image], codec: Codec, decoder: OnnxDecoder
+) -> None:
+    photo, rows, columns, quality = CROPS[name]
+    picture = np.ascontiguousarray(photos[photo][rows, columns])
+    check_equal(coded(picture, codec, quality), codec, decoder)
+
+
+@pytest.mark.parametrize("side", [24, 28])
+def test_tiled_files_too(
+    side: int, photos: dict[str, Image], codec: Codec, decoder: OnnxDecoder
+) -> None:
+    picture = np.concatenate([photos["person"][:283]] * 2, axis=1)  # 18 x 36 latents
+    tiled = Codec(load(), side=side, bf16=False)
+    data = coded(picture, tiled, 60)
+    assert bitstream.unpack(data).header.tile == side
+    check_equal(data, codec, decoder)
+
+
+def test_a_large_picture_is_rendered_in_tiles(
+    photos: dict[str, Image], codec: Codec, decoder: OnnxDecoder
+) -> None:
+    picture = np.concatenate([photos["cat"][:70]] * 7, axis=1)  # 198 latents wide, over 192
+    data = coded(picture, codec, 40)
+    assert bitstream.unpack(data).header.tile == 96
+    check_equal(data, codec, decoder)
+
+
+def test_the_encoders_networks_make_files_that_torch_decodes(
+    folder: Path, photos: dict[str, Image], codec: Codec
+) -> None:
+    import onnxruntime
+
+    picture = np.ascontiguousarray(photos["cat"][:288, :448])
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    m = torch.full((1, 1, 288, 448), 0.1)
+    m[..., :160, :224] = 1
+    quality = Quality.single(50)
+    analysis, hyper = (
+        onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in export.ENCODER
+    )
+    inputs = {"x": x.numpy(), "m": m.numpy(), "quality": quality.real.numpy()}
+    (y,) = analysis.run(None, inputs)
+    with torch.inference_mode():
+        expected = codec.model.modulate(
+            *codec.model.g_a(to_blocks(x)), mask_level(m, MARGIN), quality
+        )
+    np.testing.assert_allclose(y, expected.numpy(), atol=2e-3)
+    (z,) = hyper.run(None, {"y": np.pad(y, ((0, 0), (0, 0), (0, -18 % 4), (0, 0)))})
+    np.testing.assert_allclose(z, codec.model.hyper(expected).numpy(), atol=2e-3)
+
+    prepared = Prepared(torch.from_numpy(y).half(), torch.from_numpy(z).round(), quality, 0)
+    strings = codec.latents.encode(prepared)
+    decoded = codec.decompress(strings, 288, 448, 50, 0)[0].permute(1, 2, 0).numpy()
+    ours = codec.compress(x, m, 50)
+    usual = codec.decompress(ours, 288, 448, 50)[0].permute(1, 2, 0).numpy()
+    assert len(strings.y) == pytest.approx(len(ours.y), rel=0.01)
+    assert psnr(picture, decoded) == pytest.approx(psnr(picture, usual), abs=0.02)
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None  # every import of it fails
+from pathlib import Path
+import numpy as np
+from vcm.codec.onnx_decoder import OnnxDecoder
+folder, source, target = sys.argv[1:]
+np.save(target, OnnxDecoder(folder).decode(Path(source).read_bytes()))
+loaded = {name.split(".")[0] for name, module in sys.modules.items() if module is not None}
+assert loaded.isdisjoint({"torch", "compressai", "PIL"}), loaded
+"""
+
+
+def test_decoding_needs_no_torch(
+    folder: Path, photos: dict[str, Image], codec: Codec, decoder: OnnxDecoder, tmp_path: Path
+) -> None:
+    data = coded(photos["person"], codec, 50)
+    (tmp_path / "a.vcm").write_bytes(data)
+    paths = [str(folder), str(tmp_path / "a.vcm"), str(tmp_path / "a.npy")]
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *paths], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), decoder.decode(data))
+
+
+def test_damage_is_a_typed_error(
+    folder: Path, photos: dict[str, Image], tiny: Codec, codec: Codec, decoder: OnnxDecoder
+) -> None:
+    data = coded(photos["cup"], codec, 20)
+    with pytest.raises(ModelError, match="export the weights that made the file"):
+        decoder.decode(coded(photos["cup"], tiny, 20))
+    stream = bitstream.unpack(data)
+    for y in (stream.y[: len(stream.y) // 8 * 4], stream.y + b"!"):
+        with pytest.raises(BitstreamError, match="string"):
+            decoder.decode(bitstream.pack(bitstream.Bitstream(stream.header, stream.z, y)))
+    header = bitstream.Header(decoder.fingerprint, 200, 300, 2000, tile=23)
+    with pytest.raises(BitstreamError, match="tile: expected a multiple"):
+        decoder.decode(bitstream.pack(bitstream.Bitstream(header, b"", b"")))
+
+
+@pytest.mark.parametrize("name", ["codec.json", "synthesis.onnx"])
+@pytest.mark.parametrize("content", [None, b"{}", b"\x00\xff"])
+def test_a_damaged_folder_is_a_typed_error(
+    name: str, content: bytes | None, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "onnx"
+    copy.mkdir()
+    for path in folder.iterdir():
+        (copy / path.name).symlink_to(path)
+    (copy / name).unlink()
+    if content is not None:
+        (copy / name).write_bytes(content)
+    with pytest.raises(ModelError, match="is not what `vcm export` writes"):
+        OnnxDecoder(copy)
+
+
+def test_what_cannot_be_exported_says_so(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match="expected vcm-codec-1"):
+        export.export(tmp_path, Path(vcm.__file__).parent / "weights" / "roi-base.safetensors")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtra, match="onnx"):
+        export.export(tmp_path / "never", tiny_weights)
+    assert not (tmp_path / "never").exists()
+    shutil.copy(tiny_weights, tmp_path / "a file")
+    monkeypatch.setattr(export, "onnx", lambda graph: b"")
+    with pytest.raises(OutputError, match="cannot make"):
+        export.export(tmp_path / "a file" / "onnx", tiny_weights)

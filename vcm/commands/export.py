@@ -1,0 +1,58 @@
+"""`vcm export`: the codec's networks as ONNX, and whether they give what torch gives."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vcm import bitstream, image, pipeline
+from vcm.codec.codec import Codec
+from vcm.codec.export import export
+from vcm.codec.latent import Strings
+from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm.errors import ModelError
+from vcm.roi.mask import RoiMask
+
+QUALITY = 50
+
+
+def run(output: Path, weights: str, photo: Path | None) -> dict[str, Any]:
+    """Write the folder; with a photo, also code it by torch and decode it by onnxruntime.
+
+    Raises:
+        ModelError: if there are no such weights, or both decoders get different latents.
+        MissingExtra: if a package is missing.
+        ImageError: if the photo cannot be read; then nothing is written.
+    """
+    picture = None if photo is None else image.read(photo)
+    report: dict[str, Any] = {"folder": str(output), "files": export(output, weights)}
+    if picture is not None:
+        report["largest_difference"] = _difference(output, Codec.load(weights), picture)
+    return report
+
+
+def _difference(folder: Path, codec: Codec, picture: pipeline.Image) -> int:
+    """The largest difference of the decoded pictures, in levels of 255."""
+    everywhere = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "all")
+    data = pipeline.encode(picture, everywhere, codec, quality=QUALITY)
+    decoder, stream = OnnxDecoder(folder), bitstream.unpack(data)
+    head, strings = stream.header, Strings(stream.z, stream.y)
+    y_hat = codec.decoder.read(strings, head.height, head.width, head.quality / 100, head.tile)
+    if not np.array_equal(y_hat[0].numpy(), decoder.latent(data)):
+        raise ModelError(
+            "the exported networks get another latent than torch's: onnxruntime does not add up "
+            "exactly on this machine; decode with vcm decode"
+        )
+    pair = (pipeline.decode(data, codec), decoder.decode(data))
+    return int(np.abs(np.subtract(*pair, dtype=np.int16)).max())
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """The report for people."""
+    text = [f"{size:>12,} bytes  {name}" for name, size in report["files"].items()]
+    if "largest_difference" in report:
+        text.append(
+            f"onnxruntime gets the same latent as torch; the pictures differ by at most "
+            f"{report['largest_difference']} of 255"
+        )
+    return [*text, f"wrote {report['folder']}"]
