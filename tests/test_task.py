@@ -1,10 +1,6 @@
 """Task files: every built-in one loads, and a wrong one says what is wrong."""
 
 import dataclasses
-import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -127,18 +123,3 @@ def test_a_task_without_phrases_is_refused(minimal: Path) -> None:
     minimal.write_text(MINIMAL.replace('["cat"]', "[]"))
     with pytest.raises(SpecError, match="phrases: expected at least one"):
         find_task(minimal)
-
-
-def test_the_wheel_has_the_tasks_and_nothing_but_vcm(tmp_path: Path) -> None:
-    copy = tmp_path / "source"  # the build writes next to its source
-    unneeded = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs", "out")
-    shutil.copytree(REPOSITORY, copy, symlinks=True, ignore=unneeded)
-    build = "import sys, setuptools.build_meta as b; b.build_wheel(sys.argv[1])"
-    subprocess.run(
-        [sys.executable, "-c", build, str(tmp_path)], cwd=copy, capture_output=True, check=True
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {f"vcm/tasks/{name}.toml" for name in task_names()} <= set(names)
-    tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"vcm"}
