@@ -67,13 +67,15 @@ def classes(image: Image, labels: NDArray[np.uint8], names: Sequence[str]) -> Im
     mixed = (0.5 * image + 0.5 * colours[labels]).astype(np.uint8)
     canvas = Pillow.fromarray(np.where(labels[..., None] > 0, mixed, image))
     draw = ImageDraw.Draw(canvas)
-    size = max(12, round(max(image.shape[:2]) / 40))
+    size = max(12, round(max(image.shape[:2]) / 36))
     font = ImageFont.load_default(size)
     present = [int(i) for i in np.unique(labels) if i]
-    for row, label in enumerate(present):
-        at = (4, 4 + row * round(1.4 * size))
-        draw.rectangle(draw.textbbox(at, names[label], font=font), fill=INK)
-        draw.text(at, names[label], fill=tuple(colours[label].tolist()), font=font)
+    for row, label in enumerate(reversed(present), 1):
+        at = (2 * size, image.shape[0] - 4 - row * round(1.4 * size))
+        left, top, right, bottom = draw.textbbox(at, names[label], font=font)
+        draw.rectangle((4, top - 2, right + 4, bottom + 2), fill=INK)
+        draw.rectangle((6, top, left - 4, bottom), fill=tuple(colours[label].tolist()))
+        draw.text(at, names[label], fill=PAPER, font=font)
     return np.asarray(canvas)
 
 

@@ -49,7 +49,7 @@ def run(output: Path, model: str | None, weights: str) -> Iterator[str]:
     codec, detector = Codec.load(weights), Yolo(model) if model else None
     yield HEAD
     rows = []
-    for name, words, photo in _photos():
+    for name, words, photo in photos():
         start = time.perf_counter()
         mask = chooser(RoiOptions(text=words, sigma=SIGMA))(photo)
         seconds = time.perf_counter() - start
@@ -63,7 +63,7 @@ def run(output: Path, model: str | None, weights: str) -> Iterator[str]:
     yield f"wrote {output / 'demo.vcm'} (the cat) and {output / 'demo.png'} (open it)"
 
 
-def _photos() -> Iterator[tuple[str, str, Image]]:
+def photos() -> Iterator[tuple[str, str, Image]]:
     """Name, words and picture of photographs that come with scikit-image."""
     try:
         from skimage import data

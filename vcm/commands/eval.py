@@ -43,7 +43,11 @@ Track = Callable[[Iterator[pictures.Done], int, str], Iterator[pictures.Done]]
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the command line, one to one."""
+    """The options of the command line, one to one, and one more.
+
+    Attributes:
+        perceptual: whether LPIPS and DISTS are measured, whose weights may have to be downloaded.
+    """
 
     task: str | None
     text: str | None
@@ -62,6 +66,7 @@ class Options:
     no_cache: bool
     unchecked: bool
     wandb: str | None
+    perceptual: bool = True
 
 
 def bar(done: Iterator[pictures.Done], length: int, label: str) -> Iterator[pictures.Done]:
@@ -126,7 +131,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     data = load(options.data, options.only)
     if options.photos is not None:
         data = thinned(data, options.photos)
-    perceptual, lines = available(PERCEPTUAL)
+    perceptual, lines = available(PERCEPTUAL if options.perceptual else ())
     for line in lines:
         say(line)
     cache = None if options.no_cache else options.cache or default_folder()
@@ -216,17 +221,18 @@ def lines(report: dict[str, Any]) -> list[str]:
     metric = report["metric"]
     shares = list(report["bits_at"])
     width = max(len(c["name"]) for c in report["codecs"])
-    head = "".join(f"{s + ' % of ' + metric:>18}" for s in shares)
+    column = max(18, len(f"BD-rate {metric}") + 2, len(f"99 % of {metric}") + 2)
+    head = "".join(f"{s + ' % of ' + metric:>{column}}" for s in shares)
     text = [f"bits per pixel needed for a share of the uncompressed {metric}:"]
-    text.append(f"{'':<{width}}{head}{'BD-rate ' + metric:>18}{'ROI-PSNR':>12}")
+    text.append(f"{'':<{width}}{head}{'BD-rate ' + metric:>{column}}{'ROI-PSNR':>12}")
     for codec in report["codecs"]:
         name = codec["name"]
         cells = [_rate(report["bits_at"][s][name]) for s in shares]
         bds = [report["bd"].get(m, {}).get(name, {}).get("value") for m in (metric, "ROI-PSNR")]
         text.append(
             f"{name:<{width}}"
-            + "".join(f"{cell:>18}" for cell in cells)
-            + "".join(f"{_percent(v):>{w}}" for v, w in zip(bds, (18, 12), strict=True))
+            + "".join(f"{cell:>{column}}" for cell in cells)
+            + "".join(f"{_percent(v):>{w}}" for v, w in zip(bds, (column, 12), strict=True))
         )
     text.append(f"BD-rates against {report['reference']}; {len(report['failed'])} pictures failed")
     return text + [f"  {name}: {reason}" for name, reason in report["failed"].items()]

@@ -1,5 +1,6 @@
 """What a task model sees in a decoded picture, against what it saw in the original."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -9,7 +10,9 @@ from vcm import draw
 from vcm.vision.base import Objects, TaskModel
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-CONFIDENCE, OVERLAP = 0.25, 0.5
+CONFIDENCE: Final = 0.25  # of what is drawn
+OVERLAP: Final = 0.5  # of the boxes of one object; COCO's AP50 counts it as found
+SPECK: Final = 0.001  # of the picture: what is smaller is not named
 RED: Final = (255, 70, 70)
 BLUE: Final = (80, 180, 255)
 
@@ -54,11 +57,26 @@ def shown(model: Any, original: Image, decoded: Image) -> tuple[tuple[Image, Ima
 
 def _labels(model: Any, original: Image, decoded: Image) -> tuple[tuple[Image, Image], str]:
     before, after = model.segment(original), model.segment(decoded)
-    pair = tuple(
-        draw.classes(p, labels, model.names) for p, labels in ((original, before), (decoded, after))
+    pair = (
+        draw.classes(original, before, model.names),
+        draw.classes(decoded, after, model.names),
     )
+    first, second = (_present(labels, model.names) for labels in (before, after))
     same = 100 * float((before == after).mean())
-    return pair, f"The model names {same:.1f} % of the pixels as before."  # type: ignore[return-value]
+    return pair, (
+        f"The model names {same:.1f} % of the pixels as before; "
+        f"lost: {_listed(first - second)}; new: {_listed(second - first)}."
+    )
+
+
+def _present(labels: NDArray[np.uint8], names: Sequence[str]) -> set[str]:
+    """What the labels name, background and specks left out."""
+    counts = np.bincount(labels.ravel(), minlength=len(names))
+    return {names[i] for i in np.flatnonzero(counts >= SPECK * labels.size).tolist() if i}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def _chosen(
@@ -68,16 +86,15 @@ def _chosen(
 
 
 def _sentence(model: TaskModel, before: Objects, after: Objects, found: Changes) -> str:
-    def listed(objects: Objects, which: list[int]) -> str:
-        names = [f"{model.names[objects.labels[i]]} ({objects.scores[i]:.2f})" for i in which]
-        return ", ".join(names) or "nothing"
+    def named(objects: Objects, which: list[int]) -> list[str]:
+        return [f"{model.names[objects.labels[i]]} ({objects.scores[i]:.2f})" for i in which]
 
     total = len(before.labels)
     if not total and not found.new:
         return "The model finds nothing in the photo, before or after."
     return (
-        f"The model keeps {len(found.kept)} of {total} objects; "
-        f"lost: {listed(before, found.lost)}; new: {listed(after, found.new)}."
+        f"The model finds {len(found.kept)} of {total} objects again; "
+        f"lost: {_listed(named(before, found.lost))}; new: {_listed(named(after, found.new))}."
     )
 
 

@@ -1,31 +1,33 @@
 """`vcm serve`: the page in a browser."""
 
 import logging
+import os
 import socket
+import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from vcm.errors import MissingExtra, SpecError
-from vcm.web.studio import Studio
 
 _log = logging.getLogger(__name__)
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-WAITING: Final = 64  # requests in the queue; more are refused with a sentence
+LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 
 def run(
     host: str,
     port: int,
-    model: str | None,
+    model: str,
     weights: str,
     upload: int,
     browser: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the page until it is stopped.
+    """Serve the page until it is stopped; uploads and results go with it.
 
     Args:
-        model: task model whose objects are drawn, or None.
+        model: task model that looks at the pictures.
         upload: largest file that is taken, in MiB.
         browser: whether to open one.
         say: is told the address.
@@ -35,27 +37,20 @@ def run(
         SpecError: if nothing can listen there.
         ModelError: if a model cannot be loaded.
     """
-    try:
-        from vcm.web.page import CSS, page, theme
-    except ImportError as error:
-        raise MissingExtra("gradio", "web") from error
+    if find_spec("gradio") is None:
+        raise MissingExtra("gradio", "web")
     _free(host, port)
     if host not in LOOPBACK:
         _log.warning("whoever reaches %s:%d can use this page and this machine's time", host, port)
-    blocks = page(Studio(weights, model), model).queue(max_size=WAITING)
-    say(f"http://{host}:{port} (Ctrl-C stops)")
-    blocks.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=browser,
-        max_file_size=f"{upload}mb",
-        theme=theme(),
-        css=CSS,
-        footer_links=[],
-        ssr_mode=False,  # it would need node
-        show_error=True,
-        quiet=True,
-    )
+    with tempfile.TemporaryDirectory(prefix="vcm-serve-") as folder:
+        # gradio's default is one folder for all users of the machine, which stays
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        from vcm.web.page import launch
+        from vcm.web.studio import Studio
+
+        studio = Studio(weights, model)
+        say(f"http://{host}:{port} (Ctrl-C stops)")
+        launch(studio, Path(folder), host, port, upload * 2**20, browser)
 
 
 def _free(host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """What the page shows of one photo: coded for its words, and evenly in as many bytes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,10 +18,10 @@ from vcm.roi import load_backend
 from vcm.roi.acquire import NOTHING, acquire
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
-from vcm.vision.base import TaskModel
 from vcm.web import changes
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Progress = Callable[[float, str], None]  # is told a share in [0, 1] and what is being done
 MAX_PIXELS: Final = 24_000_000  # what a page can show while others wait
 BRIGHT: Final = 99.5  # percentile of the bits of a square that the heat map shows brightest
 
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         notes: sentences for people.
-        seen: by the task model, the original and the decoded picture; None without a model.
+        seen: by the task model, the original and the decoded picture.
     """
 
     outlined: Image
@@ -69,46 +70,48 @@ class Outcome(NamedTuple):
     even: Coded
     heat: Image
     notes: list[str]
-    seen: tuple[Image, Image] | None
+    seen: tuple[Image, Image]
 
 
 class Studio:
     """The models of the page, loaded once; its methods may be called from several threads.
 
+    Args:
+        weights: of the codec.
+        model: task model, as for `vcm eval --model`.
+
     Raises:
         VcmError: if a model cannot be loaded.
     """
 
-    def __init__(self, weights: str = "base", model: str | None = None):
+    def __init__(self, weights: str = "base", model: str = "embedded"):
+        self.weights: Final = weights
+        self.model: Final = model
         self.codec: Final = Codec.load(weights)
         self._looks: Final = [load_backend("embedded", detail=d) for d in (1, 2)]
         self.tau: Final = self._looks[0].tau
-        self.model: Final[TaskModel | None] = load_model(model) if model else None
+        self._model: Final = load_model(model)
 
-    def outcome(self, path: str | Path, choice: Choice) -> Outcome:
+    def outcome(self, path: str | Path, choice: Choice, progress: Progress) -> Outcome:
         """A photo coded as chosen, beside itself coded evenly.
 
         Raises:
             ImageError: if it cannot be read, or is too large for the page.
             SpecError: if the words or a number are not what they should be.
         """
+        progress(0.0, "looking for what matters")
         picture = opened(path)
-        mask = acquire(
-            picture,
-            parse(choice.words),
-            self._looks[choice.closely],
-            sigma=choice.sigma,
-            tau=choice.tau,
-        )
+        look = self._looks[choice.closely]
+        words = parse(choice.words)
+        mask = acquire(picture, words, look, sigma=choice.sigma, tau=choice.tau)
+        progress(0.2, "coding for the words")
         roi = self._coded("for the words", picture, mask, choice.quality, choice.size)
-        # a file of the same size can be refused: evenly, the lowest quality may be larger
-        even = self._evenly(picture, mask, len(roi.data))
         where, most = self._heat(picture, roi.data)
-        notes = [_found(mask), f"Brightest in the heat map: {most:.2f} bits per pixel."]
-        seen = None
-        if self.model is not None:
-            seen, sentence = changes.shown(self.model, picture, roi.picture)
-            notes.append(sentence)
+        progress(0.4, "coding evenly in as many bytes")
+        even = self._evenly(picture, mask, len(roi.data))
+        progress(0.7, "showing both pictures to the model")
+        seen, sentence = changes.shown(self._model, picture, roi.picture)
+        notes = [_found(mask), sentence, f"Red in the heat map: {most:.1f} bits per pixel."]
         return Outcome(draw.outlined(picture, mask.roi), roi, even, where, notes, seen)
 
     def opened_file(self, data: bytes) -> tuple[Image, dict[str, Any]]:
@@ -123,7 +126,7 @@ class Studio:
         even = RoiMask(mask.roi, 1.0, mask.source)
         try:
             return self._coded("evenly", picture, even, 0, size)
-        except SpecError:
+        except SpecError:  # the lowest quality is larger than a file that starves the background
             return self._coded("evenly, as small as it gets", picture, even, 0, None)
 
     def _coded(
@@ -148,7 +151,10 @@ class Studio:
 
 def opened(path: str | Path) -> Image:
     """The photo in a file; raises ImageError, also if it is too large for the page."""
-    picture = image.read(path)
+    try:
+        picture = image.read(path)
+    except ImageError as error:  # where uploads lie on this machine says nothing to a visitor
+        raise ImageError(str(error).replace(f"{Path(path).parent}/", "")) from error
     if picture.size // 3 > MAX_PIXELS:
         raise ImageError(
             f"the photo has {picture.size / 3e6:.0f} megapixels, the page takes "

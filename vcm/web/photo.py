@@ -1,0 +1,140 @@
+"""The first tab: a photo, words and sliders; the file, and both pictures."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from vcm.files import write_atomic
+from vcm.web.parts import BUTTONS, HIGH, Example, Shown, picture, place, said
+from vcm.web.studio import Choice, Coded, Outcome, Studio
+
+AT_ONCE: Final = 2  # photos that are worked on side by side
+HELP: Final = """
+1. Drop a photo, or take an example below it.
+2. Say in words what matters in it.
+3. Move the sliders, and look: the size of the file, the picture in it beside one coded evenly in
+   as many bytes, where the bits went, and what a task model sees in both.
+
+Photos stay on the machine that runs this page.
+"""
+# In a narrow window what the page says is far below the words.
+LOOK: Final = "() => innerWidth < 640 && document.getElementById('says').scrollIntoView()"
+HEAD: Final = (
+    "| coded | bytes | bpp | ROI dB | background dB | whole dB |\n|---|--:|--:|--:|--:|--:|\n"
+)
+
+
+def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
+    """Lay it out; every touch codes the photo again."""
+    with gr.Row():
+        with gr.Column(scale=1, min_width=300):
+            photo, words = _photo(examples)
+            sliders = _sliders(studio.tau)
+            button = gr.Button("Encode", variant="primary")
+        with gr.Column(scale=3, min_width=300):
+            says = gr.Markdown(HELP, elem_id="says", min_height=HIGH)
+            with gr.Column(visible=False) as results:
+                places = _results()
+
+    def show(
+        photo: dict[str, Any] | None, words: str, sigma: float, tau: float, closely: bool,
+        quality: float, size: float | None,
+        progress: Any = gr.Progress(),  # noqa: B008 - how gradio finds it
+    ) -> Shown:  # fmt: skip
+        if not photo or not photo.get("path"):
+            return {says: HELP, results: gr.Column(visible=False)}
+        choice = Choice(words, sigma, tau, quality, int(size) if size else None, closely)
+        outcome = studio.outcome(
+            photo["path"], choice, lambda share, what: progress(share, desc=what)
+        )
+        file = place(folder, f"{Path(photo['path']).stem}.vcm")
+        write_atomic(file, outcome.roi.data)
+        values = ("\n\n".join(outcome.notes), *_values(outcome, file))
+        return dict(zip((says, *places), values, strict=True))
+
+    gr.on(
+        [photo.change, words.submit, *(s.change for s in sliders[:-1]),
+         sliders[-1].submit, button.click],
+        said(show, says, results),
+        [photo, words, *sliders],
+        [says, results, *places],
+        show_progress_on=says,
+        preprocess=False,  # the file as it came: what is wrong with it is ours to say
+        concurrency_limit=AT_ONCE,
+        trigger_mode="always_last",  # a slider that is moved on needs only its last place
+        api_name="encode",
+    )  # fmt: skip
+    gr.on([words.submit, button.click], js=LOOK, fn=None)
+
+
+def _photo(examples: list[Example]) -> tuple[gr.Image, gr.Textbox]:
+    photo = gr.Image(
+        label="Photo", type="filepath", sources=["upload", "clipboard"], height=240, elem_id="photo"
+    )
+    words = gr.Textbox(
+        "person", label="What matters", elem_id="words", render=False,
+        info='such as "person, dog" or "vehicle -bus"; Enter to try',
+    )  # fmt: skip
+    if examples:
+        gr.Examples(
+            [list(one) for one in examples], [photo, words], visible_columns=[1],
+            label="No photo at hand?", elem_id="examples",
+        )  # fmt: skip
+    words.render()
+    return photo, words
+
+
+def _sliders(tau: float) -> list[Any]:
+    return [
+        gr.Slider(
+            0.01, 1, 0.1, step=0.01, label="sigma", elem_id="sigma",
+            info="how much the rest matters",
+        ),
+        gr.Slider(
+            0.02, 0.98, tau, step=0.01, label="tau", elem_id="tau",
+            info="lower finds more",
+        ),
+        gr.Checkbox(False, label="look twice", info="finds smaller things, takes longer"),
+        gr.Slider(
+            0, 100, 50, step=1, label="quality", elem_id="quality",
+            info="100: best picture",
+        ),
+        gr.Number(
+            0, label="or a size in bytes", info="0: as quality says; Enter to try", precision=0,
+            minimum=0, elem_id="size",
+        ),
+    ]  # fmt: skip
+
+
+def _results() -> tuple[Any, ...]:
+    numbers = gr.Markdown(elem_id="numbers")
+    both = gr.ImageSlider(
+        label="left: coded for the words; right: evenly, in as many bytes",
+        format="png", elem_id="both", elem_classes="shown", interactive=False, buttons=BUTTONS,
+    )  # fmt: skip
+    file = gr.DownloadButton("Download the .vcm", variant="primary", elem_id="download")
+    with gr.Row():
+        outlined = picture("the region", "region")
+        heat = picture("where the bits went", "heat")
+    with gr.Row():
+        before = picture("what the model sees in the original", "before")
+        after = picture("what the model sees in the decoded picture", "after")
+    return numbers, both, file, outlined, heat, before, after
+
+
+def _values(outcome: Outcome, file: Path) -> tuple[Any, ...]:
+    """What the places of the results show."""
+    return (
+        HEAD + "\n".join(_row(coded) for coded in (outcome.roi, outcome.even)),
+        (outcome.roi.picture, outcome.even.picture),
+        str(file),
+        outcome.outlined,
+        outcome.heat,
+        *outcome.seen,
+    )
+
+
+def _row(coded: Coded) -> str:
+    label, size, bpp, *decibels = coded.numbers
+    return f"| {label} | {size:,} | {bpp:.3f} | {' | '.join(f'{v:.1f}' for v in decibels)} |"
