@@ -1,12 +1,12 @@
 """Options that several commands share, and those of the command that has the most."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from vcm import plugin
 from vcm.commands import completion
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +21,14 @@ weights = click.option(
 )  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
+
+
+class Named(click.Choice):  # type: ignore[type-arg] # older click has no such argument
+    """One of some names, or "FILE.py:NAME" for a class of the caller's own."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name."""
+        return value if plugin.is_plugin(value) else super().convert(value, param, ctx)
 
 
 def output(text: str) -> Callable[[F], F]:
@@ -41,6 +49,16 @@ def rate(command: F) -> F:
 def page(command: F) -> F:
     """The options of the web page."""
     return _all(_PAGE, command)
+
+
+def cases(command: F) -> F:
+    """The options that say what `vcm bench` times."""
+    return _all(_CASES, command)
+
+
+def many(command: F) -> F:
+    """The options that say how many pictures are gone through: those of `batch.Way`."""
+    return _all(_MANY, command)
 
 
 def evaluation(command: F) -> F:
@@ -76,11 +94,11 @@ _ROI: Final = (
                  help="Grow what the words find by so much. Default: the task's, or 0."),
     click.option("--detail", type=click.IntRange(1, 2),
                  help="2: the built-in network looks twice, the second time closely: it finds "
-                 "smaller things and takes some four times as long. Default: the task's, or 1."),
+                 "smaller things and takes some three times as long. Default: the task's, or 1."),
     click.option("--on-empty", type=click.Choice(ON_EMPTY), default="whole", show_default=True,
                  help="If the words match nothing: code the whole picture evenly, all of it as "
                  "background, or stop."),
-    click.option("--roi-backend", type=click.Choice(BACKENDS), default="embedded",
+    click.option("--roi-backend", type=Named(BACKENDS), default="embedded",
                  show_default=True,
                  help="What turns words into a mask: the built-in network, CLIPSeg or an "
                  "open-vocabulary detector (any words), or a YOLO segmentation model."),
@@ -100,11 +118,37 @@ _RATE: Final = (
                  "take some hundred times as long. Decoding is as ever."),
 )  # fmt: skip
 
+_CASES: Final = (
+    click.option("--megapixels", multiple=True, type=float, default=(0.4, 4, 40),
+                 show_default=True, metavar="NUMBER",
+                 help="Size to measure at. May be given several times."),
+    click.option("--codec", multiple=True, metavar="NAME",
+                 help="Only this one. May be given several times. Default: ours and seven others."),
+)  # fmt: skip
+
+_RAY: Final = click.option(
+    "--ray", metavar="ADDRESS",
+    help="Work on a Ray cluster: auto for the one of this machine, HOST:PORT, or local to start "
+    "one here. Needs vcm[scale].",
+)  # fmt: skip
+
+_MANY: Final = (
+    click.option("--workers", type=int, metavar="NUMBER",
+                 help="With many pictures: processes. Default: one a core, and none but this one "
+                 "from a folder to a folder."),
+    _RAY,
+    click.option("--ordered/--unordered", default=False, show_default=True,
+                 help="Write the files in the order of the source, or as they get done. Shards "
+                 "are always in order."),
+    click.option("--per-shard", type=int, default=1000, show_default=True, metavar="NUMBER",
+                 help="Pictures in a tar shard."),
+)  # fmt: skip
+
 _PAGE: Final = (
     click.option("--model", default="embedded", show_default=True, metavar="MODEL",
                  help="Task model that looks at the pictures, as for vcm eval: yolo11n.pt."),
-    click.option("--port", type=int, default=7860, show_default=True, metavar="NUMBER",
-                 help="Where to listen, see the address that is printed."),
+    click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True,
+                 metavar="NUMBER", help="Where to listen; another one if it is taken."),
     click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
                  help="0.0.0.0 lets other machines in: no password is asked."),
     click.option("--upload", type=click.IntRange(1, 1024), default=32, show_default=True,
@@ -130,7 +174,7 @@ _EVAL: Final = (
                  "vvenc, kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two "
                  "(two streams)."),
     click.option("--roi", default="embedded", show_default=True,
-                 type=click.Choice((*BACKENDS, "truth")),
+                 type=Named((*BACKENDS, "truth")),
                  help="Where the ROI comes from: words by one of the backends, or what people "
                  "drew."),
     click.option("--roi-weights", metavar="NAME", help="Weights of the backend."),
@@ -142,8 +186,8 @@ _EVAL: Final = (
     output("A folder: results.json, pictures.csv, index.html and plots."),
     click.option("--reference", metavar="CODEC",
                  help="BD-rates are against it. Default: not ours."),
-    click.option("--workers", type=int, default=max(1, os.cpu_count() or 1), metavar="NUMBER",
-                 help="Processes. Default: one a core."),
+    click.option("--workers", type=int, metavar="NUMBER", help="Processes. Default: one a core."),
+    _RAY,
     click.option("--cache", type=PATH,
                  help="Folder of coded files. Default: ~/.cache/vcm/files."),
     click.option("--no-cache", is_flag=True, help="Keep no coded files."),

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any, Final
 
+from vcm import plugin
 from vcm.errors import SpecError
 from vcm.roi.base import Backend
 from vcm.task import TaskSpec
@@ -19,10 +20,16 @@ BACKENDS: Final = {
 def load_backend(name: str, **options: Any) -> Backend:
     """A words-to-mask backend, ready; options are its constructor's.
 
+    Args:
+        name: a key of `BACKENDS`, or "FILE.py:NAME" for a class of the caller's own.
+
     Raises:
         SpecError: if there is no such backend.
         ModelError, MissingExtra: if what it needs is not there.
     """
+    if plugin.is_plugin(name):
+        mine: Backend = plugin.load(name, **options)
+        return mine
     if name not in BACKENDS:
         raise SpecError(f"ROI backend: expected one of {', '.join(BACKENDS)}, got {name!r}")
     module, cls = BACKENDS[name]
