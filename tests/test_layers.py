@@ -17,9 +17,9 @@ PACKAGE = REPOSITORY / "vcm"
 LAYERS = (
     ("errors",),
     ("fields", "files", "provenance"),
-    ("bitstream", "toml", "rd", "weightfile"),
+    ("bitstream", "plugin", "toml", "rd", "weightfile"),
     ("image", "task", "bd"),
-    ("codec", "vision"),
+    ("codec", "vision", "scale"),
     ("metrics", "roi", "dataset"),
     ("models", "anchors", "draw", "pipeline", "track"),
     ("evaluate", "report", "train"),
@@ -33,7 +33,9 @@ RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 # Large or restrictively licensed packages, and the only parts that may import them, inside a
 # function: whoever does not use the adapter never pays for them.
 ADAPTERS = {
+    "datasets": {"scale"},
     "detectron2": {"vision"},
+    "ray": {"scale"},
     "transformers": {"roi", "vision"},
     "ultralytics": {"roi", "vision"},
     "wandb": {"track"},

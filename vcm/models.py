@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, Final, cast
 
+from vcm import plugin
 from vcm.errors import SpecError
 from vcm.vision.base import TaskModel
 
@@ -30,10 +31,14 @@ SUFFIXES: Final = {".pt": "yolo", ".onnx": "onnx", ".tflite": "tflite"}
 def load_model(name: str) -> TaskModel:
     """The task model of "adapter:weights", or of a file whose suffix says which it is.
 
+    "FILE.py:NAME" is a class of the caller's own, see `vcm.plugin`.
+
     Raises:
         SpecError: if it does not say which adapter.
         ModelError, MissingExtra: if the model cannot be loaded.
     """
+    if plugin.is_plugin(name):
+        return cast(TaskModel, plugin.load(name))
     adapter, weights = parsed(name)
     module, cls, _ = ADAPTERS[adapter]
     arguments = (weights,) if weights else ()
@@ -66,4 +71,7 @@ def parsed(name: str) -> tuple[str, str]:
     if suffix in SUFFIXES:
         return SUFFIXES[suffix], name
     known = "".join(f"\n  {key}:WEIGHTS  {text}" for key, (_, _, text) in ADAPTERS.items())
-    raise SpecError(f"task model {name!r}: expected a .pt, .onnx or .tflite file, or one of{known}")
+    raise SpecError(
+        f"task model {name!r}: expected a .pt, .onnx or .tflite file, FILE.py:NAME for your own, "
+        f"or one of{known}"
+    )

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import pipeline
+from vcm import pipeline, plugin
 from vcm.anchors import ANCHORS, RoiAnchor
 from vcm.anchors.base import Anchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
@@ -147,9 +147,11 @@ def parse(text: str) -> Spec:
         SpecError: if a part is not known; what is known is listed.
     """
     head, *pairs = text.strip().split(":")
+    if plugin.is_plugin(text) and pairs:
+        head = f"{head}:{pairs.pop(0)}"
     base, plus, mode = head.partition("+")
     known = ("vcm", *ANCHORS, *(n for n in VIDEO if n not in ANCHORS), *ZOO)
-    if base not in known:
+    if base not in known and not plugin.is_plugin(base):
         raise SpecError(f"codec {text!r}: expected one of {', '.join(known)}")
     if plus and mode not in _modes(base):
         modes = ", ".join(f"{base}+{m}" for m in _modes(base)) or f"{base} alone"
@@ -205,11 +207,16 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
     coded = _with_roi(anchor, spec)
     settings = at or tuple(float(s) for s in _some(anchor.settings))
     preset = str(spec.options.get("preset", getattr(anchor, "preset", "")))
+    if plugin.is_plugin(spec.base):  # its files are others when it is changed
+        preset = str(plugin.file_of(spec.base).stat().st_mtime_ns)
     return Classical(coded, bool(spec.mode), settings, preset)
 
 
 def _anchor(spec: Spec) -> Anchor:
     preset = {k: v for k, v in spec.options.items() if k == "preset"}
+    if plugin.is_plugin(spec.base):
+        mine: Anchor = plugin.load(spec.base)
+        return mine
     if spec.base in ZOO:
         return Zoo(spec.base)
     anchor: Anchor = VIDEO[spec.base](**preset) if spec.base in VIDEO else ANCHORS[spec.base]

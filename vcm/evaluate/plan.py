@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vcm import plugin
 from vcm.dataset import DataSet
 from vcm.roi.acquire import OnEmpty
 from vcm.task import TaskSpec
@@ -57,13 +58,15 @@ class Plan:
         words = {k: task[k] for k in keys}
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
         models = [_identity(m) for m in (self.model, self.roi_weights or "")]
-        parts = [words, *models, data, self.roi, self.on_empty, self.perceptual]
+        parts = [words, *models, data, _identity(self.roi), self.on_empty, self.perceptual]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _identity(model: str) -> str:
     """The name of a model; of a file with its size and time, as it may be replaced."""
-    path = Path(model.partition(":")[2] or model)
+    path = (
+        plugin.file_of(model) if plugin.is_plugin(model) else Path(model.partition(":")[2] or model)
+    )
     if not path.is_file():
         return model
     stat = path.stat()
