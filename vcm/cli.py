@@ -34,29 +34,36 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="Compress a picture, or a folder of them.")
+@cli.command(short_help="Compress a picture, or a set of any size.")
 @click.argument("source", type=PATH)
-@options.output("The .vcm file, or a folder.")
+@options.output("The .vcm file, a folder, or tar shards such as out-%05d.tar.")
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
-@click.option("--overwrite", is_flag=True, help="With a folder: do again what is done.")
+@click.option("--overwrite", is_flag=True, help="With many pictures: do again what is done.")
+@options.many
 @options.weights
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
-    """Compress a picture to a .vcm file, or a folder of pictures to a folder of files.
+    """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
 
     The bits go where --text, --task, --mask or --box say (the ROI, region of interest); without
-    any of them the whole picture is coded evenly. A folder that was stopped goes on where it was.
+    any of them the whole picture is coded evenly. A set is a folder, a COCO .json file, tar shards
+    of WebDataset, or hf:NAME[:SPLIT] of the Hugging Face hub. Stopped, the same command goes on
+    where it was. With --workers, --ray, shards or a set that is no folder, manifest.jsonl says
+    what became of each picture; a changed picture, or changed options, are done again then.
 
     \b
     vcm encode photo.jpg --text "person, dog" --sigma 0.1 -o photo.vcm
     vcm encode photo.jpg --box 48,384,208,528 --bytes 12000 -o photo.vcm
     vcm encode PHOTOS/ --task coco-person -o OUT/
+    vcm encode "in-{000..009}.tar" --text person --workers 4 -o out-%05d.tar
     """
+    from vcm.commands import batch
     from vcm.commands import encode as command
 
-    report = command.run(source, output, command.Options(**values))
+    way = batch.Way(**{name: values.pop(name) for name in batch.WAY})
+    report = command.run(source, output, command.Options(**values), way)
     _finish(report, values["as_json"], command.lines)
 
 
@@ -64,16 +71,21 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @click.argument("source", type=PATH)
 @options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
 @click.option("--overwrite", is_flag=True, help="With a folder: replace pictures that are there.")
+@options.many
 @options.weights
 @options.json
-def decode(source: Path, output: Path, weights: str, as_json: bool, overwrite: bool) -> None:
-    """Turn a .vcm file back into a picture, or a folder of files into PNG pictures.
+def decode(
+    source: Path, output: Path, weights: str, as_json: bool, overwrite: bool, **way: Any
+) -> None:
+    """Turn a .vcm file back into a picture, or a folder or tar shards of them into PNG pictures.
 
     Needs no words, no mask, no language model.
     """
+    from vcm.commands import batch
     from vcm.commands import decode as command
 
-    _finish(command.run(source, output, weights, overwrite), as_json, command.lines)
+    report = command.run(source, output, weights, overwrite, batch.Way(**way))
+    _finish(report, as_json, command.lines)
 
 
 @cli.command(short_help="Show what a .vcm file says of itself.")
@@ -132,21 +144,7 @@ def demo(output: Path, model: str | None, weights: str) -> None:
 
 @cli.command(short_help="Time our codec beside others.")
 @click.argument("photo", type=PATH)
-@click.option(
-    "--megapixels",
-    multiple=True,
-    type=float,
-    default=(0.4, 4, 40),
-    show_default=True,
-    metavar="NUMBER",
-    help="Size to measure at. May be given several times.",
-)
-@click.option(
-    "--codec",
-    multiple=True,
-    metavar="NAME",
-    help="Only this one. May be given several times. Default: ours and seven others.",
-)
+@options.cases
 @click.option("--json", "as_json", is_flag=True, help="Report a line of JSON for each case.")
 def bench(
     photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...], as_json: bool

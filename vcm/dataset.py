@@ -3,10 +3,10 @@
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,12 @@ from PIL import Image as pillow
 
 from vcm import image
 from vcm.errors import MissingExtra, SpecError
+from vcm.scale.sources import HUB, SHARD, File, Rows, Shards, Source
 from vcm.vision.deeplab import NAMES as VOC
 
 VOID: Final = 255  # in a class mask: nobody knows
-__all__ = ["MASKS", "VOC", "VOID", "DataSet", "Photo", "coco", "load"]
+__all__ = ["MASKS", "VOC", "VOID", "DataSet", "coco", "load", "pictures"]
 MASKS: Final = "voc_class_masks"  # a folder of PNG files beside "images", labels as in VOC
-
-
-class Photo(NamedTuple):
-    """One picture of a set.
-
-    Attributes:
-        name: unique in the set, safe as a file name.
-        id: COCO's, 0 where there is none.
-    """
-
-    name: str
-    path: Path
-    id: int
 
 
 @dataclass(frozen=True)
@@ -49,18 +37,18 @@ class DataSet:
 
     name: str
     folder: Path
-    photos: tuple[Photo, ...]
+    photos: tuple[Source, ...]
     annotations: Path | None
     masks: Path | None
     part: bool = False
 
-    def labels(self, photo: Photo) -> NDArray[np.uint8]:
+    def labels(self, photo: Source) -> NDArray[np.uint8]:
         """VOC class of each pixel: (H, W) uint8, 255 where it is not known.
 
         Raises:
             SpecError: if the set has no class masks, or none for this photo.
         """
-        path = self.masks and self.masks / f"{photo.path.stem}.png"
+        path = self.masks and self.masks / f"{PurePosixPath(photo.name).stem}.png"
         if path is None or not path.is_file():
             raise SpecError(f"{self.name}: no class mask of {photo.name}; expected {path or MASKS}")
         labels = np.asarray(pillow.open(path))
@@ -70,7 +58,7 @@ class DataSet:
 
 
 def load(path: str | Path, only: str | None = None) -> DataSet:
-    """The set in a folder, or the one that a COCO file describes.
+    """The set in a folder, in tar shards or on the hub, or the one that a COCO file describes.
 
     A folder is read as it is: `instances.json` beside `images/`, with `voc_class_masks/` if there;
     else every picture in it, without ground truth.
@@ -82,6 +70,11 @@ def load(path: str | Path, only: str | None = None) -> DataSet:
         SpecError: if the file is not COCO's, or `only` fits nothing.
         ImageError: if there is no picture.
     """
+    if _is_stream(str(path)):
+        if only is not None:
+            raise SpecError(f"--only {only}: {path} has no image entries that could say that")
+        name = PurePosixPath(str(path).removeprefix(HUB)).stem
+        return DataSet(name, Path(path), tuple(pictures(path)), None, None)
     path = Path(path)
     annotations = path if path.suffix == ".json" else path / "instances.json"
     folder = annotations.parent
@@ -94,9 +87,32 @@ def load(path: str | Path, only: str | None = None) -> DataSet:
         raise SpecError(f"--only {only}: {path} has no instances.json whose entries could say that")
     inner = path / "images"
     paths = image.folder(inner if inner.is_dir() else path)
-    photos = tuple(Photo(p.name, p, 0) for p in paths)
+    photos = tuple(File(p.name, p) for p in paths)
     drawn = masks if inner.is_dir() and masks.is_dir() else None
     return DataSet(path.resolve().name, path, photos, None, drawn)
+
+
+def pictures(path: str | Path) -> Iterable[Source]:
+    """The pictures of a folder, a COCO file, tar shards or "hf:NAME"; large sets are not listed.
+
+    Raises:
+        SpecError: if there is no such set.
+        ImageError: if there is no picture.
+        MissingExtra: if it is on the hub and `datasets` is not installed.
+    """
+    text = str(path)
+    if text.startswith(HUB):
+        return Rows(text)
+    return Shards(text) if text.endswith(SHARD) else load(path).photos
+
+
+def is_set(path: Path) -> bool:
+    """Whether a path stands for many pictures."""
+    return _is_stream(str(path)) or path.suffix == ".json" or path.is_dir()
+
+
+def _is_stream(text: str) -> bool:
+    return text.startswith(HUB) or text.endswith(SHARD)
 
 
 def thinned(data: DataSet, count: int) -> DataSet:
@@ -113,11 +129,11 @@ def thinned(data: DataSet, count: int) -> DataSet:
     return replace(data, photos=tuple(data.photos[i] for i in places.tolist()), part=True)
 
 
-def _listed(path: Path, only: str | None) -> tuple[Photo, ...]:
+def _listed(path: Path, only: str | None) -> tuple[Source, ...]:
     """The photos of a COCO file, by their ids."""
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["images"]
-        photos = [(Photo(e["file_name"], _find(path, e["file_name"]), e["id"]), e) for e in entries]
+        photos = [(File(e["file_name"], _find(path, e["file_name"]), e["id"]), e) for e in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{path}: not a COCO file of images ({error!r})") from error
     wanted = _condition(only)

@@ -8,6 +8,7 @@
     ├── ModelError        weights are missing, damaged or do not belong to the file
     ├── MetricError       a metric or a curve cannot be computed from what it was given
     ├── OutputError       a result cannot be written
+    ├── WorkerError       a worker process was lost, and its work with it
     └── MissingExtra      an optional package is not installed
 
 The command line prints the message of any of them in one line and exits with code 2.
@@ -46,8 +47,17 @@ class OutputError(VcmError):
     """A result cannot be written."""
 
 
+class WorkerError(VcmError):
+    """A worker process was lost, and its work with it."""
+
+
 class MissingExtra(VcmError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; get it with: pip install 'vcm[{extra}]'")
+        self._given = package, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str]]:
+        """What pickle makes it from again: worker processes send their errors home."""
+        return type(self), self._given

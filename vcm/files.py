@@ -30,6 +30,22 @@ def write_atomic(path: Path, data: bytes) -> None:
         ) from error
 
 
+def make_folder(path: Path) -> Path:
+    """The folder, which is there afterwards.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if path.is_file() else error.strerror
+        raise OutputError(
+            f"cannot make the folder {str(path)!r}: {reason}; choose another place"
+        ) from error
+    return path
+
+
 def _write(path: Path, data: bytes) -> None:
     if path.is_dir():
         raise OutputError(f"cannot write {str(path)!r}: it is a folder; give the name of a file")

@@ -2,8 +2,8 @@
 
 import io
 import warnings
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from vcm.errors import ImageError
 from vcm.files import write_atomic
 
 MAX_PIXELS: Final = 2**27  # 134 million; below the size at which Pillow itself refuses
+MAX_BYTES: Final = 2**30  # of a picture file that is taken into memory as it lies
 
 # File name suffix -> Pillow's format and how it is saved; None = read only. Nothing else is ever
 # opened: some of Pillow's other readers start programs (EPS) or are seldom tested.
@@ -51,7 +52,19 @@ def read(path: str | Path) -> NDArray[np.uint8]:
         ImageError: no such file, not a picture, damaged or truncated, a side over `MAX_SIDE`, or
             more than `MAX_PIXELS` pixels (checked before anything is decoded).
     """
-    return _decode(Path(path), "RGB", _WHITE)
+    return _read(Path(path), "RGB", _WHITE)
+
+
+def parse(data: bytes, name: str) -> NDArray[np.uint8]:
+    """The picture in the bytes of a file, as `read` would give it.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        ImageError: as for `read`.
+    """
+    return _decode(io.BytesIO(data), name, "RGB", _WHITE)
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -63,7 +76,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         ImageError: as for `read`; another size; or values that are neither 0 nor over 127 only,
             such as a mask saved as 0 and 1.
     """
-    grey = _decode(Path(path), "L", _BLACK)
+    grey = _read(Path(path), "L", _BLACK)
     if grey.shape != size:
         raise ImageError(
             f"mask {str(path)!r}: expected {size[1]}x{size[0]} pixels like the picture, "
@@ -88,7 +101,15 @@ def write(path: str | Path, image: NDArray[np.uint8]) -> None:
         ImageError: an unknown suffix, or a picture that the format cannot hold.
         OutputError: the file cannot be written.
     """
-    path = Path(path)
+    write_atomic(Path(path), packed(Path(path), image))
+
+
+def packed(path: Path, image: NDArray[np.uint8]) -> bytes:
+    """The bytes of the file that `write` would write.
+
+    Raises:
+        ImageError: as for `write`.
+    """
     file_format = format_of(path)
     options = _SAVE[path.suffix.lower()][1] or {}
     shaped = image.ndim in (2, 3) and image.shape[2:] in ((), (3,)) and image.size > 0
@@ -104,7 +125,7 @@ def write(path: str | Path, image: NDArray[np.uint8]) -> None:
             f"{file_format} cannot hold a picture of {image.shape[1]}x{image.shape[0]} pixels "
             f"({error}); save it as .png"
         ) from error
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def format_of(path: Path) -> str:
@@ -136,47 +157,78 @@ def folder(path: str | Path) -> list[Path]:
         entries = sorted(path.iterdir())
     except OSError as error:
         raise ImageError(f"cannot list the folder {str(path)!r}: {error.strerror}") from error
-    found = [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in _SAVE and not entry.name.startswith(".") and entry.is_file()
-    ]
+    found = [entry for entry in entries if is_picture(entry.name) and entry.is_file()]
     if not found:
         raise ImageError(f"no picture in {str(path)!r}: expected files named {' '.join(_SAVE)}")
     return found
 
 
-def _decode(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
-    """The file's picture, upright, opaque, 8 bit: (H, W, 3) for mode RGB, (H, W) for L."""
+def is_picture(name: str) -> bool:
+    """Whether a file is one of ours to read, told by the suffix of its name."""
+    path = PurePath(name)
+    return path.suffix.lower() in _SAVE and not path.name.startswith(".")
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        ImageError: no such file, it cannot be read, or it has more than `MAX_BYTES`.
+    """
+    _check_file(path)
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ImageError(f"{str(path)!r}: expected at most {MAX_BYTES} bytes, got {size}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {str(path)!r}: {error.strerror}; check its owner") from error
+
+
+def _check_file(path: Path) -> None:
     if not path.is_file():
         if path.is_dir():
             raise ImageError(f"{str(path)!r} is a folder; expected a picture file")
         raise ImageError(f"there is no file {str(path)!r}; check the name")
+
+
+def _read(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
+    _check_file(path)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ImageError(
+            f"{str(path)!r} cannot be read ({error.strerror}); it may not be yours to read"
+        ) from error
+    with file:
+        return _decode(file, str(path), mode, background)
+
+
+def _decode(file: BinaryIO, name: str, mode: str, background: Colour) -> NDArray[np.uint8]:
+    """The file's picture, upright, opaque, 8 bit: (H, W, 3) for mode RGB, (H, W) for L."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of bombs and odd metadata: we check for ourselves
             Image.init()
             formats = {name for name, _ in _SAVE.values()} & set(Image.OPEN)
             # Not Image.open(path): the memory map that this makes is wrong for turned TIFFs.
-            with path.open("rb") as file, Image.open(file, formats=sorted(formats)) as picture:
+            with Image.open(file, formats=sorted(formats)) as picture:
                 _check_size(*picture.size)
                 picture.load()
                 flat = _flatten(_upright(picture), picture.format, background)
                 return np.array(flat.convert(mode))
     except ImageError as error:
-        raise ImageError(f"{str(path)!r}: {error}") from error
+        raise ImageError(f"{name!r}: {error}") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{str(path)!r} is too large: {error}; shrink or crop it") from error
+        raise ImageError(f"{name!r} is too large: {error}; shrink or crop it") from error
     except (UnidentifiedImageError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
         raise ImageError(
-            f"{str(path)!r} is not a picture that can be read; convert it to PNG or JPEG"
+            f"{name!r} is not a picture that can be read; convert it to PNG or JPEG"
         ) from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise ImageError(
-            f"{str(path)!r} cannot be read as a picture ({error}); "
-            f"it may be damaged, or not yours to read: get a fresh copy"
+            f"{name!r} cannot be read as a picture ({error}); it may be damaged: get a fresh copy"
         ) from error
 
 

@@ -19,6 +19,7 @@ from vcm.evaluate import run
 from vcm.evaluate.measure import Measurer
 from vcm.evaluate.result import check_expected, main_metric
 from vcm.evaluate.score import Scores
+from vcm.scale.local import Processes
 from vcm.task import Expected
 
 CODECS = "vcm,vcm:sigma=1:at=10/30/50/70/90,jpeg"
@@ -98,7 +99,8 @@ def test_the_page_is_one_file_that_loads_nothing(out, report):
 
 def test_one_worker_or_two_stopped_or_not_the_result_is_the_same(options, report, tmp_path):
     plan = command.planned(replace(options, workers=1, no_cache=True), lambda line: None)
-    for count, _ in enumerate(run.measured(plan.without_codecs(), tmp_path / "pictures", 1)):
+    one = Processes(1)
+    for count, _ in enumerate(run.measured(plan.without_codecs(), tmp_path / "pictures", one)):
         if count == 1:
             break  # as if stopped
     again = command.run(tmp_path, replace(options, workers=1, no_cache=True), lambda line: None)
@@ -110,9 +112,9 @@ def test_one_worker_or_two_stopped_or_not_the_result_is_the_same(options, report
 def test_workers_end_with_a_parent_that_was_killed():
     code = (
         "import os, time; from concurrent.futures import ProcessPoolExecutor as Pool\n"
-        "from multiprocessing import get_context; from vcm.evaluate.run import _start\n"
+        "from multiprocessing import get_context; from vcm.scale.local import start\n"
         "if __name__ == '__main__':\n"
-        "    pool = Pool(1, get_context('spawn'), _start)\n"
+        "    pool = Pool(1, get_context('spawn'), start)\n"
         "    print(pool.submit(os.getpid).result(), flush=True); time.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from vcm import image
+from vcm.dataset import pictures
 from vcm.errors import SpecError
-from vcm.train.photos import Data, load_photos, sources
+from vcm.scale.sources import stem
+from vcm.train.photos import Data, load_photos
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def folder(tmp_path, photos):
 
 
 def names(photos):
-    return sorted(source.name for source in sources(photos))
+    return sorted(stem(source) for source in pictures(photos))
 
 
 def test_a_folder_and_a_coco_file(folder):
@@ -38,11 +40,11 @@ def test_a_data_set_in_the_hub_format(folder, tmp_path_factory):
     own = {image.read(path).tobytes() for path in folder.glob("*.png")}
     assert found == own
     with pytest.raises(SpecError, match="hf:no/such: the data set cannot be loaded"):
-        sources("hf:no/such")
+        pictures("hf:no/such")
     texts = tmp_path_factory.mktemp("texts")
     (texts / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SpecError, match="none of its columns"):
-        sources(f"hf:{texts}")
+        pictures(f"hf:{texts}")
 
 
 def test_small_and_broken_pictures_are_counted(folder, caplog):

@@ -1,77 +1,213 @@
-"""Folders: the same work on each file, with progress; resumes, and one bad file stops nothing."""
+"""Many pictures: the same work on each, with progress; resumes, and one bad file stops nothing."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import click
 
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
+from vcm.scale import manifest
+from vcm.scale.manifest import Line
+from vcm.scale.sinks import PER_SHARD, Folder, Place, Shards, Sink, digest
+from vcm.scale.sources import SHARD, Source, stem
+from vcm.scale.work import Here, Job, Pool, mapped, pool_of
 
 Report = dict[str, Any]
+WAY: Final = ("workers", "ray", "ordered", "per_shard")  # options: the fields of `Way`
+SHOWN: Final = 20  # failures in a report; the manifest has them all
 
 
-def targets(sources: Sequence[Path], folder: Path, suffix: str) -> dict[Path, Path]:
-    """Where the result of each source goes: same stem, another suffix.
+class Task(NamedTuple):
+    """One file, read.
 
-    Raises:
-        SpecError: if two sources would share a target.
-        OutputError: if the folder cannot be made.
+    Attributes:
+        where: it lies, for messages and the manifest.
+        sha256: of its bytes.
     """
-    pairs = {source: folder / f"{source.stem}{suffix}" for source in sources}
-    owners: dict[Path, Path] = {}
-    for source, target in pairs.items():
-        if target in owners:
+
+    place: Place
+    where: str
+    sha256: str
+    data: bytes
+
+
+class Made(NamedTuple):
+    """What the work made of a file: another one, and what is to be said of it."""
+
+    data: bytes
+    report: Report
+
+
+@dataclass(frozen=True)
+class Way:
+    """How many pictures are gone through; options of the command line."""
+
+    workers: int | None = None
+    ray: str | None = None
+    ordered: bool = False
+    per_shard: int = PER_SHARD
+
+    def check_one(self) -> None:
+        """Refuse what one picture has no use for.
+
+        Raises:
+            SpecError: if there is something.
+        """
+        if self != Way():
             raise SpecError(
-                f"{owners[target].name} and {source.name} would both become {target.name}: "
-                f"rename one of them"
+                "--workers, --ray, --ordered and --per-shard are for a folder, a COCO .json file, "
+                "tar shards or hf:NAME; leave them out for one file"
             )
-        owners[target] = source
-    make(folder)
-    return pairs
 
 
-def make(folder: Path) -> None:
-    """The folder is there afterwards.
+class Result(NamedTuple):
+    """What becomes of each file.
+
+    Attributes:
+        suffix: of its name.
+        options: names all that it depends on but its source.
+        whole: whether what is there is one; asked where there is no manifest.
+        overwrite: whether what is there is made again.
+    """
+
+    suffix: str
+    options: str
+    whole: Callable[[Path], bool]
+    overwrite: bool
+
+
+@dataclass
+class Tally:
+    """What became of the files.
+
+    Attributes:
+        listed: whether the report of each file is kept.
+    """
+
+    sink: Sink
+    folder: Path
+    result: Result
+    listed: bool
+    files: list[Report] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+    kept: int = 0
+    failures: int = 0
+    total: int = 0
+
+    def todo(self, sources: Iterable[Source]) -> Iterator[Task]:
+        """The files that are not done yet, read."""
+        for number, source in enumerate(sources):
+            place = self.sink.place(number, stem(source))
+            try:
+                data = source.load()
+            except VcmError as error:
+                self.take(Task(place, source.where, "", b""), error)
+                continue
+            sha256 = digest(data)
+            if not self.result.overwrite and self.sink.kept(place, sha256, self.result.options):
+                self.kept += 1
+                continue
+            yield Task(place, source.where, sha256, data)
+
+    def take(self, task: Task, result: Made | VcmError) -> None:
+        """One more is through.
+
+        A file that fails is noted with its reason and the others go on. A full or read-only disk
+        and a word that is not known stop everything: every further file would fail alike.
+        """
+        line = Line(task.where, task.sha256, self.result.options, task.place.file)
+        if isinstance(result, OutputError | UnknownWord):
+            raise result
+        if isinstance(result, VcmError):
+            self.failures += 1
+            if self.listed or len(self.failed) < SHOWN:
+                self.failed[task.where] = str(result)
+            self.sink.put(task.place, replace(line, error=str(result)), None)
+            return
+        data, report = result
+        line = replace(line, file_sha256=digest(data), bytes=len(data))
+        line = replace(line, bpp=report.get("bpp"), roi=report.get("roi"))
+        self.sink.put(task.place, line, data)
+        self.done += 1
+        self.total += len(data)
+        if self.listed:
+            self.files.append({"file": str(self.folder / task.place.file)} | report)
+
+    @property
+    def report(self) -> Report:
+        """For people and for JSON."""
+        if self.listed:
+            return {"files": self.files, "done_before": self.kept, "failed": self.failed}
+        return {
+            "manifest": str(self.folder / manifest.NAME),
+            "done": self.done,
+            "done_before": self.kept,
+            "bytes": self.total,
+            "failures": self.failures,
+            "failed": self.failed,
+        }
+
+
+def run(
+    job: Job[Task, Made],
+    sources: Iterable[Source],
+    places: tuple[Path, Path],
+    result: Result,
+    way: Way,
+) -> Report:
+    """Do the job on every file that is not done; what happened, as a report.
+
+    A folder to a folder, without a word on how, is done in this process and keeps no manifest.
+
+    Args:
+        places: source and output as given; the output is a folder or a pattern of tar shards.
 
     Raises:
-        OutputError: if it cannot be made.
+        SpecError: if the output or the way cannot be.
+        WorkerError: if a worker process of this machine died.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise OutputError(
-            f"cannot make the folder {str(folder)!r}: {reason}; choose another place"
-        ) from error
+    source, output = places
+    if _is_plain(source, output, way):
+        plain = Folder(output, result.suffix, result.whole)
+        return _each(job, sources, Tally(plain, output, result, True), Here(), way.ordered)
+    pool = pool_of(way.workers, way.ray)
+    folder, sink = _opened(output, result, way.per_shard)
+    return _each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
 
 
-def each(
-    pairs: dict[Path, Path], done: Callable[[Path], bool], work: Callable[[Path, Path], Report]
+def _is_plain(source: Path, output: Path, way: Way) -> bool:
+    asked = way.workers is not None or way.ray is not None or output.suffix == SHARD
+    return source.is_dir() and not asked and not (output / manifest.NAME).exists()
+
+
+def _opened(output: Path, result: Result, per_shard: int) -> tuple[Path, Sink]:
+    """Where the manifest is, and what takes the results."""
+    if output.suffix == SHARD:
+        return output.parent, Shards(output, result.suffix, per_shard)
+    return output, Folder(output, result.suffix)
+
+
+def _each(
+    job: Job[Task, Made], sources: Iterable[Source], tally: Tally, pool: Pool, ordered: bool
 ) -> Report:
-    """Do the work on every pair that is not done; what happened, as a report.
-
-    A file that fails is listed with its reason and the others go on. A full or read-only disk and
-    a word that is not known stop everything: every further file would fail alike.
-    """
-    reports, failed, skipped = [], {}, 0
-    with click.progressbar(pairs.items(), file=sys.stderr, label=f"{len(pairs)} files") as bar:
-        for source, target in bar:
-            if done(target):
-                skipped += 1
-                continue
-            try:
-                reports.append(work(source, target))
-            except (OutputError, UnknownWord):
-                raise
-            except VcmError as error:
-                failed[str(source)] = str(error)
-    return {"files": reports, "done_before": skipped, "failed": failed}
+    count = len(sources) if isinstance(sources, Sized) else None
+    label = "files" if count is None else f"{count} files"
+    with click.progressbar(sources, length=count, file=sys.stderr, label=label) as bar:
+        for task, made in mapped(job, tally.todo(bar), pool, ordered):
+            tally.take(task, made)
+    tally.sink.close()
+    return tally.report
 
 
 def lines(report: Report) -> list[str]:
-    """The summary of a folder for people."""
-    files, failed = report["files"], report["failed"]
-    text = [f"{len(files)} done, {report['done_before']} were there already, {len(failed)} failed"]
-    return text + [f"  {name}: {reason}" for name, reason in failed.items()]
+    """The summary for people."""
+    failed = report["failed"]
+    done = len(report["files"]) if "files" in report else report["done"]
+    failures = report.get("failures", len(failed))
+    text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
+    text += [f"  {name}: {reason}" for name, reason in failed.items()]
+    return text + ([f"each is in {report['manifest']}"] if "manifest" in report else [])

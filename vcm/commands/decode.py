@@ -1,48 +1,87 @@
-"""`vcm decode`: a file or a folder of them."""
+"""`vcm decode`: a file or many."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from vcm import bitstream, image, pipeline
 from vcm.codec.codec import Codec
 from vcm.commands import batch, places
+from vcm.commands.batch import Way
 from vcm.errors import BitstreamError
+from vcm.scale.sinks import digest
+from vcm.scale.sources import SHARD, Shards, Source, files
 
 
-def run(source: Path, output: Path, weights: str, overwrite: bool = False) -> dict[str, Any]:
-    """Decode a file (its report comes back) or all .vcm files of a folder, to PNG."""
-    if not source.is_dir():
-        target = places.of_picture(source, output, overwrite)
-        bitstream.unpack(bitstream.read(source))  # refuse a bad file before the model is loaded
-        return _worker(weights)(source, target)
-    sources = sorted(source.glob("*.vcm"))
-    if not sources:
+@dataclass(frozen=True)
+class Decoding:
+    """The job of many files."""
+
+    weights: str
+
+    def load(self) -> Callable[[batch.Task], batch.Made]:
+        """The work on one file, with the model loaded."""
+        codec = Codec.load(self.weights)
+
+        def work(task: batch.Task) -> batch.Made:
+            picture, report = _decoded(task.data, codec)
+            return batch.Made(image.packed(Path("x.png"), picture), report)
+
+        return work
+
+
+def run(
+    source: Path,
+    output: Path,
+    weights: str,
+    overwrite: bool = False,
+    way: Way | None = None,
+) -> dict[str, Any]:
+    """Decode a file (its report comes back) or all .vcm files of a folder or of shards, to PNG."""
+    way = way or Way()
+    if not source.is_dir() and source.suffix != SHARD:
+        way.check_one()
+        return _one(source, output, weights, overwrite)
+    found, codec = _files(source), Codec.load(weights)
+    key = digest(f"{codec.fingerprint.hex()} {version('vcm')}".encode())[:16]
+    result = batch.Result(".png", key, Path.is_file, overwrite)
+    return batch.run(Decoding(weights), found, (source, output), result, way)
+
+
+def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str, Any]:
+    target = places.of_picture(source, output, overwrite)
+    data = bitstream.read(source)
+    bitstream.unpack(data)  # refuse a bad file before the model is loaded
+    picture, report = _decoded(data, Codec.load(weights))
+    image.write(target, picture)
+    return {"file": str(target)} | report
+
+
+def _files(source: Path) -> Iterable[Source]:
+    """The .vcm files of a folder or of shards."""
+    if source.suffix == SHARD:
+        return Shards(str(source), lambda name: name.endswith(".vcm"))
+    found = sorted(source.glob("*.vcm"))
+    if not found:
         raise BitstreamError(f"no .vcm file in {str(source)!r}")
-    work = _worker(weights)
-    pairs = batch.targets(sources, output, ".png")
-    return batch.each(pairs, lambda t: t.is_file() and not overwrite, work)
+    return files(found)
 
 
-def _worker(weights: str) -> Callable[[Path, Path], dict[str, Any]]:
-    codec = Codec.load(weights)
-
-    def work(source: Path, target: Path) -> dict[str, Any]:
-        data = bitstream.read(source)
-        start = time.perf_counter()
-        picture = pipeline.decode(data, codec)
-        seconds = time.perf_counter() - start
-        image.write(target, picture)
-        height, width = picture.shape[:2]
-        return {"file": str(target), "width": width, "height": height, "seconds_decode": seconds}
-
-    return work
+def _decoded(data: bytes, codec: Codec) -> tuple[pipeline.Image, dict[str, Any]]:
+    start = time.perf_counter()
+    picture = pipeline.decode(data, codec)
+    seconds = time.perf_counter() - start
+    height, width = picture.shape[:2]
+    report = {"width": width, "height": height, "bpp": 8 * len(data) / (width * height)}
+    return picture, report | {"seconds_decode": seconds}
 
 
 def lines(report: dict[str, Any]) -> list[str]:
     """The report for people."""
-    if "files" in report:
+    if "failed" in report:
         return batch.lines(report)
     r = report
     return [f"{r['file']}: {r['width']} x {r['height']}, decoded in {r['seconds_decode']:.2f} s"]

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from vcm import draw, image, pipeline
 from vcm.codec.codec import Codec
-from vcm.commands import batch
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import MissingExtra, OutputError
-from vcm.files import write_atomic
+from vcm.files import make_folder, write_atomic
 from vcm.metrics.distortion import psnr
 from vcm.roi.mask import RoiMask
 from vcm.vision.yolo import Yolo
@@ -45,7 +44,7 @@ def run(output: Path, model: str | None, weights: str) -> Iterator[str]:
 
     Writes demo.vcm (the first photo's), one .vcm and .png per photo and way, and demo.png.
     """
-    batch.make(output)
+    make_folder(output)
     codec, detector = Codec.load(weights), Yolo(model) if model else None
     yield HEAD
     rows = []

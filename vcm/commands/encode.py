@@ -1,17 +1,23 @@
-"""`vcm encode`: a picture or a folder of them."""
+"""`vcm encode`: a picture or many."""
 
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, image, pipeline
+from vcm import bitstream, dataset, image, pipeline
 from vcm.codec.codec import Codec
 from vcm.commands import batch, places
+from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
+from vcm.pipeline import Image
+from vcm.scale.sinks import digest
+from vcm.scale.sources import Source, distinct, files
 
 QUALITY = 50.0
 MAX_BPP = 100
@@ -46,34 +52,60 @@ class Options(RoiOptions):
             raise SpecError("--store-text keeps the words of --text or --task; give one of them")
 
 
-def run(source: Path, output: Path, options: Options) -> dict[str, Any]:
-    """Encode a picture (its report comes back) or a folder (see `batch.each`)."""
-    if not source.is_dir():
-        target = places.of_file(source, output)  # refuse a bad name before models are loaded
-        return _worker(options, Codec.load(options.weights))(source, target)
-    pictures, codec = image.folder(source), Codec.load(options.weights)
-    work = _worker(options, codec)
-    pairs = batch.targets(pictures, output, ".vcm")
-    return batch.each(pairs, lambda t: _is_done(t, codec) and not options.overwrite, work)
+@dataclass(frozen=True)
+class Encoding:
+    """The job of many pictures."""
+
+    options: Options
+
+    def load(self) -> Callable[[batch.Task], batch.Made]:
+        """The work on one picture, with every model loaded."""
+        code = coder(self.options, Codec.load(self.options.weights))
+        return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
 
 
-def _worker(options: Options, codec: Codec) -> Callable[[Path, Path], dict[str, Any]]:
-    """The work on one picture, with every model loaded once."""
+def run(source: Path, output: Path, options: Options, way: Way | None = None) -> dict[str, Any]:
+    """Encode a picture (its report comes back) or many (see `batch.run`)."""
+    way = way or Way()
+    if not dataset.is_set(source):
+        way.check_one()
+        return _one(source, output, options)
+    pictures, codec = _pictures(source), Codec.load(options.weights)
+    key, overwrite = _key(options, codec), options.overwrite
+    result = batch.Result(".vcm", key, lambda path: _is_done(path, codec), overwrite)
+    return batch.run(Encoding(options), pictures, (source, output), result, way)
+
+
+def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
+    target = places.of_file(source, output)  # refuse a bad name before models are loaded
+    code = coder(options, Codec.load(options.weights))
+    data, report = code(image.read(source))
+    write_atomic(target, data)
+    return {"file": str(target)} | report
+
+
+def _pictures(source: Path) -> Iterable[Source]:
+    """The pictures of a set, of which no two would become the same file."""
+    if source.is_dir():
+        return files(image.folder(source))
+    found = dataset.pictures(source)
+    return distinct(found) if isinstance(found, tuple) else found
+
+
+def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict[str, Any]]]:
+    """What makes the file of a picture and tells of it, with every model loaded once."""
     choose = chooser(options)
     spec = options.spec()
     text = spec.text if spec is not None and options.store_text else None
 
-    def work(source: Path, target: Path) -> dict[str, Any]:
-        picture = image.read(source)
+    def code(picture: Image) -> tuple[bytes, dict[str, Any]]:
         start = time.perf_counter()
         mask = choose(picture)
         chosen = time.perf_counter()
         rate = _rate(options, picture.size // 3)
         data = pipeline.encode(picture, mask, codec, **rate, text=text, effort=options.effort)
         end = time.perf_counter()
-        write_atomic(target, data)
-        return {
-            "file": str(target),
+        return data, {
             "bytes": len(data),
             "bpp": 8 * len(data) / (picture.size // 3),
             "quality": bitstream.describe(data)["quality"],
@@ -84,7 +116,24 @@ def _worker(options: Options, codec: Codec) -> Callable[[Path, Path], dict[str, 
             "seconds_encode": end - chosen,
         }
 
-    return work
+    return code
+
+
+def _key(options: Options, codec: Codec) -> str:
+    """Names everything that a file depends on besides its picture."""
+    others = ("as_json", "overwrite", "weights", "text", "task", "mask")
+    given = {k: v for k, v in asdict(options).items() if k not in others}
+    spec = options.spec()
+    mask = options.mask and digest(image.load(options.mask))
+    models = [codec.fingerprint.hex(), _identity(options.roi_weights), version("vcm")]
+    text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)
+    return digest(text.encode())[:16]
+
+
+def _identity(weights: str | None) -> str | None:
+    """The name of a model; of a file what it holds, as it may be replaced."""
+    is_file = weights is not None and Path(weights).is_file()
+    return digest(Path(weights).read_bytes()) if is_file and weights is not None else weights
 
 
 def _rate(options: Options, pixels: int) -> dict[str, Any]:
@@ -106,7 +155,7 @@ def _is_done(target: Path, codec: Codec) -> bool:
 
 def lines(report: dict[str, Any]) -> list[str]:
     """The report for people."""
-    if "files" in report:
+    if "failed" in report:
         return batch.lines(report)
     share, r = 100 * report["roi_share"], report
     return [

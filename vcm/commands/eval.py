@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import click
 
-from vcm import draw, image
-from vcm.dataset import Photo, load, thinned
+from vcm import draw
+from vcm.dataset import load, thinned
 from vcm.errors import SpecError
 from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
@@ -32,6 +32,8 @@ from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
 from vcm.roi.acquire import OnEmpty
 from vcm.roi.text import parse as parse_words
+from vcm.scale.sources import Source, read
+from vcm.scale.work import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 from vcm.vision.base import Image
@@ -61,12 +63,13 @@ class Options:
     on_empty: OnEmpty
     weights: str
     reference: str | None
-    workers: int
+    workers: int | None
     cache: Path | None
     no_cache: bool
     unchecked: bool
     wandb: str | None
     perceptual: bool = True
+    ray: str | None = None
 
 
 def bar(done: Iterator[pictures.Done], length: int, label: str) -> Iterator[pictures.Done]:
@@ -88,11 +91,12 @@ def run(
         VcmError: if something cannot be had, or the uncompressed score is not the expected one.
     """
     plan = planned(options, say)
+    pool = pool_of(options.workers, options.ray)
     folder = output / "pictures"
     bare = plan.without_codecs()
 
     def measure(plan: Plan, label: str) -> dict[str, str]:
-        done = pictures.measured(plan, folder, options.workers)
+        done = pictures.measured(plan, folder, pool)
         through = track(done, len(plan.data.photos), label)
         return {one.photo.name: one.error for one in through if one.error is not None}
 
@@ -119,8 +123,7 @@ def run(
 def planned(options: Options, say: Callable[[str], None]) -> Plan:
     """The plan that the options mean; what cannot be is said before any work."""
     task = _task(options)
-    if options.workers < 1:
-        raise SpecError(f"--workers: expected 1 or more, got {options.workers}")
+    pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
     if not codecs or len(set(codecs)) < len(codecs):
@@ -192,8 +195,8 @@ def _rows(
     return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
 
 
-def _row(measurer: Measurer, photo: Photo, record: Record, settings: dict[str, float]) -> Row:
-    picture = image.read(photo.path)
+def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
+    picture = read(photo)
     roi = measurer.find_roi(photo, picture).roi
     panels = [Panel("original", _seen(measurer, draw.outlined(picture, roi), record["original"]))]
     for text, setting in settings.items():

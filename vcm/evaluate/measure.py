@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import image
-from vcm.dataset import VOC, DataSet, Photo, coco
+from vcm.dataset import VOC, DataSet, coco
 from vcm.errors import ModelError, SpecError, VcmError
 from vcm.evaluate.codecs import Image, RatedCodec, build
 from vcm.evaluate.plan import TRUTH, Plan
@@ -22,6 +21,7 @@ from vcm.roi import backend_for
 from vcm.roi.acquire import NOTHING, acquire, unwarned
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
+from vcm.scale.sources import Source, read
 from vcm.vision.base import Detector, Objects, Segmenter
 
 Record = dict[str, Any]
@@ -44,7 +44,7 @@ class Measurer:
         self.find_roi = _roi_finder(plan)
         self._perceptual = {name: learned.load(name) for name in plan.perceptual}
 
-    def record(self, photo: Photo, earlier: Record | None) -> Record:
+    def record(self, photo: Source, earlier: Record | None) -> Record:
         """Everything that is measured on one picture.
 
         What an earlier record of the same plan holds is not measured again. A codec that fails
@@ -55,7 +55,7 @@ class Measurer:
         """
         if earlier and all(_is_done(earlier, t, c) for t, c in self.codecs.items()):
             return earlier
-        picture = image.read(photo.path)
+        picture = read(photo)
         roi = self.find_roi(photo, picture)
         record = earlier or {
             "key": self.plan.key,
@@ -78,7 +78,7 @@ class Measurer:
         data = self._store.encoded(codec, picture, roi, setting)
         return data, codec.decode(data, *picture.shape[:2])
 
-    def _rows(self, text: str, photo: Photo, picture: Image, roi: Roi) -> Record:
+    def _rows(self, text: str, photo: Source, picture: Image, roi: Roi) -> Record:
         codec = self.codecs[text]
         rows: Record = {"key": codec.key, "settings": {}}
         for setting in codec.settings:
@@ -98,14 +98,14 @@ class Measurer:
         scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
         return {k: v for k, v in scores.items() if np.isfinite(v)}
 
-    def _seen(self, photo: Photo, picture: Image, original: Image) -> Record:
+    def _seen(self, photo: Source, picture: Image, original: Image) -> Record:
         """What the task model makes of a picture: objects, or a confusion with what is true."""
         if self.model.kind == "semantic":
             return self._confusion(photo, picture, original)
         model: Detector = self.model  # type: ignore[assignment]
         return packed(model.detect(picture))
 
-    def _confusion(self, photo: Photo, picture: Image, original: Image) -> Record:
+    def _confusion(self, photo: Source, picture: Image, original: Image) -> Record:
         """Pixels by true and seen class, as [true, seen, count] triples."""
         model: Segmenter = self.model  # type: ignore[assignment]
         seen = model.segment(picture)
@@ -146,7 +146,7 @@ def unpacked(record: Record) -> Objects:
     )
 
 
-def _roi_finder(plan: Plan) -> Callable[[Photo, Image], RoiMask]:
+def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
     """What gives the ROI of a photo: a function of the photo and its pixels."""
     task = plan.task
     if plan.roi == TRUTH:
@@ -154,14 +154,14 @@ def _roi_finder(plan: Plan) -> Callable[[Photo, Image], RoiMask]:
     backend, words = backend_for(task, plan.roi, plan.roi_weights), parse(task.text)
     numbers = {"sigma": task.sigma, "tau": task.tau, "dilation": task.dilation}
 
-    def find(photo: Photo, picture: Image) -> RoiMask:
+    def find(photo: Source, picture: Image) -> RoiMask:
         with unwarned():  # where nothing is found is in the record, and counted in the result
             return acquire(picture, words, backend, **numbers, on_empty=plan.on_empty)  # type: ignore[arg-type]
 
     return find
 
 
-def true_roi(plan: Plan, photo: Photo, picture: Image) -> RoiMask:
+def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
     """The union of what people drew of the task's classes.
 
     Raises:

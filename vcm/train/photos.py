@@ -2,10 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from vcm import dataset, image
-from vcm.errors import ImageError, MissingExtra, SpecError
+from vcm.errors import ImageError, SpecError
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire, unwarned
 from vcm.roi.text import parse
+from vcm.scale.sources import Source, read
 
 _log = logging.getLogger(__name__)
-HUB = "hf:"  # before the name of a data set of the Hugging Face hub
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,8 @@ class Data:
     """The [data] table of a training config.
 
     Attributes:
-        photos: folder of pictures, COCO .json file, or "hf:NAME" of the Hugging Face hub.
+        photos: folder of pictures, COCO .json file, tar shards, or "hf:NAME" of the Hugging Face
+            hub.
         regions: folders of label maps (PNG, same stem as the picture); unions of their regions
             serve as masks. Optional: without them masks are random shapes.
         words: text whose masks, found once and kept in the run's folder, serve as regions: the
@@ -60,50 +59,6 @@ class Photo(NamedTuple):
     labels: NDArray[np.uint8] | None
 
 
-class Source(NamedTuple):
-    """A picture that is not read yet; `read` raises ImageError if it is broken."""
-
-    name: str
-    read: Callable[[], NDArray[np.uint8]]
-
-
-def sources(photos: str) -> list[Source]:
-    """The pictures of a folder, of a COCO .json file, or of "hf:NAME" or "hf:NAME:SPLIT".
-
-    Raises:
-        SpecError: if there is no such data set.
-        MissingExtra: if it is of the Hugging Face hub and `datasets` is not installed.
-    """
-    if photos.startswith(HUB):
-        return _of_hub(*photos.removeprefix(HUB).partition(":")[::2])
-    found = dataset.load(photos).photos
-    return [Source(photo.path.stem, partial(image.read, photo.path)) for photo in found]
-
-
-def _of_hub(name: str, split: str) -> list[Source]:
-    """The "image" column of a data set, by its name on the hub or a local folder."""
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtra("datasets", "hub") from error
-    try:
-        rows = load_dataset(name, split=split or "train")
-        column = next(k for k, v in rows.features.items() if type(v).__name__ == "Image")
-    except StopIteration as error:
-        raise SpecError(f"hf:{name}: none of its columns holds pictures") from error
-    except Exception as error:  # of the network, of the hub, of any loading script
-        reason = " ".join(str(error).split())[:200]
-        raise SpecError(f"hf:{name}: the data set cannot be loaded: {reason}") from error
-
-    def read(index: int) -> NDArray[np.uint8]:
-        try:
-            return np.asarray(rows[index][column].convert("RGB"))
-        except OSError as error:
-            raise ImageError(f"hf:{name}, row {index}: {error}") from error
-
-    return [Source(f"{index:08d}", partial(read, index)) for index in range(len(rows))]
-
-
 def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
     """All pictures in memory, as (training, validation) lists.
 
@@ -112,7 +67,7 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
     Raises:
         SpecError: if nothing usable is found.
     """
-    found = sources(data.photos)
+    found = list(dataset.pictures(data.photos))
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos = [photo for source in found if (photo := _photo(source, data)) is not None]
     if len(photos) < len(found):
@@ -131,12 +86,12 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
 def _photo(source: Source, data: Data) -> Photo | None:
     """The picture, or None if it is of no use."""
     try:
-        pixels = source.read()
+        pixels = read(source)
     except ImageError:
         return None
     if min(pixels.shape[:2]) < data.crop:
         return None
-    return Photo(pixels, _labels(source.name, pixels.shape[:2], data.regions))
+    return Photo(pixels, _labels(_stem(source), pixels.shape[:2], data.regions))
 
 
 def words_masks(data: Data, folder: Path) -> Data:
@@ -150,17 +105,22 @@ def words_masks(data: Data, folder: Path) -> Data:
     words, backend = parse(data.words), load_backend("embedded")
     target = folder / "words" / hashlib.sha256(data.words.encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
-    for source in sources(data.photos):
-        path = target / f"{source.name}.png"
+    for source in dataset.pictures(data.photos):
+        path = target / f"{_stem(source)}.png"
         if path.is_file():
             continue
         try:
             with unwarned():  # many pictures show none of the words
-                found = acquire(source.read(), words, backend, sigma=1.0, on_empty="background")
+                found = acquire(read(source), words, backend, sigma=1.0, on_empty="background")
         except ImageError:  # counted when the pictures are loaded
             continue
         image.write(path, found.roi.astype(np.uint8))
     return replace(data, regions=(str(target),))
+
+
+def _stem(source: Source) -> str:
+    """What a picture's label map is called."""
+    return PurePosixPath(source.name).stem
 
 
 def blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:

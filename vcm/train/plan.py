@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from vcm.dataset import pictures
 from vcm.train.config import Training
 from vcm.train.data import batch
 from vcm.train.loop import Trainer
-from vcm.train.photos import load_photos, sources
+from vcm.train.photos import load_photos
 
 STEPS: Final = 3  # that are timed, after one to warm up
 
@@ -28,7 +29,7 @@ def plan(config: Training) -> dict[str, Any]:
         seconds = _timed(trainer, elsewhere, photos)
     steps, done = config.optim.steps, _done(Path(config.run.folder))
     learning = [p.numel() for p in trainer.all.parameters() if p.requires_grad]
-    total = len(sources(config.data.photos))
+    total = sum(1 for _ in pictures(config.data.photos))
     return {
         "pictures": f"{len(photos)} to learn from, {len(held_out)} held out, "
         f"{total - len(photos) - len(held_out)} skipped (broken or under {config.data.crop} px)",

@@ -1,0 +1,1 @@
+"""Many pictures: where they come from, who does the work, and where the results go."""

@@ -1,0 +1,130 @@
+"""Worker processes of a Ray cluster: Ray places the tasks, and does again what a lost worker had.
+
+Nothing but vcm and its models is needed on the machines of the cluster: a task carries what it
+needs and brings back what came out.
+"""
+
+import logging
+import os
+import socket
+from concurrent.futures import Future
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final
+
+from vcm.errors import MissingExtra, SpecError, WorkerError
+from vcm.scale.local import settle
+from vcm.scale.work import Submit
+
+LOCAL: Final = "local"  # instead of an address: a cluster on this machine, for as long as it takes
+RETRIES: Final = 3  # of a task whose worker is lost; after that it is the task that costs workers
+SILENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray's own switch, whatever it is called, for a cluster that listens on the loopback interface.
+LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+class Cluster:
+    """The processors of a Ray cluster, one task on each.
+
+    Args:
+        address: HOST:PORT, "auto" for the cluster that this machine belongs to, or "local".
+        workers: processors of a local cluster; None: all.
+
+    Raises:
+        SpecError: if a cluster that is there already is told its number of workers.
+    """
+
+    room = 0  # until it is entered
+
+    def __init__(self, address: str, workers: int | None = None):
+        if workers is not None and (address != LOCAL or workers < 1):
+            raise SpecError(
+                f"--workers: expected 1 or more with --ray {LOCAL}, else none: the cluster says; "
+                f"got {workers} with --ray {address}"
+            )
+        self._address, self._workers = address, workers
+
+    def __enter__(self) -> Submit:
+        ray = _connected(self._address, self._workers)
+        # Three tasks a processor: none waits for its next one, and a cluster that can grow does.
+        self.room = 3 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._shutdown = ray.shutdown
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(_in_worker)
+        folder = str(Path.cwd())
+        return lambda function, *rest: _told(task.remote(folder, function, *rest).future())
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
+        self._shutdown()
+
+
+def _connected(address: str, workers: int | None) -> Any:
+    """The module ray, connected.
+
+    Raises:
+        MissingExtra: if it is not installed.
+        SpecError: if there is no such cluster.
+    """
+    os.environ.update(SILENT | (LOOPBACK if address == LOCAL else {}))  # read by its import
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtra("ray", "scale") from error
+    _check_answers(address)
+    own = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
+    try:
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError(f"--ray {address}: no cluster: {reason}") from error
+    return ray
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits minutes for a machine that is not there, and then ends the process.
+
+    Raises:
+        SpecError: if nothing listens at HOST:PORT.
+    """
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise SpecError(f"--ray: expected auto, {LOCAL} or HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise SpecError(f"--ray {address}: nothing answers there ({error}); check it") from error
+
+
+def _in_worker(folder: str, function: Any, *rest: Any) -> Any:
+    _settled(folder)
+    return function(*rest)
+
+
+@cache
+def _settled(folder: str) -> None:
+    """What a process does first; paths are those of the command, where there are such."""
+    settle()
+    if Path(folder).is_dir():
+        os.chdir(folder)
+
+
+def _told(future: "Future[Any]") -> "Future[Any]":
+    """The same future, but that Ray gave a task up is a result, and our own bugs are themselves."""
+    told: Future[Any] = Future()
+    future.add_done_callback(partial(_tell, told))
+    return told
+
+
+def _tell(told: "Future[Any]", future: "Future[Any]") -> None:
+    from ray.exceptions import RayError, RayTaskError
+
+    error = future.exception()
+    if error is None:
+        told.set_result(future.result())
+    elif isinstance(error, RayTaskError):
+        told.set_exception(error.cause)
+    elif isinstance(error, RayError):
+        told.set_result(WorkerError(f"lost {RETRIES + 1} workers ({type(error).__name__})"))
+    else:
+        told.set_exception(error)

@@ -1,0 +1,132 @@
+"""The same work on many tasks: few at a time are in memory, and whoever does them may be lost."""
+
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import cache
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from vcm.errors import VcmError
+
+T = TypeVar("T")
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+Submit = Callable[..., "Future[Any]"]  # of a function and its arguments
+
+
+class Job(Hashable, Protocol[T_contra, R_co]):
+    """What is done with every task. Hashable and picklable: it is sent along with each of them."""
+
+    def load(self) -> Callable[[T_contra], R_co]:
+        """The work, with every model that it needs; once for each process."""
+
+
+class Pool(Protocol):
+    """Processes that work, while it is entered."""
+
+    def __enter__(self) -> Submit:
+        """What gives them a function to call."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
+        """Whatever is not done by now is not done at all."""
+
+    @property
+    def room(self) -> int:
+        """How many tasks may be under way or wait for their turn."""
+
+
+class Here:
+    """No process but this one: each task is done when it is submitted."""
+
+    room = 1
+
+    def __enter__(self) -> Submit:
+        return _called
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
+        pass
+
+
+def pool_of(workers: int | None, ray: str | None) -> Pool:
+    """The processes that are asked for: of a Ray cluster, or so many of this machine.
+
+    Args:
+        workers: None: one a core.
+        ray: "auto", "local" or the address of a cluster; None for none.
+
+    Raises:
+        SpecError: if there cannot be so many.
+    """
+    if ray is not None:
+        from vcm.scale.cluster import Cluster
+
+        return Cluster(ray, workers)
+    from vcm.scale.local import Processes
+
+    return Processes(os.cpu_count() or 1 if workers is None else workers)
+
+
+def mapped(
+    job: Job[T, R], tasks: Iterable[T], pool: Pool, ordered: bool = False
+) -> Iterator[tuple[T, R | VcmError]]:
+    """Every task with its result, or with why it failed.
+
+    The results are the same whatever the pool. Tasks are taken as there is room for them.
+
+    Args:
+        ordered: as they come in, rather than as they get done.
+
+    Raises:
+        VcmError: if the job cannot be loaded: every task would fail alike.
+    """
+    with pool as submit:
+        failure = submit(prepared, job).result()
+        if failure is not None:
+            raise failure
+        waiting: dict[Future[Any], T] = {}
+        done: SimpleQueue[Future[Any]] = SimpleQueue()
+
+        def through() -> tuple[T, R | VcmError]:
+            future = next(iter(waiting)) if ordered else done.get()
+            return waiting.pop(future), future.result()
+
+        for task in tasks:
+            future = submit(worked, job, task)
+            waiting[future] = task
+            if not ordered:
+                future.add_done_callback(done.put)
+            while len(waiting) >= pool.room:
+                yield through()
+        while waiting:
+            yield through()
+
+
+def prepared(job: Job[T, R]) -> VcmError | None:
+    """In a worker: load the job; the error if that fails."""
+    try:
+        _loaded(job)
+    except VcmError as error:
+        return error
+    return None
+
+
+def worked(job: Job[T, R], task: T) -> R | VcmError:
+    """In a worker: do one task. An error is a result: pools differ in how they pass exceptions."""
+    try:
+        result: R = _loaded(job)(task)
+    except VcmError as error:
+        return error
+    return result
+
+
+@cache
+def _loaded(job: Job[Any, Any]) -> Callable[[Any], Any]:
+    return job.load()
+
+
+def _called(function: Callable[..., R], *arguments: Any) -> "Future[R]":
+    future: Future[R] = Future()
+    future.set_result(function(*arguments))
+    return future
