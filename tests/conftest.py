@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +100,24 @@ def photos() -> dict[str, NDArray[np.uint8]]:
         "cup": data.coffee()[::2, ::2],  # 200 x 300
     }
     return {name: np.ascontiguousarray(photo) for name, photo in photos.items()}
+
+
+@pytest.fixture(scope="session")
+def exported(
+    photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What `vcm export -o onnx --check photo.jpg` wrote; it takes half a minute, so once."""
+    for module in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(module, reason="needs: pip install 'vcm[onnx]'")
+    from vcm import image
+
+    folder = tmp_path_factory.mktemp("exported")
+    image.write(folder / "photo.jpg", photos["person"])
+    command = [sys.executable, "-m", "vcm", "export", "-o", "onnx", "--check", "photo.jpg"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the same latent as torch; the pictures differ by at most 1 of 255" in done.stdout
+    return folder / "onnx"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 Example:
     >>> import vcm
+    >>> from vcm import image
+    >>> photo = image.read("photo.jpg")                     # (H, W, 3) uint8 RGB
     >>> codec = vcm.Codec.load()
     >>> roi = vcm.acquire(photo, vcm.parse("person, dog"), vcm.load_backend("embedded"), sigma=0.1)
     >>> data = vcm.encode(photo, roi, codec, quality=50)    # bytes of a .vcm file
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from vcm.codec.codec import Codec
     from vcm.errors import VcmError
     from vcm.pipeline import decode, encode, find_roi
+    from vcm.rd import RDPoint
     from vcm.roi import load_backend
     from vcm.roi.acquire import acquire
     from vcm.roi.mask import RoiMask
@@ -26,6 +29,7 @@ __version__ = "0.1.0"
 # Each is imported when it is first used: `import vcm` costs nothing and loads no torch.
 _HOME = {
     "Codec": "vcm.codec.codec",
+    "RDPoint": "vcm.rd",
     "RoiMask": "vcm.roi.mask",
     "TaskSpec": "vcm.task",
     "VcmError": "vcm.errors",
@@ -40,6 +44,7 @@ _HOME = {
 
 __all__ = [
     "Codec",
+    "RDPoint",
     "RoiMask",
     "TaskSpec",
     "VcmError",

@@ -16,7 +16,15 @@ The command line prints the message of any of them in one line and exits with co
 
 
 class VcmError(Exception):
-    """Base of all errors that are not our own bugs."""
+    """Base of all errors that are not our own bugs.
+
+    Example:
+        >>> try:
+        ...     vcm.decode(b"no such thing", vcm.Codec.load())
+        ... except vcm.VcmError as error:
+        ...     print(error)
+        expected a .vcm file, which begins 89 56 43 4d, got 6e 6f 20 73
+    """
 
 
 class SpecError(VcmError):

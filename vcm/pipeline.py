@@ -29,6 +29,13 @@ def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
 
     Raises:
         UnknownWord: if the backend does not know a word.
+
+    Example:
+        >>> photo = image.read("photo.jpg")
+        >>> task = vcm.find_task("coco-person")
+        >>> roi = vcm.find_roi(photo, task, vcm.load_backend("embedded"))
+        >>> roi.sigma == task.sigma
+        True
     """
     words = parse(task.text)
     return acquire(image, words, backend, tau=task.tau, sigma=task.sigma, dilation=task.dilation)
@@ -58,6 +65,20 @@ def encode(
         ImageError: if the picture is not as above.
         SpecError: if the mask does not fit, both or none of quality and size are given, or no
             quality gives such a size.
+
+    Example:
+        A mask of one's own, and a file. `vcm.image` reads and writes pictures of any format.
+
+        >>> photo = image.read("photo.jpg")
+        >>> left = np.zeros(photo.shape[:2], bool)
+        >>> left[:, : photo.shape[1] // 2] = True
+        >>> roi = vcm.RoiMask(left, sigma=0.1, source="the left half")
+        >>> codec = vcm.Codec.load()
+        >>> data = vcm.encode(photo, roi, codec, size=4000)
+        >>> abs(len(data) - 4000) < 100
+        True
+        >>> Path("photo.vcm").write_bytes(data) == len(data)
+        True
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"expected a picture of (H, W, 3) uint8, got {image.shape} {image.dtype}")
@@ -95,6 +116,16 @@ def decode(data: bytes, codec: Codec) -> Image:
     Raises:
         BitstreamError: if the file is damaged or foreign.
         ModelError: if it was written with other weights.
+
+    Example:
+        >>> codec = vcm.Codec.load()
+        >>> photo = image.read("photo.jpg")
+        >>> everything = vcm.RoiMask(np.ones(photo.shape[:2], bool), sigma=1, source="all")
+        >>> data = vcm.encode(photo, everything, codec, quality=50)
+        >>> picture = vcm.decode(data, codec)
+        >>> picture.shape == photo.shape
+        True
+        >>> image.write("decoded.png", picture)
     """
     stream, header = _checked(data, codec)
     strings = Strings(stream.z, stream.y)

@@ -17,6 +17,16 @@ class RDPoint:
 
     Raises:
         MetricError: if bits or pixels are not positive, or the score is not finite.
+
+    Example:
+        >>> from vcm.metrics.distortion import psnr
+        >>> codec, photo = vcm.Codec.load(), image.read("photo.jpg")
+        >>> roi = vcm.RoiMask(np.ones(photo.shape[:2], bool), sigma=1, source="all")
+        >>> data = vcm.encode(photo, roi, codec, quality=50)
+        >>> score = psnr(photo, vcm.decode(data, codec))
+        >>> point = vcm.RDPoint(8 * len(data), roi.roi.size, score)
+        >>> 0.1 < point.bpp < 2 and point.score > 25
+        True
     """
 
     bits: int

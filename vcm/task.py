@@ -51,6 +51,11 @@ class TaskSpec:
         classes: the categories that count; empty: all of the set.
         metric: what the score is.
         expected: the score on uncompressed pictures.
+
+    Example:
+        >>> task = vcm.TaskSpec("mine", 1, "find dogs", phrases=("dog",), exclude=("cat",))
+        >>> task.text, task.sigma
+        ('dog, -cat', 0.1)
     """
 
     name: str
@@ -102,6 +107,10 @@ def find_task(name_or_path: str | Path) -> TaskSpec:
 
     Raises:
         SpecError: no such name (the nearest are listed) or file, or a file that is not a task.
+
+    Example:
+        >>> vcm.find_task("coco-vehicles").metric
+        'AP'
     """
     text = str(name_or_path)
     path = Path(text)

@@ -35,13 +35,9 @@ CROPS = {  # name -> photo, rows and columns, quality
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(exported: Path) -> Path:
     """What `vcm export` writes of the built-in model."""
-    for module in ("onnxruntime", "onnxscript"):
-        pytest.importorskip(module, reason="needs: pip install 'vcm[onnx]'")
-    path = tmp_path_factory.mktemp("exported") / "onnx"
-    export.export(path)
-    return path
+    return exported
 
 
 @pytest.fixture(scope="module")

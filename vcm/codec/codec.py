@@ -27,7 +27,7 @@ class Codec:
 
     Example:
         >>> import torch
-        >>> codec = Codec.load()
+        >>> codec = vcm.Codec.load()
         >>> x = torch.rand(1, 3, 40, 50)
         >>> strings = codec.compress(x, torch.ones(1, 1, 40, 50), quality=50)
         >>> codec.decompress(strings, 40, 50, quality=50).shape

@@ -26,6 +26,12 @@ def load_backend(name: str, **options: Any) -> Backend:
     Raises:
         SpecError: if there is no such backend.
         ModelError, MissingExtra: if what it needs is not there.
+
+    Example:
+        >>> backend = vcm.load_backend("embedded", detail=2)
+        >>> maps = backend.similarity(image.read("photo.jpg"), ["person", "astronaut"])
+        >>> maps.shape
+        (2, 288, 288)
     """
     if plugin.is_plugin(name):
         mine: Backend = plugin.load(name, **options)

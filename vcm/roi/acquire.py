@@ -54,6 +54,13 @@ def acquire(
     Raises:
         UnknownWord: if the backend does not know a word.
         SpecError: if a number is out of range, or nothing is found and that is an error.
+
+    Example:
+        >>> photo = image.read("photo.jpg")
+        >>> words = vcm.parse("person -tie")
+        >>> roi = vcm.acquire(photo, words, vcm.load_backend("embedded"), sigma=0.1, dilation=8)
+        >>> 0.2 < roi.share < 0.8
+        True
     """
     tau = backend.tau if tau is None else tau
     if not 0 < tau < 1:

@@ -21,6 +21,13 @@ class RoiMask:
 
     Raises:
         SpecError: if roi is not a bool array of two axes, has no pixel, or sigma is out of range.
+
+    Example:
+        >>> box = np.zeros((288, 288), bool)
+        >>> box[40:200, 60:220] = True
+        >>> roi = vcm.RoiMask(box, sigma=0.1, source="a box")
+        >>> round(roi.share, 2)
+        0.31
     """
 
     roi: NDArray[np.bool_]

@@ -32,6 +32,10 @@ def parse(text: str) -> Words:
 
     Raises:
         SpecError: if no phrase is left to look for, or there are too many.
+
+    Example:
+        >>> vcm.parse("person, dog -cat")
+        Words(phrases=('person', 'dog'), exclude=('cat',))
     """
     parts = [" ".join(part.split()) for part in _SEPARATOR.split(text)]
     exclude = [part.lstrip("-").strip() for part in parts if part.startswith("-")]
