@@ -58,5 +58,5 @@ def _free(host: str, port: int) -> None:
     try:
         with socket.create_server((host, port)):
             pass
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise SpecError(f"cannot listen on {host}:{port}: {error}; try another --port") from error

@@ -1,0 +1,227 @@
+"""The page of `vcm serve` in a real browser: its own server, no other host."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from vcm import image, pipeline
+from vcm.codec.codec import Codec
+
+pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PATIENCE = 60_000  # milliseconds; a machine may be busy
+TRIES = 120  # of a second each
+expect = playwright.expect
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser of the system, without a window."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=QUIET)
+        expect.set_options(timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(browser, tmp_path_factory):
+    """Of a server; it must end well, and leave nothing of what was uploaded."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("serve")
+    command = [sys.executable, "-m", "vcm", "serve", "--port", str(port), "--no-browser"]
+    command += ["--upload", "1"]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline().startswith(f"http://127.0.0.1:{port}")
+            _wait_for(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            code = server.wait(60)
+    assert code == 0
+    assert not list(folder.glob("vcm-serve-*"))
+
+
+def _wait_for(port, server):
+    for _ in range(TRIES):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=10):
+                return
+        except urllib.error.URLError:
+            with pytest.raises(subprocess.TimeoutExpired):  # it must still run
+                server.wait(1)
+    raise AssertionError("the server does not answer")
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page as a new visitor; whatever the page requests comes from its server."""
+    contexts, hosts = [], set()
+
+    def opened():
+        context = browser.new_context(accept_downloads=True)
+        context.set_default_timeout(PATIENCE)
+        context.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert hosts - {""} == {urlsplit(address).netloc}  # "": data and blobs of the page itself
+
+
+@pytest.fixture(scope="module")
+def files(photos, tmp_path_factory):
+    """Photos and what is none, by name."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, photo in photos.items():
+        image.write(folder / f"{name}.png", photo)
+    image.write(folder / "small.png", photos["person"][::2, ::2])
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    image.write(folder / "large.png", noise)  # 1.5 MB
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (folder / "broken.vcm").write_bytes(b"no .vcm")
+    return {path.name: path for path in folder.iterdir()}
+
+
+def choose(page, place, *paths):
+    page.set_input_files(f"{place} input[type=file]", list(paths))
+
+
+def download(page, folder):
+    with page.expect_download() as started:
+        page.click("#download")
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def tab(page, name):
+    page.get_by_role("tab", name=name).click()
+
+
+def drop(page, place, path):
+    """Let a file fall on a place, as a hand does with a mouse."""
+    carried = page.evaluate_handle(
+        """([name, bytes]) => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([new Uint8Array(bytes)], name));
+            return carried;
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
+    page.locator(f"{place} button").first.dispatch_event("drop", {"dataTransfer": carried})
+
+
+def test_from_a_photo_and_words_to_a_file_that_decodes(visit, files, photos, tmp_path):
+    page = visit()
+    size = page.locator("#numbers td").nth(1)  # of the file, in bytes
+    page.fill("#words textarea", "giraffe")
+    choose(page, "#photo", files["cup.png"])
+    expect(page.locator("#says")).to_contain_text("match nothing")
+    for place in ("#region", "#heat", "#before", "#after"):
+        expect(page.locator(f"{place} img")).to_be_visible()
+    expect(page.locator("#both img")).to_have_count(2)
+
+    evenly = size.inner_text()
+    page.fill("#words textarea", "cup")
+    page.press("#words textarea", "Enter")
+    expect(page.locator("#says")).to_contain_text("The region covers")
+    expect(size).not_to_have_text(evenly)
+
+    starved = size.inner_text()
+    page.locator("#sigma input[type=range]").focus()
+    page.keyboard.press("End")  # sigma 1
+    expect(size).not_to_have_text(starved)
+    expect(size).to_have_text(evenly)  # as before: all of it matters alike
+
+    path = download(page, tmp_path)
+    assert path.name == "cup.vcm" and f"{path.stat().st_size:,}" == evenly
+    decoded = pipeline.decode(path.read_bytes(), Codec.load())
+    assert decoded.shape == photos["cup"].shape
+
+    tab(page, "Open a .vcm")
+    drop(page, "#vcm-file", path)
+    expect(page.locator("#open-says")).to_contain_text("cup.vcm: 300 x 200 pixels")
+    expect(page.locator("#opened img")).to_be_visible()
+
+
+def test_whoever_has_no_photo_takes_an_example(visit):
+    page = visit()
+    page.locator("#examples button", has_text="cat").click()
+    expect(page.locator("#says")).to_contain_text("The region covers")
+    expect(page.locator("#words textarea")).to_have_value("cat")
+    page.locator("#photo").get_by_label("Remove Image").click()
+    expect(page.locator("#says")).to_contain_text("Drop a photo")
+    expect(page.locator("#download")).to_be_hidden()
+
+
+def test_what_goes_wrong_is_a_sentence_in_the_page(visit, files):
+    page = visit()
+    says = page.locator("#says")
+    choose(page, "#photo", files["large.png"])
+    expect(page.locator("body")).to_contain_text("maximum allowed size")
+    choose(page, "#photo", files["broken.png"])
+    expect(says).to_contain_text("broken.png")
+    choose(page, "#photo", files["cup.png"])
+    expect(says).to_contain_text("The")
+    page.fill("#words textarea", "cupp")
+    page.press("#words textarea", "Enter")
+    expect(says).to_contain_text("unknown word 'cupp'")
+    expect(page.locator("#download")).to_be_hidden()
+    tab(page, "Open a .vcm")
+    choose(page, "#vcm-file", files["broken.vcm"])
+    expect(page.locator("#open-says")).to_contain_text("That does not work")
+    tab(page, "Task")
+    page.click("#measure")
+    expect(page.locator("#study-says")).to_contain_text("Choose 1 to 24 photos")
+
+
+def test_two_visitors_at_once_get_what_is_theirs(visit, files, photos, tmp_path):
+    pages = {name: visit() for name in ("cat", "cup")}
+    for name, page in pages.items():
+        page.fill("#words textarea", name)
+        choose(page, "#photo", files[f"{name}.png"])
+    for name, page in pages.items():
+        expect(page.locator("#says")).to_contain_text("The region covers")
+        decoded = pipeline.decode(download(page, tmp_path).read_bytes(), Codec.load())
+        assert decoded.shape == photos[name].shape
+
+
+@pytest.mark.slow
+def test_a_task_over_photos_draws_rate_and_accuracy(visit, files, tmp_path):
+    page = visit()
+    tab(page, "Task")
+    choose(page, "#photos", files["cup.png"], files["small.png"])
+    page.locator("#codecs").get_by_label("vcm:sigma=1").uncheck()
+    page.click("#measure")
+    expect(page.locator("#plot img")).to_be_visible()
+    expect(page.locator("#study-says")).to_contain_text("Done")
+    with page.expect_download() as started:
+        page.click("#report")
+    report = Path(started.value.path()).read_text(encoding="utf-8")
+    assert "JPEG" in report and "https://" not in report.split("<body")[0]

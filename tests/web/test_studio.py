@@ -1,0 +1,122 @@
+"""What the page shows of a photo, by the released model."""
+
+import numpy as np
+import pytest
+
+from vcm import image, pipeline
+from vcm.errors import BitstreamError, ImageError, SpecError, UnknownWord
+from vcm.metrics.distortion import psnr
+from vcm.web.studio import MAX_PIXELS, Choice, Studio
+
+CUP = Choice("cup", sigma=0.1, tau=0.5, quality=30)
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return Studio()
+
+
+@pytest.fixture(scope="module")
+def path(photos, tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "cup.png"
+    image.write(path, photos["cup"])
+    return path
+
+
+def _silent(share, what):
+    pass
+
+
+@pytest.fixture(scope="module")
+def outcome(studio, path):
+    return studio.outcome(path, CUP, _silent)
+
+
+def test_both_files_decode_to_the_pictures_shown(studio, outcome):
+    for coded in (outcome.roi, outcome.even):
+        assert np.array_equal(pipeline.decode(coded.data, studio.codec), coded.picture)
+        assert coded.numbers[1] == len(coded.data)
+        assert coded.numbers[2] == pytest.approx(8 * len(coded.data) / (200 * 300))
+
+
+def test_as_many_bytes_make_a_better_region_and_a_worse_rest(outcome):
+    assert len(outcome.even.data) == pytest.approx(len(outcome.roi.data), rel=0.03)
+    (_, _, _, roi, rest, _), even = outcome.roi.numbers, outcome.even.numbers
+    assert roi > even[3] + 0.5 and rest < even[4] - 3
+
+
+def test_the_numbers_are_of_the_pictures(outcome, photos):
+    assert outcome.roi.numbers[5] == psnr(photos["cup"], outcome.roi.picture)
+
+
+def test_every_picture_has_the_size_of_the_photo(outcome, photos):
+    shown = (outcome.outlined, outcome.heat, *outcome.seen)
+    assert {p.shape for p in shown} == {photos["cup"].shape}
+    assert not np.array_equal(outcome.outlined, photos["cup"])
+    assert not np.array_equal(*outcome.seen)
+
+
+def test_the_heat_map_is_red_where_the_bits_are(studio, outcome):
+    bits = pipeline.bits_at(outcome.roi.data, studio.codec)[:-1, :-1]  # whole squares
+    warm = outcome.heat[..., 0].astype(int) - outcome.heat[..., 2]
+    squares = [np.unravel_index(index, bits.shape) for index in (bits.argmax(), bits.argmin())]
+    most, least = (warm[16 * r : 16 * r + 16, 16 * c : 16 * c + 16].mean() for r, c in squares)
+    assert most > 0 > least
+
+
+def test_progress_goes_forward(studio, path):
+    told = []
+    studio.outcome(path, CUP, lambda share, what: told.append((share, what)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and 0 < shares[-1] < 1
+    assert len({what for _, what in told}) == len(told) >= 3
+
+
+def test_a_size_is_met(studio, path):
+    outcome = studio.outcome(path, Choice("cup", 0.1, 0.5, 0, size=4000), _silent)
+    assert len(outcome.roi.data) == pytest.approx(4000, rel=0.03)
+
+
+def test_words_that_match_nothing_code_evenly_and_say_so(studio, path):
+    outcome = studio.outcome(path, Choice("giraffe", 0.1, 0.98, 30), _silent)
+    assert "match nothing" in outcome.notes[0]
+    assert np.isnan(outcome.roi.numbers[4])  # there is no background
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "sentence"),
+    [
+        (Choice("cupp", 0.1, 0.5, 30), UnknownWord, "cupp"),
+        (Choice("", 0.1, 0.5, 30), SpecError, "word"),
+        (Choice("cup", 0, 0.5, 30), SpecError, "sigma"),
+        (Choice("cup", 0.1, 1, 30), SpecError, "tau"),
+        (Choice("cup", 0.1, 0.5, 101), SpecError, "quality"),
+        (Choice("cup", 0.1, 0.5, 30, size=10), SpecError, "10"),
+    ],
+)
+def test_a_wrong_choice_is_an_error_that_says_what(studio, path, choice, error, sentence):
+    with pytest.raises(error, match=sentence):
+        studio.outcome(path, choice, _silent)
+
+
+def test_a_broken_photo_is_named_without_its_folder(studio, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    with pytest.raises(ImageError, match="broken.png") as caught:
+        studio.outcome(path, CUP, _silent)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_huge_photo_is_refused_before_it_is_coded(studio, tmp_path):
+    side = int(MAX_PIXELS**0.5) + 1
+    image.write(tmp_path / "huge.png", np.zeros((side, side, 3), np.uint8))
+    with pytest.raises(ImageError, match="24 megapixels"):
+        studio.outcome(tmp_path / "huge.png", CUP, _silent)
+
+
+def test_a_file_is_opened(studio, outcome):
+    picture, described = studio.opened_file(outcome.roi.data)
+    assert np.array_equal(picture, outcome.roi.picture)
+    assert described["bytes"] == len(outcome.roi.data)
+    with pytest.raises(BitstreamError):
+        studio.opened_file(outcome.roi.data[:-1])
