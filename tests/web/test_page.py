@@ -1,5 +1,6 @@
 """The page of `vcm serve` in a real browser: its own server, no other host."""
 
+import json
 import os
 import shutil
 import signal
@@ -210,6 +211,17 @@ def test_two_visitors_at_once_get_what_is_theirs(visit, files, photos, tmp_path)
         expect(page.locator("#says")).to_contain_text("The region covers")
         decoded = pipeline.decode(download(page, tmp_path).read_bytes(), Codec.load())
         assert decoded.shape == photos[name].shape
+
+
+def test_a_request_for_a_file_that_nobody_uploaded_is_refused(address, files):
+    asked = {"data": [{"path": str(files["cup.png"])}, "cup", 0.1, 0.5, False, 30, 0]}
+    url = f"{address}/gradio_api/call/encode"
+    request = urllib.request.Request(url, json.dumps(asked).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{url}/{event}", timeout=60) as answer:
+        assert "was not uploaded" in answer.read().decode()
 
 
 @pytest.mark.slow

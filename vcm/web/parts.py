@@ -9,7 +9,7 @@ from typing import Any, Final
 import gradio as gr
 
 from vcm.commands.demo import photos
-from vcm.errors import MissingExtra, VcmError
+from vcm.errors import ImageError, MissingExtra, VcmError
 from vcm.image import write
 
 BUTTONS: Final[Any] = ["download", "fullscreen"]  # no sharing: nothing leaves the machine
@@ -40,6 +40,18 @@ def examples(folder: Path) -> list[Example]:
 def place(folder: Path, name: str) -> Path:
     """Where a result of this name can be written: nobody else's has the same folder."""
     return Path(tempfile.mkdtemp(dir=folder)) / name
+
+
+def uploaded(path: str, folder: Path) -> Path:
+    """The file of an upload; gradio lets a request name a picture anywhere on the machine.
+
+    Raises:
+        ImageError: if it does not lie in the folder of the uploads.
+    """
+    found = Path(path).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise ImageError("this photo was not uploaded to the page; upload it")
+    return found
 
 
 def said(work: Callable[..., Shown], says: gr.Markdown, results: gr.Column) -> Callable[..., Shown]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import gradio as gr
 
 from vcm.files import write_atomic
-from vcm.web.parts import BUTTONS, HIGH, Example, Shown, picture, place, said
+from vcm.web.parts import BUTTONS, HIGH, Example, Shown, picture, place, said, uploaded
 from vcm.web.studio import Choice, Coded, Outcome, Studio
 
 AT_ONCE: Final = 2  # photos that are worked on side by side
@@ -44,11 +44,10 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
     ) -> Shown:  # fmt: skip
         if not photo or not photo.get("path"):
             return {says: HELP, results: gr.Column(visible=False)}
+        path = uploaded(photo["path"], folder)
         choice = Choice(words, sigma, tau, quality, int(size) if size else None, closely)
-        outcome = studio.outcome(
-            photo["path"], choice, lambda share, what: progress(share, desc=what)
-        )
-        file = place(folder, f"{Path(photo['path']).stem}.vcm")
+        outcome = studio.outcome(path, choice, lambda share, what: progress(share, desc=what))
+        file = place(folder, f"{path.stem}.vcm")
         write_atomic(file, outcome.roi.data)
         values = ("\n\n".join(outcome.notes), *_values(outcome, file))
         return dict(zip((says, *places), values, strict=True))
