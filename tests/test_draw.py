@@ -130,3 +130,11 @@ def test_instances_are_outlined(cat):
         drawn[150, 200], cat[150, 200]
     )
     assert np.array_equal(draw.instances(cat, found, 0.95), cat)
+
+
+def test_low_labels_are_at_the_lower_edge():
+    box = [((10, 5, 80, 55), "word")]
+    high, low = (draw.boxed(GREY, box, low=low) for low in (False, True))
+    ink = [(picture == draw.INK).all(2) for picture in (high, low)]
+    assert ink[0][:25].any() and not ink[0][30:].any()
+    assert ink[1][35:].any() and not ink[1][:30].any()

@@ -83,15 +83,22 @@ def boxed(
     image: Image,
     boxes: Sequence[tuple[Sequence[float], str]],
     colour: tuple[int, int, int] = YELLOW,
+    low: bool = False,
 ) -> Image:
-    """The picture with labelled boxes; each box is x1, y1, x2, y2 in pixels."""
+    """The picture with labelled boxes; each box is x1, y1, x2, y2 in pixels.
+
+    Args:
+        low: labels at the lower edges, where those of another call do not hide them.
+    """
     canvas = Pillow.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     width = max(2, round(max(image.shape[:2]) / 300))
-    font = ImageFont.load_default(max(12, round(max(image.shape[:2]) / 40)))
+    size = max(12, round(max(image.shape[:2]) / 40))
+    font = ImageFont.load_default(size)
     for corners, label in boxes:
         draw.rectangle(tuple(corners), outline=colour, width=width)
-        at = (corners[0] + width, corners[1] + width)
+        top = corners[3] - width - round(1.4 * size) if low else corners[1] + width
+        at = (corners[0] + width, top)
         draw.rectangle(draw.textbbox(at, label, font=font), fill=INK)
         draw.text(at, label, fill=colour, font=font)
     return np.asarray(canvas)

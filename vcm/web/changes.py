@@ -50,7 +50,7 @@ def shown(model: Any, original: Image, decoded: Image) -> tuple[tuple[Image, Ima
     found = changes(before, after)
     first = draw.boxed(draw.instances(original, before), draw.labelled(before, model.names))
     second = draw.boxed(draw.instances(decoded, after), draw.labelled(after, model.names))
-    second = draw.boxed(second, _chosen(before, found.lost, model, "lost: "), RED)
+    second = draw.boxed(second, _chosen(before, found.lost, model, "lost: "), RED, low=True)
     second = draw.boxed(second, _chosen(after, found.new, model, "new: "), BLUE)
     return (first, second), _sentence(model, before, after, found)
 
