@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def address(browser, tmp_path_factory):
             _wait_for(port, server)
             yield f"http://127.0.0.1:{port}"
         finally:
-            server.send_signal(signal.SIGINT)
+            server.terminate()
             code = server.wait(60)
     assert code == 0
     assert not list(folder.glob("vcm-serve-*"))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def run(
     _free(host, port)
     if host not in LOOPBACK:
         _log.warning("whoever reaches %s:%d can use this page and this machine's time", host, port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it cleans up as after Ctrl-C
     with tempfile.TemporaryDirectory(prefix="vcm-serve-") as folder:
         # gradio's default is one folder for all users of the machine, which stays
         os.environ["GRADIO_TEMP_DIR"] = folder
