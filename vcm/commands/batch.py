@@ -173,10 +173,10 @@ def run(
     source, output = places
     if _is_plain(source, output, way):
         plain = Folder(output, result.suffix, result.whole)
-        return _each(job, sources, Tally(plain, output, result, True), Here(), way.ordered)
+        return each(job, sources, Tally(plain, output, result, True), Here(), way.ordered)
     pool = pool_of(way.workers, way.ray)
     folder, sink = _opened(output, result, way.per_shard)
-    return _each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
+    return each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
 
 
 def _is_plain(source: Path, output: Path, way: Way) -> bool:
@@ -191,7 +191,7 @@ def _opened(output: Path, result: Result, per_shard: int) -> tuple[Path, Sink]:
     return output, Folder(output, result.suffix)
 
 
-def _each(
+def each(
     job: Job[Task, Made], sources: Iterable[Source], tally: Tally, pool: Pool, ordered: bool
 ) -> Report:
     count = len(sources) if isinstance(sources, Sized) else None

@@ -123,6 +123,8 @@ def _key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
     others = ("as_json", "overwrite", "weights", "text", "task", "mask")
     given = {k: v for k, v in asdict(options).items() if k not in others}
+    if options.bpp is None and options.size is None and options.quality is None:
+        given["quality"] = QUALITY
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
     models = [codec.fingerprint.hex(), _identity(options.roi_weights), version("vcm")]

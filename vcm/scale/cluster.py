@@ -6,6 +6,7 @@ needs and brings back what came out.
 
 import logging
 import os
+import secrets
 import socket
 from concurrent.futures import Future
 from functools import cache, partial
@@ -64,7 +65,9 @@ def _connected(address: str, workers: int | None) -> Any:
         MissingExtra: if it is not installed.
         SpecError: if there is no such cluster.
     """
-    os.environ.update(SILENT | (LOOPBACK if address == LOCAL else {}))  # read by its import
+    os.environ.update(SILENT)  # read when ray is imported
+    if address == LOCAL:
+        _keep_to_this_machine()
     try:
         import ray
     except ImportError as error:
@@ -77,6 +80,13 @@ def _connected(address: str, workers: int | None) -> Any:
         reason = " ".join(str(error).split())[:200]
         raise SpecError(f"--ray {address}: no cluster: {reason}") from error
     return ray
+
+
+def _keep_to_this_machine() -> None:
+    """A cluster of our own listens on the loopback interface and has a password of its own."""
+    os.environ.update(LOOPBACK)
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
 
 
 def _check_answers(address: str) -> None:

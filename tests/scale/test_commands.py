@@ -1,0 +1,76 @@
+"""The commands on sets: shards to shards to pictures, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from vcm import bitstream, image, pipeline
+from vcm.cli import cli
+from vcm.scale.sources import Shards
+
+
+@pytest.fixture
+def run(tiny_weights, tmp_path, monkeypatch):
+    """Runs a command that must end with this code; what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, code=0):
+        arguments += ("--weights", str(tiny_weights))
+        result = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result.stdout if code == 0 else result.stderr
+
+    return call
+
+
+@pytest.mark.slow
+def test_shards_to_shards_to_pictures(run, shards, folder, tiny, tmp_path):
+    encode = ("encode", shards, "-o", "out/x-%05d.tar", "--per-shard", 4, "--workers", 1, "--json")
+    report = json.loads(run(*encode, "--box", "8,8,40,40"))
+    assert (report["done"], report["failures"]) == (9, 0)
+    again = json.loads(run(*encode, "--box", "8,8,40,40", "--quality", 50))
+    assert (again["done"], again["done_before"]) == (0, 9)  # 50 is what it was
+    coded = list(Shards("out/x-*.tar", lambda name: name.endswith(".vcm")))
+    assert len(coded) == 9 and sum(len(c.load()) for c in coded) == report["bytes"]
+    assert json.loads(run(*encode, "--box", "8,8,40,41"))["done"] == 9
+    coded = list(Shards("out/x-*.tar", lambda name: name.endswith(".vcm")))
+    run("decode", "out/x-{00000..00002}.tar", "-o", "pictures", "--workers", 1)
+    for file in coded:
+        path = tmp_path / "pictures" / file.name.replace(".vcm", ".png")
+        assert np.array_equal(image.read(path), pipeline.decode(file.load(), tiny))
+
+
+@pytest.mark.slow
+def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "bad.png").write_bytes(b"none")
+    (tmp_path / "images" / "good.png").write_bytes((folder / "a0.png").read_bytes())
+    names = ("bad.png", "good.png", "gone.png")
+    entries = [{"id": n, "file_name": name} for n, name in enumerate(names)]
+    (tmp_path / "some.json").write_text(json.dumps({"images": entries}))
+    run("encode", "some.json", "-o", "out", "--ordered", "--workers", 1, code=2)
+    lines = [json.loads(t) for t in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
+    assert {line["file"]: line["error"] is None for line in lines} == {
+        "bad.vcm": False, "good.vcm": True, "gone.vcm": False,
+    }  # fmt: skip
+    data = (tmp_path / "out" / "good.vcm").read_bytes()
+    (good,) = (line for line in lines if line["error"] is None)
+    assert good["bytes"] == len(data) and good["bpp"] == bitstream.describe(data)["bpp"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("one.png", "-o", "x.vcm", "--workers", "2"), "leave them out for one file"),
+        (("in", "-o", "x.tar"), "out-%05d.tar"),
+        (("in", "-o", "out", "--workers", "0"), "--workers"),
+        (("in", "-o", "out", "--ray", "auto", "--workers", "2"), "the cluster says"),
+        (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
+    ],
+)
+def test_sets_and_ways_that_cannot_be(arguments, words, run, folder, tmp_path):
+    (tmp_path / "in").symlink_to(folder)
+    (tmp_path / "one.png").symlink_to(folder / "a0.png")
+    assert words in run("encode", *arguments, code=2)

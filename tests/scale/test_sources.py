@@ -1,0 +1,94 @@
+"""Where many pictures come from: shards as WebDataset has them, COCO files, the hub's format."""
+
+import json
+import pickle
+import tarfile
+
+import pytest
+
+from vcm import image
+from vcm.dataset import load, pictures
+from vcm.errors import ImageError, MissingExtra, SpecError
+from vcm.scale.sources import Shards, distinct, expanded, files, read, stem
+
+
+def test_shards_give_the_photos_and_nothing_else(shards, folder):
+    found = list(pictures(shards))
+    assert [s.name for s in found[:2]] == ["in-000/a0.png", "in-000/a1.png"]
+    assert [stem(s) for s in found[-2:]] == ["in-001/c1", "in-001/c2"]
+    originals = sorted(folder.iterdir())
+    assert [s.load() for s in found] == [path.read_bytes() for path in originals]
+    assert [pickle.loads(pickle.dumps(s)) for s in found] == found
+    assert found[0].where.endswith("in-000.tar/a0.png")
+
+
+def test_what_webdataset_writes_is_read(tmp_path, folder):
+    webdataset = pytest.importorskip("webdataset", reason="needs: pip install 'vcm[scale]'")
+    with webdataset.TarWriter(str(tmp_path / "x.tar")) as writer:
+        for path in sorted(folder.iterdir()):
+            writer.write({"__key__": path.stem, "png": path.read_bytes(), "cls": b"1"})
+    found = list(Shards(str(tmp_path / "x.tar")))
+    assert {stem(s): s.load() for s in found} == {
+        f"x/{path.stem}": path.read_bytes() for path in folder.iterdir()
+    }
+
+
+def test_names_of_shards(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in (8, 9, 10):
+        (tmp_path / f"x-{number:02d}.tar").touch()
+    assert expanded("x-{08..10}.tar") == ["x-08.tar", "x-09.tar", "x-10.tar"]
+    assert expanded("x-0*.tar") == ["x-08.tar", "x-09.tar"]
+    assert expanded(f"{tmp_path}/x-1*.tar") == [f"{tmp_path}/x-10.tar"]
+    for text in ("x-{08..11}.tar", "y*.tar", "y.tar"):
+        with pytest.raises(SpecError, match="there is no shard"):
+            Shards(text)
+
+
+def test_names_stay_in_their_folder_and_tell_files_apart(tmp_path, folder):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in ("../../up.png", "/etc/root.png", "deep/a0.png"):
+            info = tarfile.TarInfo(name)
+            tar.addfile(info)
+    found = list(Shards(str(tmp_path / "x.tar")))
+    assert [stem(s) for s in found] == ["x/up", "x/etc/root", "x/deep/a0"]
+    with pytest.raises(SpecError, match=r"a\.jpg and a\.png would both become a"):
+        files([tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "a.png"])
+    listed = {"images": [{"id": 1, "file_name": "../x/a0.png"}]}
+    (tmp_path / "coco.json").write_text(json.dumps(listed))
+    assert [stem(s) for s in distinct(pictures(tmp_path / "coco.json"))] == ["x/a0"]
+
+
+def test_damaged_shards(tmp_path, shards, folder):
+    (tmp_path / "x.tar").write_bytes(b"no tar file at all" * 100)
+    with pytest.raises(SpecError, match="not an uncompressed tar file"):
+        list(Shards(str(tmp_path / "x.tar")))
+    with tarfile.open(tmp_path / "cut.tar", "w") as tar:
+        tar.add(folder / "a0.png", "a0.png")
+    (member,) = Shards(str(tmp_path / "cut.tar"))
+    (tmp_path / "cut.tar").write_bytes((tmp_path / "cut.tar").read_bytes()[: member.offset + 188])
+    with pytest.raises(ImageError, match=r"cut\.tar/a0\.png: expected \d+ bytes, got 188"):
+        member.load()
+
+
+def test_an_evaluation_takes_shards_as_well(shards, folder):
+    data = load(shards)
+    assert len(data.photos) == 9 and data.annotations is None
+    assert (read(data.photos[0]) == image.read(folder / "a0.png")).all()
+    with pytest.raises(SpecError, match="no image entries"):
+        load(shards, "split=val")
+
+
+@pytest.mark.filterwarnings("ignore")  # of datasets and what it imports
+def test_the_hub_gives_bytes_as_they_lie(folder):
+    pytest.importorskip("datasets", reason="needs: pip install 'vcm[hub]'")
+    found = pictures(f"hf:{folder}")
+    assert len(found) == 9
+    assert sorted(s.load() for s in found) == sorted(p.read_bytes() for p in folder.iterdir())
+    row = pickle.loads(pickle.dumps(next(iter(found))))
+    assert row.where == f"hf:{folder}:train/0" and row.load()
+
+
+def test_a_missing_extra_comes_home_from_a_worker():
+    error = pickle.loads(pickle.dumps(MissingExtra("ray", "scale")))
+    assert str(error) == str(MissingExtra("ray", "scale"))
