@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import vcm
 from vcm import bitstream
+from vcm.cli import cli
 from vcm.codec import export
 from vcm.codec.codec import Codec
 from vcm.codec.encoder import MARGIN
@@ -198,3 +200,14 @@ def test_what_cannot_be_exported_says_so(
     monkeypatch.setattr(export, "onnx", lambda graph: b"")
     with pytest.raises(OutputError, match="cannot make"):
         export.export(tmp_path / "a file" / "onnx", tiny_weights)
+
+
+def test_the_command_refuses_before_it_writes(tmp_path: Path) -> None:
+    never = tmp_path / "never"
+    for arguments, message in (
+        (["--weights", "nobody"], "no such built-in model; built in: base"),
+        (["--check", str(tmp_path / "none.jpg")], "there is no file"),
+    ):
+        found = CliRunner().invoke(cli, ["export", "-o", str(never), *arguments])
+        assert found.exit_code == 2 and message in found.output
+    assert not never.exists()

@@ -128,29 +128,36 @@ class OnnxDecoder:
     def _read_y(
         self, stream: Bitstream, features: NDArray[np.uint8], level: Floats, grid: list[Tile]
     ) -> NDArray[np.int16]:
-        reader, (h, w) = self._y.reader(stream.y), grid[-1][2:]
-        H, W = features.shape[1:]
-        y_hat = np.zeros((self._channels["y"], H, W), np.int16)
-        known = np.zeros(y_hat.shape, np.int8)
-        inside = np.zeros((1, H, W), np.bool_)
+        reader, (h, w), limit = self._y.reader(stream.y), grid[-1][2:], SYMBOL_MAX["y"]
+        y_hat = np.zeros((self._channels["y"], *features.shape[1:]), np.int16)
+        known, inside = np.zeros(y_hat.shape, np.int8), np.zeros(y_hat.shape, np.bool_)
         inside[:, :h, :w] = True
         for number in range(len(ORDER)):
             before = known.copy()  # tiles do not see what this pass gives in others
-            for tile in grid:
-                tile = _even(tile)
-                outer = tile.grown(H, W, HALO)
-                inputs = {"known": outer.of(before)} if number else {}
-                rows, means = self._run(f"pass_{number}", outer.of(features), level=level, **inputs)
-                part = tile.within(outer)
-                coded = _quarter(number, np.broadcast_to(tile.of(inside), tile.of(known).shape))
-                rows = part.of(rows, 1 / 2).astype(np.uint8) * coded
-                symbols = reader.read(rows.ravel()).reshape(rows.shape)
-                limit = SYMBOL_MAX["y"]
-                value = (symbols.clip(-limit, limit) + part.of(means, 1 / 2)) * MEAN_UNIT
-                value = value.clip(-Y_HAT_MAX, Y_HAT_MAX) * coded
+            for tile in map(_even, grid):
+                rows, means = self._parameters(number, features, level, before, tile)
+                coded = _quarter(number, tile.of(inside))
+                rows = rows * coded
+                symbols = reader.read(rows.ravel()).reshape(rows.shape).clip(-limit, limit)
+                value = ((symbols + means) * MEAN_UNIT).clip(-Y_HAT_MAX, Y_HAT_MAX) * coded
                 _place(number, value, tile.of(y_hat))
                 _place(number, _compand(value), tile.of(known))
         return y_hat[:, :h, :w]
+
+    def _parameters(
+        self,
+        number: int,
+        features: NDArray[np.uint8],
+        level: Floats,
+        known: NDArray[np.int8],
+        tile: Tile,
+    ) -> tuple[NDArray[np.uint8], Floats]:
+        """Table rows and means of a tile in a pass, (M, h/2, w/2)."""
+        outer = tile.grown(features.shape[1], features.shape[2], HALO)
+        inputs = {"known": outer.of(known)} if number else {}
+        rows, means = self._run(f"pass_{number}", outer.of(features), level=level, **inputs)
+        inner = tile.within(outer)
+        return inner.of(rows, 1 / 2).astype(np.uint8), inner.of(means, 1 / 2)
 
     def _run(self, name: str, first: NDArray[Any], **inputs: NDArray[Any]) -> list[Floats]:
         """A network's results; the first input and those of three axes get their batch axis."""
@@ -167,9 +174,11 @@ class OnnxDecoder:
             import onnxruntime
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
-        path = str(self._folder / f"{name}.onnx")
+        path, options = str(self._folder / f"{name}.onnx"), onnxruntime.SessionOptions()
+        # Six networks whose threads wait in a loop for work would keep all processors busy.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:  # on the CPU: float32 of GPUs may be less, and then tables are not the encoder's
-            return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's have no common base
             raise ValueError(f"{name}.onnx: {' '.join(str(error).split())[:200]}") from error
 
