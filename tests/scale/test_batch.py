@@ -128,7 +128,7 @@ def test_shards_are_the_same_bytes_whoever_was_first(sources, tmp_path):
 
 
 def test_webdataset_reads_our_shards(tmp_path):
-    reason = "needs: pip install 'vcm[scale]'"
+    reason = "needs: pip install 'vcm[dev]'"
     reader = pytest.importorskip("webdataset.tariterators", reason=reason)
     sink = Shards(tmp_path / "s%d.tar", ".x", 3)
     for number in range(2):

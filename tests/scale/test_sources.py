@@ -23,7 +23,7 @@ def test_shards_give_the_photos_and_nothing_else(shards, folder):
 
 
 def test_what_webdataset_writes_is_read(tmp_path, folder):
-    webdataset = pytest.importorskip("webdataset", reason="needs: pip install 'vcm[scale]'")
+    webdataset = pytest.importorskip("webdataset", reason="needs: pip install 'vcm[dev]'")
     with webdataset.TarWriter(str(tmp_path / "x.tar")) as writer:
         for path in sorted(folder.iterdir()):
             writer.write({"__key__": path.stem, "png": path.read_bytes(), "cls": b"1"})
