@@ -35,6 +35,9 @@ from vcm.errors import MissingExtra, OutputError
 from vcm.files import write_atomic
 
 ENCODER: Final = ("analysis", "hyper")
+TALKATIVE: Final = (
+    "torch.onnx", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir",
+)  # fmt: skip
 DECODER: Final = ("features", *(f"pass_{number}" for number in range(PASSES)), "synthesis")
 
 
@@ -208,7 +211,7 @@ def _times(unit: int, dimension: Any) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter warns and logs about its own workings."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
