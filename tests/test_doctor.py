@@ -3,6 +3,7 @@
 import inspect
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,11 @@ def test_extras_are_those_of_the_installed_package(
         "nested": ["nothing-of-this-name"],
         "there": [],
     }
+
+
+def test_what_each_extra_is_for_is_said() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(doctor.FOR) == set(project["optional-dependencies"])
 
 
 def test_a_damaged_model_is_found(

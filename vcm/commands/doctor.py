@@ -24,6 +24,14 @@ HUB: Final = {
 ENCODERS: Final = {  # codec of `vcm eval` -> ffmpeg's name
     "x265": "libx265", "svt-av1": "libsvtav1", "vvenc": "libvvenc", "kvazaar": "libkvazaar",
 }  # fmt: skip
+FOR: Final = {  # extra -> what it is for
+    "yolo": "task models of ultralytics", "clipseg": "models of transformers",
+    "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
+    "train": "training on several devices", "hub": "data sets of the hub",
+    "eval": "vcm eval", "onnx": "ONNX models and vcm export", "perceptual": "LPIPS and DISTS",
+    "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
+    "web": "vcm serve", "scale": "many machines", "docs": "the site", "dev": "make test",
+}  # fmt: skip
 REQUIREMENT: Final = re.compile(
     r"""(?P<name>[\w.-]+)(?:\[(?P<extras>[\w,-]+)\])?.*?(?:extra\s*==\s*["'](?P<of>[\w-]+)["'])?$"""
 )
@@ -128,7 +136,8 @@ def missing(report: Report) -> Iterator[str]:
     """One sentence for each thing that is not there: what it is for, and how to get it."""
     for extra, lacks in report["extras"].items():
         if lacks:
-            yield f"Extra {extra} lacks {', '.join(lacks)}: pip install 'vcm[{extra}]'."
+            use = f" ({FOR[extra]})" if extra in FOR else ""
+            yield f"Extra {extra}{use} lacks {', '.join(lacks)}: pip install 'vcm[{extra}]'."
     for model in report["models"]:
         if model["error"] is not None:
             yield f"Model {model['name']} cannot be used: {model['error']}."
