@@ -3,10 +3,11 @@
 import argparse
 import itertools
 import json
+import os
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vcm.scale.work import Job, mapped, pool_of
 
 HERE = Path(__file__).parent
 WAYS = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
+LIMIT = 100  # times the photos asked for: then a worker is missing
 MILLIONS = 10
 LINES = 100_000  # of the manifest whose index is weighed
 
@@ -33,34 +35,61 @@ class Nothing:
         return lambda task: Made(bytes(10_000), {"bpp": 0.0})
 
 
-def photos(folder: Path, count: int) -> list[Source]:
-    """So many photos of a folder, from the start again where it has fewer."""
-    paths = itertools.islice(itertools.cycle(image.folder(folder)), count)
-    return [File(f"{number:06d}.jpg", path) for number, path in enumerate(paths)]
+@dataclass(frozen=True)
+class Signed:
+    """A job whose reports say which process did it."""
+
+    job: Job[Task, Made]
+
+    def load(self) -> Callable[[Task], Made]:
+        work = self.job.load()
+
+        def signed(task: Task) -> Made:
+            data, report = work(task)
+            return Made(data, report | {"process": os.getpid()})
+
+        return signed
 
 
-def timed(job: Job[Task, Made], sources: list[Source], way: str, workers: int) -> dict[str, float]:
-    """Pictures a second of the second half, and what the first process takes of a processor."""
+def photos(folder: Path) -> Iterator[Source]:
+    """The photos of a folder, over and over."""
+    for number, path in enumerate(itertools.cycle(image.folder(folder))):
+        yield File(f"{number:08d}.jpg", path)
+
+
+def timed(
+    job: Job[Task, Made], sources: Iterator[Source], count: int, way: str, workers: int
+) -> dict[str, float]:
+    """Pictures a second over so many, once every worker has done one."""
+    clocks: list[tuple[float, float]] = []  # of the wall and of this process, after each picture
+    seen: set[int] = set()
+
+    def enough() -> Iterator[Source]:
+        for number, source in enumerate(sources):
+            if len(clocks) > count or number == LIMIT * count:
+                return
+            yield source
+
     with tempfile.TemporaryDirectory() as folder:
-        result = Result(".vcm", "", Path.is_file, False)
         sink = Shards(Path(folder) / "x-%05d.tar", ".vcm")
-        tally = Tally(sink, Path(folder), result, False)
-        pool = pool_of(workers, "local" if way == "ray" else None)
-        clocks = [(time.perf_counter(), time.process_time())]  # start, and after each picture
-        for task, made in mapped(job, tally.todo(sources), pool):
+        tally = Tally(sink, Path(folder), Result(".vcm", "", Path.is_file, False), False)
+        pool, start = pool_of(workers, "local" if way == "ray" else None), time.perf_counter()
+        first = 0.0
+        for task, made in mapped(Signed(job), tally.todo(enough()), pool):
             tally.take(task, made)
-            clocks.append((time.perf_counter(), time.process_time()))
+            first = first or time.perf_counter() - start
+            seen.add(made.report["process"] if isinstance(made, Made) else 0)
+            if len(seen) >= workers:
+                clocks.append((time.perf_counter(), time.process_time()))
         sink.close()
-        assert tally.done == len(sources), tally.failed
         lines = (Path(folder) / NAME).stat().st_size
-    half = len(sources) // 2  # all workers have started by then
-    (middle, before), (end, after) = clocks[-1 - half], clocks[-1]
+    assert len(clocks) > count and not tally.failures, (way, workers, seen, tally.failed)
+    (begin, before), (end, after) = clocks[0], clocks[count]
     return {
-        "way": way, "workers": workers, "photos": len(sources),
-        "pictures_a_second": half / (end - middle),
-        "seconds_to_first": clocks[1][0] - clocks[0][0],
-        "driver_seconds_a_picture": (after - before) / half, "bytes": tally.total / len(sources),
-        "line_bytes": lines / len(sources),
+        "way": way, "workers": workers, "photos": count,
+        "pictures_a_second": count / (end - begin), "seconds_to_first": first,
+        "driver_seconds_a_picture": (after - before) / count,
+        "bytes": tally.total / tally.done, "line_bytes": lines / tally.done,
     }  # fmt: skip
 
 
@@ -113,12 +142,12 @@ def main() -> None:
     parser.add_argument("--text", default="person")
     parser.add_argument("--weights", default="base")
     options = parser.parse_args()
-    sources = photos(options.data, options.photos)
+    count, data = options.photos, options.data
     encoding = Encoding(Options(text=options.text, weights=options.weights))
-    coded = [timed(encoding, sources, *way) for way in WAYS]
-    many = photos(options.data, 10 * options.photos)
-    bare = [timed(Nothing(), many, *way) for way in WAYS]
-    again = kept(many)
+    coded = [timed(encoding, photos(data), count, *way) for way in WAYS]
+    bare = [timed(Nothing(), photos(data), 10 * count, *way) for way in WAYS]
+    sources = list(itertools.islice(photos(data), 10 * count))
+    again = kept(sources)
     source_bytes = sum(len(s.load()) for s in sources) / len(sources)
     report = {
         "coded": coded, "without_work": bare, "kept": again, "source_bytes": source_bytes,
