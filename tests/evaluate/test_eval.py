@@ -176,7 +176,7 @@ def test_options_that_cannot_be(options, change, message):
 
 
 def test_a_model_that_cannot_be_is_said_before_the_work(options, tmp_path):
-    with pytest.raises(SpecError, match=r"expected a .pt, .onnx or .tflite file, or one of"):
+    with pytest.raises(SpecError, match=r"expected a .pt, .onnx or .tflite file, FILE.py:NAME"):
         command.run(tmp_path, replace(options, model="magic"), lambda line: None)
     assert not list(tmp_path.rglob("*.gz"))
 
