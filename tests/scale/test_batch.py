@@ -197,3 +197,43 @@ def test_places_that_cannot_be(tmp_path):
             Shards(tmp_path / name, ".x")
     with pytest.raises(SpecError, match="--per-shard"):
         Shards(tmp_path / "s%d.tar", ".x", 0)
+
+
+def test_what_others_wrote_is_not_replaced(run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    theirs = {out / name: b"a photo" for name in ("p2.x", "s0.tar")}
+    for path, data in theirs.items():
+        path.write_bytes(data)
+    with pytest.raises(OutputError, match="is there already and manifest.jsonl does not name it"):
+        run()
+    assert {path: path.read_bytes() for path in theirs} == theirs
+    for path in theirs:
+        path.unlink()
+    run()
+    (out / "manifest.jsonl").unlink()  # a kill may come after the file and before its line
+    assert run()["done"] == COUNT
+    assert contents(out) == expected()
+
+
+def test_of_a_smaller_set_shards_hold_no_more(sources, tmp_path, caplog):
+    def run():
+        sink = Shards(tmp_path / "s%d.tar", ".x", 3)
+        tally = Tally(sink, tmp_path, Result(".x", "q", Path.is_file, False), False)
+        return each(Copying("q"), files(sorted(sources.iterdir())), tally, Here(), False)
+
+    run()
+    (sources / "p5.png").unlink()
+    (sources / "p6.png").unlink()
+    assert run()["done_before"] == COUNT - 2
+    with tarfile.open(tmp_path / "s1.tar") as tar:
+        assert tar.getnames() == ["p3.x", "p4.x"]
+    assert "s2.tar and what follows are of an earlier run; remove them" in caplog.text
+
+
+def test_overwriting_is_asked_for(sources, tmp_path):
+    (tmp_path / "p0.x").write_bytes(b"a photo")
+    sink = Folder(tmp_path, ".x", overwrite=True)
+    tally = Tally(sink, tmp_path, Result(".x", "q", Path.is_file, True), False)
+    each(Copying("q"), files(sorted(sources.iterdir())), tally, Here(), False)
+    assert contents(tmp_path) == expected()

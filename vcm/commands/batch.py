@@ -187,8 +187,8 @@ def _is_plain(source: Path, output: Path, way: Way) -> bool:
 def _opened(output: Path, result: Result, per_shard: int) -> tuple[Path, Sink]:
     """Where the manifest is, and what takes the results."""
     if output.suffix == SHARD:
-        return output.parent, Shards(output, result.suffix, per_shard)
-    return output, Folder(output, result.suffix)
+        return output.parent, Shards(output, result.suffix, per_shard, result.overwrite)
+    return output, Folder(output, result.suffix, overwrite=result.overwrite)
 
 
 def each(

@@ -1,10 +1,11 @@
 """What became of every picture: one line of JSON for each, written when its file is whole."""
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from vcm.errors import OutputError
 
@@ -49,12 +50,17 @@ class Manifest:
         self.path = folder / NAME
         self._starts: dict[str, int] = {}
         self._end = 0
-        self._file: BinaryIO | None = None  # nothing is made before there is a line
         try:
             if self.path.exists():
                 self._end = self._read()
+                if self.path.stat().st_size > self._end:  # a kill may leave half a line
+                    os.truncate(self.path, self._end)
         except OSError as error:
             raise self._refused(error) from error
+
+    def __iter__(self) -> Iterator[str]:
+        """The files that have a line."""
+        return iter(self._starts)
 
     def line(self, file: str) -> Line | None:
         """The line about a file, or None."""
@@ -78,21 +84,14 @@ class Manifest:
             OutputError: if that cannot be written.
         """
         try:
-            if self._file is None:
-                self._file = self.path.open("ab", buffering=0)
-                self._file.truncate(self._end)  # a process that was killed may leave half a line
-            for line in lines:
-                text = json.dumps(asdict(line)).encode() + b"\n"
-                self._file.write(text)
-                self._starts[line.file] = self._end
-                self._end += len(text)
+            with self.path.open("ab") as file:
+                for line in lines:
+                    text = json.dumps(asdict(line)).encode() + b"\n"
+                    file.write(text)
+                    self._starts[line.file] = self._end
+                    self._end += len(text)
         except OSError as error:
             raise self._refused(error) from error
-
-    def close(self) -> None:
-        """No line comes after this."""
-        if self._file is not None:
-            self._file.close()
 
     def _refused(self, error: OSError) -> OutputError:
         return OutputError(f"cannot use {str(self.path)!r}: {error.strerror}; move it away")

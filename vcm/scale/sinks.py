@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import re
 import tarfile
 from collections.abc import Callable, Iterable
@@ -9,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
 
-from vcm.errors import SpecError
+from vcm.errors import OutputError, SpecError
 from vcm.files import make_folder, write_atomic
-from vcm.scale.manifest import Line, Manifest
+from vcm.scale.manifest import NAME, Line, Manifest
 
+_log = logging.getLogger(__name__)
 PER_SHARD: Final = 1000
 _NUMBER: Final = re.compile(r"%0?\d*d")
 
@@ -42,11 +44,11 @@ class Sink(Protocol):
         """Take a result; or, with no data, the line that says why there is none.
 
         Raises:
-            OutputError: if it cannot be written.
+            OutputError: if it cannot be written, or something else is there.
         """
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Nothing more will come: all of the set is through."""
 
 
 def digest(data: bytes) -> str:
@@ -59,10 +61,18 @@ class Folder:
 
     Args:
         whole: instead of a manifest: whether a file that is there is a result that may stay.
+        overwrite: whether files that the manifest does not name may be replaced.
     """
 
-    def __init__(self, folder: Path, suffix: str, whole: Callable[[Path], bool] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        suffix: str,
+        whole: Callable[[Path], bool] | None = None,
+        overwrite: bool = False,
+    ):
         self._folder, self._suffix, self._whole = make_folder(folder), suffix, whole
+        self._overwrite = overwrite
         self._manifest = Manifest(folder) if whole is None else None
 
     def place(self, number: int, stem: str) -> Place:
@@ -83,14 +93,15 @@ class Folder:
         path = self._folder / place.file
         if data is not None:
             make_folder(path.parent)
-            write_atomic(path, data)
+            _write(path, data, self._overwrite or self._may_replace(place))
         if self._manifest is not None:
             self._manifest.append([line])
 
     def close(self) -> None:
-        """Close the manifest."""
-        if self._manifest is not None:
-            self._manifest.close()
+        """Every file is written by now."""
+
+    def _may_replace(self, place: Place) -> bool:
+        return self._manifest is None or self._manifest.line(place.file) is not None
 
 
 @dataclass
@@ -118,20 +129,25 @@ class Shards:
 
     Args:
         pattern: path with a place for the number, such as out-%05d.tar.
+        overwrite: whether shards that the manifest does not name may be replaced.
 
     Raises:
         SpecError: if there is no such place.
     """
 
-    def __init__(self, pattern: Path, suffix: str, per_shard: int = PER_SHARD):
+    def __init__(
+        self, pattern: Path, suffix: str, per_shard: int = PER_SHARD, overwrite: bool = False
+    ):
         if len(_NUMBER.findall(pattern.name)) != 1 or pattern.name.count("%") != 1:
             raise SpecError(f"shards: expected a name such as out-%05d.tar, got {pattern.name!r}")
         if per_shard < 1:
             raise SpecError(f"--per-shard: expected 1 or more, got {per_shard}")
         self._folder, self._name = make_folder(pattern.parent), pattern.name
         self._suffix, self._per_shard = suffix, per_shard
-        self._manifest = Manifest(pattern.parent)
+        self._manifest, self._overwrite = Manifest(pattern.parent), overwrite
+        self._ours = {file.partition("/")[0] for file in self._manifest}
         self._open: dict[str, _Shard] = {}
+        self._last = -1  # number of a picture
 
     def place(self, number: int, stem: str) -> Place:
         """The shard of this number. A key of WebDataset ends at the first dot: it has none."""
@@ -154,10 +170,12 @@ class Shards:
         self._through(place, data, line)
 
     def close(self) -> None:
-        """Write the last shard."""
+        """Write the last shard, and tell of those behind it that an earlier run left."""
         for shard in list(self._open):
             self._write(shard)
-        self._manifest.close()
+        following = self._folder / (self._name % (self._last // self._per_shard + 1))
+        if following.exists():
+            _log.warning("%s and what follows are of an earlier run; remove them", following)
 
     def _filling(self, shard: str) -> _Shard:
         if shard not in self._open:
@@ -168,6 +186,7 @@ class Shards:
         shard, _, member = place.file.partition("/")
         filling = self._filling(shard)
         filling.through += 1
+        self._last = max(self._last, place.number)
         if data is not None:
             filling.data[place.number] = member, data
         if line is not None:
@@ -176,12 +195,28 @@ class Shards:
             self._write(shard)
 
     def _write(self, shard: str) -> None:
-        """The shard, if anything in it is new, then the lines about it."""
+        """The shard, if anything in it is new or gone, then the lines about it."""
         filling = self._open.pop(shard)
-        if filling.lines:
+        if filling.lines or len(filling.data) < len(filling.before):
             members = [member for _, member in sorted(filling.data.items())]
-            write_atomic(self._folder / shard, packed(members))
+            ours = self._overwrite or shard in self._ours
+            _write(self._folder / shard, packed(members), ours)
             self._manifest.append(line for _, line in sorted(filling.lines.items()))
+
+
+def _write(path: Path, data: bytes, may_replace: bool) -> None:
+    """Write a result. Over anything but a result only if it is the same: a kill may come before
+    the line about it.
+
+    Raises:
+        OutputError: if something else is there, perhaps what the results are made from.
+    """
+    if not may_replace and path.is_file() and path.read_bytes() != data:
+        raise OutputError(
+            f"{str(path)!r} is there already and {NAME} does not name it; give another place, or "
+            f"--overwrite"
+        )
+    write_atomic(path, data)
 
 
 def packed(members: Iterable[tuple[str, bytes]]) -> bytes:
