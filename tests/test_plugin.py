@@ -23,6 +23,8 @@ class Part:
     name, settings, tau, growth, kind, names = "part", (1, 2), 0.5, 1.0, "boxes", ("thing",)
     def __init__(self, weights="none"):
         self.weights = weights
+    def similarity(self, image, phrases):
+        return np.zeros((len(phrases), *image.shape[:2]), np.float32)
     def encode(self, image, setting):
         return image[::setting, ::setting].tobytes()
     def decode(self, data, height, width):
@@ -73,6 +75,7 @@ def test_models_backends_and_codecs_may_be_ones_own(file: Path) -> None:
         ("mine.py:Absent", CODE, "no attribute 'Absent'"),
         ("other.py:Part", CODE, "there is no file"),
         ("mine.py:Part", "class Part(", "SyntaxError"),
+        ("mine.py:json", "json = 1", "expected name, tau, growth, similarity; name, tau, growth, "),
         ("mine.py:Part", "import nothing_of_this_name", "nothing_of_this_name"),
         ("mine.py:Part", "class Part:\n    def __init__(self): 1 / 0", "ZeroDivisionError"),
     ],
@@ -80,7 +83,13 @@ def test_models_backends_and_codecs_may_be_ones_own(file: Path) -> None:
 def test_what_fails_is_a_typed_error(name: str, code: str, message: str, file: Path) -> None:
     file.write_text(code)
     with pytest.raises(SpecError, match=message):
-        plugin.load(str(file.parent / name))
+        load_backend(str(file.parent / name))
+
+
+def test_a_dataclass_finds_its_module(file: Path) -> None:
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    file.write_text(head + "@dataclass\nclass Part:\n    name: str = 'x'\n")
+    assert plugin.load(f"{file}:Part", ("name",), name="y").name == "y"
 
 
 def test_its_own_typed_errors_stay_as_they_are(file: Path) -> None:

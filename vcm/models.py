@@ -38,7 +38,7 @@ def load_model(name: str) -> TaskModel:
         ModelError, MissingExtra: if the model cannot be loaded.
     """
     if plugin.is_plugin(name):
-        return cast(TaskModel, plugin.load(name))
+        return cast(TaskModel, plugin.load(name, ("kind", "names")))
     adapter, weights = parsed(name)
     module, cls, _ = ADAPTERS[adapter]
     arguments = (weights,) if weights else ()

@@ -215,7 +215,7 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
 def _anchor(spec: Spec) -> Anchor:
     preset = {k: v for k, v in spec.options.items() if k == "preset"}
     if plugin.is_plugin(spec.base):
-        mine: Anchor = plugin.load(spec.base)
+        mine: Anchor = plugin.load(spec.base, ("name", "settings", "encode", "decode"))
         return mine
     if spec.base in ZOO:
         return Zoo(spec.base)

@@ -15,6 +15,7 @@ BACKENDS: Final = {
     "grounding": ("vcm.roi.grounding", "Grounding"),
     "segmenter": ("vcm.roi.segmenter", "Segmenter"),
 }
+PARTS: Final = ("name", "tau", "growth", "similarity")  # of a `Backend`
 
 
 def load_backend(name: str, **options: Any) -> Backend:
@@ -34,7 +35,7 @@ def load_backend(name: str, **options: Any) -> Backend:
         (2, 288, 288)
     """
     if plugin.is_plugin(name):
-        mine: Backend = plugin.load(name, **options)
+        mine: Backend = plugin.load(name, PARTS, **options)
         return mine
     if name not in BACKENDS:
         raise SpecError(f"ROI backend: expected one of {', '.join(BACKENDS)}, got {name!r}")
