@@ -134,13 +134,14 @@ def _listed(path: Path, only: str | None) -> tuple[Source, ...]:
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["images"]
         photos = [(File(e["file_name"], _find(path, e["file_name"]), e["id"]), e) for e in entries]
+        photos.sort(key=lambda pair: pair[0].id)
     except (ValueError, KeyError, TypeError) as error:
         raise SpecError(f"{path}: not a COCO file of images ({error!r})") from error
     wanted = _condition(only)
-    chosen = sorted((p for p, entry in photos if wanted(entry)), key=lambda p: p.id)
+    chosen = tuple(photo for photo, entry in photos if wanted(entry))
     if not chosen:
         raise SpecError(f"{path}: no images{f' with {only}' if only else ''}")
-    return tuple(chosen)
+    return chosen
 
 
 def _find(path: Path, name: str) -> Path:

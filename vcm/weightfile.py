@@ -46,11 +46,16 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
 
 def kind_of(path: Path) -> str:
     """What a weight file says that it is for, "" if it is no weight file."""
+    return card_of(path).get("format", "")
+
+
+def card_of(path: Path) -> dict[str, str]:
+    """What a weight file says of itself, unchecked; nothing if it is no weight file."""
     try:
         with safe_open(path, framework="pt") as file:
-            return str((file.metadata() or {}).get("format", ""))
+            return dict(file.metadata() or {})
     except (SafetensorError, OSError):
-        return ""
+        return {}
 
 
 def digest(tensors: Tensors, names: Iterable[str]) -> str:

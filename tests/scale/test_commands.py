@@ -1,14 +1,21 @@
 """The commands on sets: shards to shards to pictures, and what they refuse."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vcm import bitstream, image, pipeline
+from vcm import bitstream, image, pipeline, weightfile
 from vcm.cli import cli
+from vcm.codec.codec import Codec
+from vcm.codec.weights import load, save_encoder
+from vcm.commands import encode
+from vcm.roi import embedded
 from vcm.scale.sources import Shards
+
+OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
 
 
 @pytest.fixture
@@ -27,19 +34,44 @@ def run(tiny_weights, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_shards_to_shards_to_pictures(run, shards, folder, tiny, tmp_path):
-    encode = ("encode", shards, "-o", "out/x-%05d.tar", "--per-shard", 4, "--workers", 1, "--json")
-    report = json.loads(run(*encode, "--box", "8,8,40,40"))
+    command = ("encode", shards, "-o", "out/x-%05d.tar", "--per-shard", 4, "--workers", 1, "--json")
+    report = json.loads(run(*command, "--box", "8,8,40,40"))
     assert (report["done"], report["failures"]) == (9, 0)
-    again = json.loads(run(*encode, "--box", "8,8,40,40", "--quality", 50))
-    assert (again["done"], again["done_before"]) == (0, 9)  # 50 is what it was
     coded = list(Shards("out/x-*.tar", lambda name: name.endswith(".vcm")))
     assert len(coded) == 9 and sum(len(c.load()) for c in coded) == report["bytes"]
-    assert json.loads(run(*encode, "--box", "8,8,40,41"))["done"] == 9
-    coded = list(Shards("out/x-*.tar", lambda name: name.endswith(".vcm")))
+    again = json.loads(run(*command, "--box", "8,8,40,40", "--quality", 50))
+    assert (again["done"], again["done_before"]) == (0, 9)  # 50 is what it was
     run("decode", "out/x-{00000..00002}.tar", "-o", "pictures", "--workers", 1)
     for file in coded:
         path = tmp_path / "pictures" / file.name.replace(".vcm", ".png")
         assert np.array_equal(image.read(path), pipeline.decode(file.load(), tiny))
+
+
+def test_what_a_file_depends_on_is_in_its_key(tiny):
+    options = encode.Options(box=("8,8,40,40",))
+    same = replace(options, quality=50.0, as_json=True, overwrite=True)
+    others = [replace(options, **{name: value}) for name, value in OTHERS.items()]
+    assert encode.key(options, tiny) == encode.key(same, tiny)
+    assert len({encode.key(o, tiny) for o in (options, *others)}) == 1 + len(OTHERS)
+
+
+def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, monkeypatch):
+    base = load(tiny_weights)
+    tuned, roi, mine = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "mine.py"))
+    base.model.gain.log_gain.data += 0.25
+    save_encoder(tuned, base.model, base, {})
+    (tmp_path / tiny_weights.name).symlink_to(tiny_weights)  # its decoder lies beside it
+    weightfile.write(roi, embedded.KIND, {}, {})
+    mine.write_text("a = 1")
+    options = encode.Options(text="cat", roi_backend=f"{mine}:A")
+    first, second = Codec.load(tiny_weights), Codec.load(tuned)
+    assert first.fingerprint == second.fingerprint
+    keys = [encode.key(options, first), encode.key(options, second)]
+    mine.write_text("a = 2")
+    keys.append(encode.key(options, second))
+    monkeypatch.setattr(embedded, "DEFAULT", roi)
+    keys.append(encode.key(options, second))
+    assert len(set(keys)) == 4 and encode.key(options, Codec.load(tuned)) == keys[-1]
 
 
 @pytest.mark.slow
@@ -68,9 +100,12 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
         (("in", "-o", "out", "--workers", "0"), "--workers"),
         (("in", "-o", "out", "--ray", "auto", "--workers", "2"), "the cluster says"),
         (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
+        (("some.json", "-o", "out"), "not a COCO file of images"),
     ],
 )
 def test_sets_and_ways_that_cannot_be(arguments, words, run, folder, tmp_path):
     (tmp_path / "in").symlink_to(folder)
     (tmp_path / "one.png").symlink_to(folder / "a0.png")
+    entries = [{"id": number, "file_name": f"{number}.png"} for number in (1, "2")]
+    (tmp_path / "some.json").write_text(json.dumps({"images": entries}))
     assert words in run("encode", *arguments, code=2)

@@ -9,6 +9,7 @@ import pytest
 from vcm import image
 from vcm.dataset import load, pictures
 from vcm.errors import ImageError, MissingExtra, SpecError
+from vcm.scale.sinks import packed
 from vcm.scale.sources import Shards, distinct, expanded, files, read, stem
 
 
@@ -63,6 +64,9 @@ def test_damaged_shards(tmp_path, shards, folder):
     (tmp_path / "x.tar").write_bytes(b"no tar file at all" * 100)
     with pytest.raises(SpecError, match="not an uncompressed tar file"):
         list(Shards(str(tmp_path / "x.tar")))
+    (tmp_path / "none.tar").write_bytes(packed([("a.b.png", b"not the picture of its sample")]))
+    with pytest.raises(SpecError, match=r"none\.tar holds no file that is wanted"):
+        list(Shards(str(tmp_path / "none.tar")))
     with tarfile.open(tmp_path / "cut.tar", "w") as tar:
         tar.add(folder / "a0.png", "a0.png")
     (member,) = Shards(str(tmp_path / "cut.tar"))

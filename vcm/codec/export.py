@@ -31,8 +31,8 @@ from vcm.codec.onnx_decoder import FACTS, FORMAT
 from vcm.codec.tables import Tables
 from vcm.codec.transforms import from_blocks, to_blocks
 from vcm.codec.weights import DEFAULT, Weights, load
-from vcm.errors import MissingExtra, OutputError
-from vcm.files import write_atomic
+from vcm.errors import MissingExtra
+from vcm.files import make_folder, write_atomic
 
 ENCODER: Final = ("analysis", "hyper")
 TALKATIVE: Final = (
@@ -144,12 +144,8 @@ def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
     weights = load(name_or_path)
     files = {f"{name}.onnx": onnx(graph) for name, graph in graphs(weights.model).items()}
     files[FACTS] = json.dumps(facts(weights)).encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make {str(folder)!r}: {error.strerror}; choose another"
-        ) from error
+    make_folder(folder)
+    write_atomic(folder / FACTS, b"{}")  # until all is there: parts of two models are no export
     for name, data in files.items():
         write_atomic(folder / name, data)
     return {name: len(data) for name, data in files.items()}

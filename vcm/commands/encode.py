@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, dataset, image, pipeline
+from vcm import bitstream, dataset, image, pipeline, plugin
 from vcm.codec.codec import Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
@@ -16,6 +17,7 @@ from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
 from vcm.pipeline import Image
+from vcm.roi.embedded import built_in
 from vcm.scale.sinks import digest
 from vcm.scale.sources import Source, distinct, files
 
@@ -71,8 +73,8 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
         way.check_one()
         return _one(source, output, options)
     pictures, codec = _pictures(source), Codec.load(options.weights)
-    key, overwrite = _key(options, codec), options.overwrite
-    result = batch.Result(".vcm", key, lambda path: _is_done(path, codec), overwrite)
+    whole = partial(_is_done, codec=codec)
+    result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
     return batch.run(Encoding(options), pictures, (source, output), result, way)
 
 
@@ -119,7 +121,7 @@ def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict
     return code
 
 
-def _key(options: Options, codec: Codec) -> str:
+def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
     others = ("as_json", "overwrite", "weights", "text", "task", "mask")
     given = {k: v for k, v in asdict(options).items() if k not in others}
@@ -127,15 +129,19 @@ def _key(options: Options, codec: Codec) -> str:
         given["quality"] = QUALITY
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
-    models = [codec.fingerprint.hex(), _identity(options.roi_weights), version("vcm")]
+    masks = [built_in(), _identity(options.roi_backend), _identity(options.roi_weights)]
+    # not the codec's fingerprint, which is its decoder's: several encoders may share it
+    models = [codec.card["sha256"], *masks, version("vcm")]
     text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)
     return digest(text.encode())[:16]
 
 
-def _identity(weights: str | None) -> str | None:
-    """The name of a model; of a file what it holds, as it may be replaced."""
-    is_file = weights is not None and Path(weights).is_file()
-    return digest(Path(weights).read_bytes()) if is_file and weights is not None else weights
+def _identity(name: str | None) -> str | None:
+    """The name of a model or class; of a file what it holds, as it may be replaced."""
+    if name is None:
+        return None
+    path = plugin.file_of(name) if plugin.is_plugin(name) else Path(name)
+    return digest(path.read_bytes()) if path.is_file() else name
 
 
 def _rate(options: Options, pixels: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 from vcm import plugin
 from vcm.dataset import DataSet
 from vcm.roi.acquire import OnEmpty
+from vcm.roi.embedded import built_in
 from vcm.task import TaskSpec
 
 TRUTH: Final = "truth"  # instead of a words-to-mask backend: the masks that people drew
@@ -57,8 +58,8 @@ class Plan:
         keys = ("phrases", "exclude", "tau", "dilation", "detail", "classes")
         words = {k: task[k] for k in keys}
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
-        models = [_identity(m) for m in (self.model, self.roi_weights or "")]
-        parts = [words, *models, data, _identity(self.roi), self.on_empty, self.perceptual]
+        models = [_identity(m) for m in (self.model, self.roi, self.roi_weights or "")]
+        parts = [words, built_in(), *models, data, self.on_empty, self.perceptual]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

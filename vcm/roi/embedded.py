@@ -110,6 +110,11 @@ def _seen(net: PixelWordNet, image: NDArray[np.uint8], look: Look) -> NDArray[np
     return p[:, :, ::-1] if look.mirrored else p
 
 
+def built_in() -> str:
+    """SHA-256 in hex of the network that comes with the package: what its masks depend on."""
+    return weightfile.card_of(DEFAULT).get("sha256", "")
+
+
 def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
     """Write a network in float16; `card` says where it comes from."""
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}

@@ -161,7 +161,7 @@ class Shards:
         wanted: of several files with one key, the first that is wanted counts.
 
     Raises:
-        SpecError: if there is no such file, or two have one name.
+        SpecError: if there is no such file, two have one name, or none is wanted.
     """
 
     def __init__(self, text: str, wanted: Wanted = image.is_picture):
@@ -170,8 +170,16 @@ class Shards:
         distinct([File(path.name, path) for path in self.paths])
 
     def __iter__(self) -> Iterator[Source]:
+        found = False
         for path in self.paths:
-            yield from _members(path, self._wanted)
+            for member in _members(path, self._wanted):
+                found = True
+                yield member
+        if not found:
+            raise SpecError(
+                f"{self.paths[0]} holds no file that is wanted: expected names with one dot, such "
+                f"as 0001.jpg or 0001.vcm, and pictures to encode, .vcm files to decode"
+            )
 
 
 def expanded(text: str) -> list[str]:
@@ -212,9 +220,7 @@ def _members(shard: Path, wanted: Wanted) -> list[Source]:
     found = []
     for entry in entries:
         path = PurePosixPath(entry.name)
-        if (
-            path.name.count(".") == 1
-        ):  # "0001.mask.png" belongs to the sample, it is not the picture
+        if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, it is not the picture
             name = PurePosixPath(shard.stem, *_inner(path))
             found.append(Member(str(name), shard, entry.offset_data, entry.size))
     return distinct(found)
