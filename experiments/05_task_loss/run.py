@@ -21,7 +21,12 @@ from vcm.train.release import release
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "task_yolo.toml"
-ANCHORS = "x265,x265+roi,vvenc:preset=fast,vvenc+blur:preset=fast,vvenc+flat:preset=fast"
+OURS = "at=0/12/25/40/60"
+TUNED = "at=0/15/30/50/75"  # fewer bits at the same quality number
+ANCHORS = (
+    "x265:at=45/41/37/33,x265+roi:at=45/41/37/33,vvenc:preset=fast:at=45/41/37/33,"
+    "vvenc+blur:preset=fast:at=45/41/37/33,vvenc+flat:preset=fast:at=45/41/37/33"
+)
 
 
 def slug(name: str) -> str:
@@ -61,7 +66,7 @@ def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> eval
         roi_weights=None,
         on_empty="background",
         weights="base",
-        reference="vcm",
+        reference=f"vcm:{OURS}",
         workers=given.workers,
         cache=given.work.parent / "04_tasks" / "files",
         no_cache=False,
@@ -75,8 +80,11 @@ def compare(study: dict, given: argparse.Namespace) -> None:
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     tuned = [w for name in study["variants"] if (w := weights(given.work, name)).is_file()]
-    codecs = ",".join(["vcm", *(f"vcm:weights={w}" for w in tuned), ANCHORS])
+    ours = [f"vcm:{OURS}", *(f"vcm:weights={w}:{TUNED}" for w in tuned)]
+    codecs = ",".join([*ours, ANCHORS])
     for row in study["evaluation"]:
+        if given.only not in (None, row["name"]):
+            continue
         folder = given.work / slug(row["name"])
         folder.mkdir(parents=True, exist_ok=True)
         report = evaluation.run(folder, options(row, codecs, given), click.echo)
@@ -94,6 +102,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--work", type=Path, default=Path("runs/05_task_loss"))
+    parser.add_argument("--only", help="the evaluation of this name")
     parser.add_argument("--photos", type=int, help="so many of the data set")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()

@@ -1,5 +1,9 @@
 """`vcm train` as people run it: lines, a plan, a sheet of pictures, W&B."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from vcm import image
@@ -72,6 +76,23 @@ def test_a_plan_leaves_nothing_behind(config, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 to learn from, 2 held out, 1 skipped" in out and "seconds per step" in out
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_a_run_in_the_background_saves_it(config, tmp_path, number):
+    command = [sys.executable, "-m", "vcm", "train", "--config", config(), "optim.steps=1000000"]
+    command.append(f'run.folder="{tmp_path / "run"}"')
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `... &`
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("step"))
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert checkpoint.load(tmp_path / "run" / "last.ckpt")["step"] >= 2
 
 
 @pytest.mark.filterwarnings("ignore")

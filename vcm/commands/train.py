@@ -1,5 +1,6 @@
 """`vcm train`: the loop, with a live table, a sheet of pictures and, if asked, W&B."""
 
+import signal
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -25,7 +26,12 @@ Record = dict[str, float]
 
 
 def run(config: Training) -> None:
-    """Train to the end; Ctrl-C saves and stops, and the same command goes on from there."""
+    """Train to the end; Ctrl-C saves and stops, and the same command goes on from there.
+
+    So do SIGINT where a shell had it ignored (`vcm train ... &`), and the SIGTERM of schedulers.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     records: Generator[Record] = train(config)
     folder = Path(config.run.folder)
     try:
