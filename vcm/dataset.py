@@ -14,7 +14,9 @@ from PIL import Image as pillow
 
 from vcm import image
 from vcm.errors import MissingExtra, SpecError
-from vcm.scale.sources import HUB, SHARD, File, Rows, Shards, Source
+from vcm.scale.hub import HUB, Rows
+from vcm.scale.sources import File, Source
+from vcm.scale.tars import SHARD, Shards
 from vcm.vision.deeplab import NAMES as VOC
 
 VOID: Final = 255  # in a class mask: nobody knows

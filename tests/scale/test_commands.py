@@ -13,7 +13,7 @@ from vcm.codec.codec import Codec
 from vcm.codec.weights import load, save_encoder
 from vcm.commands import encode
 from vcm.roi import embedded
-from vcm.scale.sources import Shards
+from vcm.scale.tars import Shards
 
 OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
 

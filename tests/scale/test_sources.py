@@ -10,7 +10,8 @@ from vcm import image
 from vcm.dataset import load, pictures
 from vcm.errors import ImageError, MissingExtra, SpecError
 from vcm.scale.sinks import packed
-from vcm.scale.sources import Shards, distinct, expanded, files, read, stem
+from vcm.scale.sources import distinct, files, read, stem
+from vcm.scale.tars import Shards, expanded
 
 
 def test_shards_give_the_photos_and_nothing_else(shards, folder):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 from jobs import Broken, Doubling
@@ -11,9 +12,19 @@ from vcm.scale.local import Processes
 from vcm.scale.work import Here, mapped, pool_of
 
 
+@pytest.fixture(scope="module")
+def two():
+    """Two worker processes that stay for the next test: each takes seconds to start."""
+    pool = Processes(2)
+    with pool as submit:
+        kept = nullcontext(submit)
+        kept.room = pool.room
+        yield kept
+
+
 @pytest.fixture(params=["here", "two"])
-def pool(request):
-    return Here() if request.param == "here" else Processes(2)
+def pool(request, two):
+    return Here() if request.param == "here" else two
 
 
 def test_every_task_has_its_result_and_few_are_taken_ahead(pool, tmp_path):
@@ -37,9 +48,9 @@ def test_in_order_if_wanted(pool, tmp_path):
     assert list(done) == [(n, 2 * n) for n in range(20)]
 
 
-def test_a_job_that_cannot_be_loaded_stops_at_once():
+def test_a_job_that_cannot_be_loaded_stops_at_once(two):
     with pytest.raises(ModelError, match="no such weights"):
-        list(mapped(Broken(), range(3), Processes(1)))
+        list(mapped(Broken(), range(3), two))
 
 
 def test_a_worker_that_dies_is_said(tmp_path):

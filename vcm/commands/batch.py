@@ -12,7 +12,8 @@ from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
 from vcm.scale import manifest
 from vcm.scale.manifest import Line
 from vcm.scale.sinks import PER_SHARD, Folder, Place, Shards, Sink, digest
-from vcm.scale.sources import SHARD, Source, stem
+from vcm.scale.sources import Source, stem
+from vcm.scale.tars import SHARD
 from vcm.scale.work import Here, Job, Pool, mapped, pool_of
 
 Report = dict[str, Any]

@@ -13,7 +13,8 @@ from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.errors import BitstreamError
 from vcm.scale.sinks import digest
-from vcm.scale.sources import SHARD, Shards, Source, files
+from vcm.scale.sources import Source, files
+from vcm.scale.tars import SHARD, Shards
 
 
 @dataclass(frozen=True)
