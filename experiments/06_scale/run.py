@@ -16,7 +16,8 @@ from vcm.commands.batch import Made, Result, Tally, Task
 from vcm.commands.encode import Encoding, Options
 from vcm.provenance import provenance
 from vcm.scale.manifest import NAME, Line, Manifest
-from vcm.scale.sinks import Folder, Shards
+from vcm.scale.shards import Shards
+from vcm.scale.sinks import Folder
 from vcm.scale.sources import File, Source
 from vcm.scale.work import Job, mapped, pool_of
 

@@ -14,7 +14,8 @@ from jobs import Copying
 from vcm.commands.batch import Result, Tally, each
 from vcm.errors import OutputError, SpecError
 from vcm.scale.manifest import Line, Manifest
-from vcm.scale.sinks import Folder, Shards
+from vcm.scale.shards import Shards
+from vcm.scale.sinks import Folder
 from vcm.scale.sources import files
 from vcm.scale.work import Here
 
@@ -147,7 +148,8 @@ from pathlib import Path
 sys.path.insert(0, {here!r})
 from jobs import Copying
 from vcm.commands.batch import Result, Tally, each
-from vcm.scale.sinks import Folder, Shards
+from vcm.scale.shards import Shards
+from vcm.scale.sinks import Folder
 from vcm.scale.sources import files
 from vcm.scale.work import Here
 out, kind = Path("out"), sys.argv[1]

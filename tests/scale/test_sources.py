@@ -9,7 +9,7 @@ import pytest
 from vcm import image
 from vcm.dataset import load, pictures
 from vcm.errors import ImageError, MissingExtra, SpecError
-from vcm.scale.sinks import packed
+from vcm.scale.shards import packed
 from vcm.scale.sources import distinct, files, read, stem
 from vcm.scale.tars import Shards, expanded
 

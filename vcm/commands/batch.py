@@ -11,7 +11,8 @@ import click
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
 from vcm.scale import manifest
 from vcm.scale.manifest import Line
-from vcm.scale.sinks import PER_SHARD, Folder, Place, Shards, Sink, digest
+from vcm.scale.shards import PER_SHARD, Shards
+from vcm.scale.sinks import Folder, Place, Sink, digest
 from vcm.scale.sources import Source, stem
 from vcm.scale.tars import SHARD
 from vcm.scale.work import Here, Job, Pool, mapped, pool_of
