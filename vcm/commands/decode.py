@@ -63,7 +63,7 @@ def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str,
 
 def _files(source: Path) -> Iterable[Source]:
     """The .vcm files of a folder or of shards."""
-    if source.suffix == SHARD:
+    if not source.is_dir():
         return Shards(str(source), lambda name: name.endswith(".vcm"))
     found = sorted(source.glob("*.vcm"))
     if not found:

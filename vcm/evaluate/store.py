@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.errors import OutputError
 from vcm.evaluate.codecs import Image, RatedCodec, Roi
-from vcm.files import write_atomic
+from vcm.files import make_folder, write_atomic
 
 
 def default_folder() -> Path:
@@ -37,10 +36,7 @@ class Store:
         if path.is_file():
             return path.read_bytes()
         data = codec.encode(image, roi, setting)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make {path.parent}: {error.strerror}") from error
+        make_folder(path.parent)
         write_atomic(path, data)
         return data
 
