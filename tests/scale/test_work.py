@@ -2,24 +2,20 @@
 
 import os
 import signal
-from contextlib import nullcontext
 
 import pytest
 from jobs import Broken, Doubling
 
 from vcm.errors import ImageError, ModelError, SpecError, WorkerError
 from vcm.scale.local import Processes
-from vcm.scale.work import Here, mapped, pool_of
+from vcm.scale.work import Here, kept, mapped, pool_of
 
 
 @pytest.fixture(scope="module")
 def two():
     """Two worker processes that stay for the next test: each takes seconds to start."""
-    pool = Processes(2)
-    with pool as submit:
-        kept = nullcontext(submit)
-        kept.room = pool.room
-        yield kept
+    with kept(Processes(2)) as pool:
+        yield pool
 
 
 @pytest.fixture(params=["here", "two"])

@@ -33,7 +33,7 @@ from vcm.report.plots import drawn
 from vcm.roi.acquire import OnEmpty
 from vcm.roi.text import parse as parse_words
 from vcm.scale.sources import Source, read
-from vcm.scale.work import pool_of
+from vcm.scale.work import kept, pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 from vcm.vision.base import Image
@@ -91,23 +91,23 @@ def run(
         VcmError: if something cannot be had, or the uncompressed score is not the expected one.
     """
     plan = planned(options, say)
-    pool = pool_of(options.workers, options.ray)
-    folder = output / "pictures"
-    bare = plan.without_codecs()
+    folder, measurer = output / "pictures", Measurer(plan)
+    failed: dict[str, str] = {}
+    with kept(pool_of(options.workers, options.ray)) as pool:
 
-    def measure(plan: Plan, label: str) -> dict[str, str]:
-        done = pictures.measured(plan, folder, pool)
-        through = track(done, len(plan.data.photos), label)
-        return {one.photo.name: one.error for one in through if one.error is not None}
+        def measure(plan: Plan, label: str) -> None:
+            done = pictures.measured(plan, folder, pool)
+            for one in track(done, len(plan.data.photos), label):
+                if one.error is not None:
+                    failed[one.photo.name] = one.error
 
-    failed = measure(bare, "uncompressed")
-    measurer = Measurer(plan)
-    records = pictures.records(plan, folder)
-    if records:
-        scores = uncompressed(plan, measurer.model, records)
-        if not options.unchecked:
-            say(check_expected(plan, scores))
-    failed |= measure(plan, "coding and looking")
+        measure(plan.without_codecs(), "uncompressed")
+        records = pictures.records(plan, folder)
+        if records:
+            scores = uncompressed(plan, measurer.model, records)
+            if not options.unchecked:
+                say(check_expected(plan, scores))
+        measure(plan, "coding and looking")
     records = pictures.records(plan, folder)
     report = result(plan, measurer.model, measurer.codecs, records, options.reference, say)
     report["failed"] |= failed

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
-from functools import cache
+from contextlib import contextmanager
+from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -47,6 +48,26 @@ class Here:
 
     def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
         pass
+
+
+class Entered:
+    """Processes that stay after a round of tasks, for the next one."""
+
+    def __init__(self, submit: Submit, room: int):
+        self._submit, self.room = submit, room
+
+    def __enter__(self) -> Submit:
+        return self._submit
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
+        pass
+
+
+@contextmanager
+def kept(pool: Pool) -> Iterator[Pool]:
+    """The pool, started once for several rounds of `mapped`."""
+    with pool as submit:
+        yield Entered(submit, pool.room)
 
 
 def pool_of(workers: int | None, ray: str | None) -> Pool:
@@ -121,7 +142,7 @@ def worked(job: Job[T, R], task: T) -> R | VcmError:
     return result
 
 
-@cache
+@lru_cache(maxsize=1)  # the models of a job that is over take no memory
 def _loaded(job: Job[Any, Any]) -> Callable[[Any], Any]:
     return job.load()
 
