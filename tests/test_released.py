@@ -99,8 +99,18 @@ def test_words_are_found_where_they_are_and_not_elsewhere(name, share, photos, e
         assert mask.share < 0.02, absent
 
 
-@pytest.mark.parametrize("card", ["codec-base.md", "roi-base.md"])
+@pytest.mark.parametrize("card", ["codec-base.md", "codec-yolo11n.md", "roi-base.md"])
 def test_model_cards(card):
     text = (Path(vcm.__file__).parent / "weights" / card).read_text()
     for word in ("Data", "Steps", "Date", "Licence", "Apache-2.0", "Measured"):
         assert word in text
+
+
+def test_the_encoder_tuned_for_yolo11n_writes_files_for_every_decoder(photos, codec):
+    tuned = Codec.load("yolo11n")
+    assert tuned.fingerprint == codec.fingerprint
+    photo = photos["person"]
+    everything = RoiMask(np.ones(photo.shape[:2], np.bool_), 1.0, "test")
+    files = [pipeline.encode(photo, everything, c, quality=50) for c in (codec, tuned)]
+    assert len(files[1]) < 0.8 * len(files[0])
+    assert psnr(photo, pipeline.decode(files[1], codec)) > 24
