@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.roi.embedded import DEFAULT, LONG_SIDE, load_network, probabilities
+from vcm.roi.embedded import DEFAULT, LONG_SIDE, Look, load_network, probabilities
 from vcm.roi.vocabulary import vocabulary
 from vcm.vision.base import Image, Kind
 
@@ -35,7 +35,8 @@ class WordLabels:
         height, width = image.shape[:2]
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        p = probabilities(self._net, image).transpose(1, 2, 0)  # (h, w, 81)
+        # one look: where two disagree their mean is the background
+        p = probabilities(self._net, image, [Look(1)]).transpose(1, 2, 0)  # (h, w, 81)
         labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
         full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
         return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]
