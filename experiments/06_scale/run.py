@@ -108,7 +108,6 @@ def kept(sources: list[Source]) -> dict[str, float]:
         assert tally.kept == len(sources)
         manifest = Manifest(Path(folder))
         manifest.append(Line("", "", "", f"shard-{n // 1000:05d}/{n}") for n in range(LINES))
-        manifest.close()
         tracemalloc.start()
         manifest = Manifest(Path(folder))
         memory = tracemalloc.get_traced_memory()[0] / LINES

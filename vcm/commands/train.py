@@ -30,8 +30,8 @@ def run(config: Training) -> None:
 
     So do SIGINT where a shell had it ignored (`vcm train ... &`), and the SIGTERM of schedulers.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in stops}
     records: Generator[Record] = train(config)
     folder = Path(config.run.folder)
     try:
@@ -45,6 +45,9 @@ def run(config: Training) -> None:
         records.close()
         click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
         sys.exit(130)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
