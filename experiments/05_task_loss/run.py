@@ -16,7 +16,7 @@ import click
 from vcm.commands import eval as evaluation
 from vcm.commands.train import run as train
 from vcm.files import write_atomic
-from vcm.train.config import load
+from vcm.train.config import Training, load
 from vcm.train.release import release
 
 HERE = Path(__file__).parent
@@ -39,17 +39,24 @@ def weights(work: Path, name: str) -> Path:
     return work / f"{slug(name)}.safetensors"
 
 
-def tune(name: str, changes: list[str], work: Path) -> None:
-    """Train a variant and write its weights: the encoder's alone if nothing else learnt."""
+def trained(name: str, changes: list[str], work: Path) -> tuple[Path, Training]:
+    """The last checkpoint of a variant, trained if it is not there, and its config."""
     folder = work / slug(name)
     config = load(CONFIG, [*changes, f'run.folder="{folder}"'])
     if not (folder / "final.ckpt").exists():
         click.echo(f"== {name}")
         train(config)
-    encoder_only = config.run.learn == "encoder"
-    photos = None if encoder_only else Path(config.data.photos)
-    base = config.run.initial if encoder_only else None
-    release(folder / "final.ckpt", weights(work, name), photos, base)
+    return folder / "final.ckpt", config
+
+
+def tune(study: dict, work: Path) -> None:
+    """Train the variants and write their weights: the encoder's alone if nothing else learnt."""
+    start, first = trained("start", study["start"]["changes"], work)
+    for name, changes in study["variants"].items():
+        path, config = trained(name, [*changes, f'run.initial="{start}"'], work)
+        encoder_only = config.run.learn == "encoder"
+        photos = None if encoder_only else Path(config.data.photos)
+        release(path, weights(work, name), photos, first.run.initial if encoder_only else None)
 
 
 def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> evaluation.Options:
@@ -110,8 +117,7 @@ def main() -> None:
     if given.what == "evaluate":
         compare(study, given)
         return
-    for name, changes in study["variants"].items():
-        tune(name, changes, given.work)
+    tune(study, given.work)
 
 
 if __name__ == "__main__":
