@@ -3,7 +3,7 @@
     python experiments/05_task_loss/run.py train      # each variant; goes on where it was stopped
     python experiments/05_task_loss/run.py evaluate   # vcm eval of all of them beside the anchors
 
-Weights and pages lie in --work; writes results.json.
+Weights and pages lie in --work; writes results.json and a plot for each evaluation.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import click
 from vcm.commands import eval as evaluation
 from vcm.commands.train import run as train
 from vcm.files import write_atomic
+from vcm.report.plots import curve
 from vcm.train.config import Training, load
 from vcm.train.release import release
 
@@ -96,6 +97,7 @@ def compare(study: dict, given: argparse.Namespace) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         report = evaluation.run(folder, options(row, codecs, given), click.echo)
         click.echo("\n".join([f"== {row['name']}", *evaluation.lines(report)]))
+        write_atomic(HERE / f"{folder.name}.png", curve(report, report["metric"], "png"))
         for codec in report["codecs"]:
             for point in codec["points"]:
                 point.pop("classes", None)

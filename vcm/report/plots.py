@@ -32,7 +32,7 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     import matplotlib
 
     matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axis = pyplot.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
     for number, codec in enumerate(result["codecs"]):
@@ -41,9 +41,9 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     if original is not None:
         axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
     axis.set(xlabel="bits per pixel", ylabel=LABELS.get(metric, metric), xscale="log")
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter("{x:g}")
-    axis.tick_params(axis="x", which="minor", labelsize=7)
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
     buffer = io.BytesIO()
