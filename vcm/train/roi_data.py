@@ -44,15 +44,19 @@ class Samples(NamedTuple):
 
 def load_samples(photos: Path, voc_masks: Path, labels: Path, held_out: int) -> Samples:
     """All photos of a folder with their label maps."""
-    paths = image.folder(photos)
-    voc = [p for p in paths if (voc_masks / f"{p.stem}.png").exists()]
-    chosen = np.random.default_rng(0).permutation(len(voc))[:held_out].tolist()
-    kept = {voc[i] for i in chosen}
+    kept = kept_apart(photos, voc_masks, held_out)
     both = Samples([], [])
-    for p in paths:
+    for p in image.folder(photos):
         grey = cv2.imread(str(labels / f"{p.stem}.png"), cv2.IMREAD_UNCHANGED)
         both[p in kept].append(Sample(image.read(p), grey.astype(np.uint8)))
     return both
+
+
+def kept_apart(photos: Path, voc_masks: Path, count: int) -> set[Path]:
+    """The photos that training never sees: a fixed choice of those with a VOC mask."""
+    voc = [p for p in image.folder(photos) if (voc_masks / f"{p.stem}.png").exists()]
+    chosen = np.random.default_rng(0).permutation(len(voc))[:count].tolist()
+    return {voc[i] for i in chosen}
 
 
 def by_class(samples: list[Sample]) -> dict[int, list[int]]:

@@ -45,7 +45,7 @@ def make_labels(photos: Path, voc_masks: Path, teacher: str, target: Path) -> in
         labels = _pseudo(model, picture)
         voc = voc_masks / f"{path.stem}.png"
         if voc.is_file():
-            labels = _with_voc(labels, np.asarray(Image.open(voc)))
+            labels = with_voc(labels, np.asarray(Image.open(voc)))
         image.write(target / f"{path.stem}.png", labels)
     return len(missing)
 
@@ -61,7 +61,7 @@ def _pseudo(model: Any, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return labels
 
 
-def _with_voc(pseudo: NDArray[np.uint8], voc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_voc(pseudo: NDArray[np.uint8], voc: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """VOC's mask where it says something, the teacher's other classes elsewhere.
 
     VOC counts what stands on a table as table: there the teacher's other classes win as well.
