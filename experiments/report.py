@@ -1,6 +1,8 @@
 """docs/results.md from the results.json of the experiments: no number in it is typed by hand."""
 
 import json
+import re
+from os.path import normpath, relpath
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,6 +16,18 @@ def signed(value: float | None, digits: int = 1) -> str:
     return "" if value is None or value != value else f"{value:+.{digits}f}"
 
 
+def answer(name: str) -> str:
+    """What the README of an experiment says under "Answer", its links as seen from docs/."""
+    folder = HERE / name
+    text = (folder / "README.md").read_text().partition("\n## Answer")[2].partition("\n## ")[0]
+    body = text.partition("\n")[2].strip()  # without the rest of the heading
+    return re.sub(
+        r"(?<=\]\()(?!https?:|#)[^)]+",
+        lambda link: relpath(normpath(folder / link[0]), TARGET.parent),
+        body,
+    )
+
+
 def main() -> None:
     found = {path.parent.name: json.loads(path.read_text()) for path in HERE.glob("*/results.json")}
     environment = Environment(
@@ -23,7 +37,7 @@ def main() -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["signed"] = signed
+    environment.filters |= {"signed": signed, "answer": answer}
     TARGET.write_text(environment.get_template("results.md.jinja").render(results=found))
     print(TARGET)
 

@@ -16,6 +16,7 @@ from variants import VARIANTS
 
 from vcm import image
 from vcm.bd import bd_rate
+from vcm.codec import weights
 from vcm.codec.loss import bpp_est
 from vcm.codec.rate import Rate
 from vcm.errors import MetricError
@@ -33,7 +34,7 @@ Table = dict[float, list[Row]]  # by sigma, one entry per quality
 
 
 def config(name: str, steps: int, threads: int) -> Training:
-    """The training of a variant: its steps are all that differs from configs/base.toml."""
+    """The training of a variant: sizes of the released model, few steps, seeds of all the same."""
     train_folder = Path("../shared/data/train")
     data = Data(
         photos=str(train_folder / "images"),
@@ -42,7 +43,8 @@ def config(name: str, steps: int, threads: int) -> Training:
     )
     folder = f"runs/01_ablations/{name.replace(' ', '_')}"
     run = Run(folder=folder, threads=threads, check_every=steps, save_every=250)
-    return Training(data=data, optim=Optim(steps=steps), run=run)
+    released = weights.load(weights.DEFAULT).model.sizes
+    return Training(model=released, data=data, optim=Optim(steps=steps), run=run)
 
 
 def trained(name: str, steps: int, threads: int) -> nn.ModuleDict:
@@ -121,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/coco213"))
     parser.add_argument("--photos", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=2_000)
+    parser.add_argument("--steps", type=int, default=1_000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     models = {name: trained(name, options.steps, options.threads) for name in VARIANTS}
