@@ -34,9 +34,7 @@ def bd_rate(
         import bjontegaard
     except ImportError as error:
         raise MissingExtra("bjontegaard", "anchors") from error
-    if anchor.metric != test.metric:
-        raise MetricError(f"BD-rate: one metric expected, got {anchor.metric} and {test.metric}")
-    (r1, s1), (r2, s2) = (_cut(_envelope(curve), low, high) for curve in (anchor, test))
+    (r1, s1), (r2, s2) = _comparable(anchor, test, low, high)
     if max(s1[0], s2[0]) >= min(s1[-1], s2[-1]):
         raise MetricError(
             f"BD-rate: {anchor.label} ({s1[0]:.4g} to {s1[-1]:.4g}) and {test.label} "
@@ -48,6 +46,28 @@ def bd_rate(
             r1, s1, r2, s2, "akima", require_matching_points=False, min_overlap=0
         )
     return float(value)
+
+
+def overlap(anchor: RDCurve, test: RDCurve) -> float:
+    """The share of the scores which two curves span together that both reach, in [0, 1].
+
+    A BD-rate over a small share says little: it is of the end of one curve and the start of the
+    other.
+
+    Raises:
+        MetricError: as `bd_rate`.
+    """
+    (_, s1), (_, s2) = _comparable(anchor, test, None, None)
+    shared = min(s1[-1], s2[-1]) - max(s1[0], s2[0])
+    return max(0.0, float(shared / (max(s1[-1], s2[-1]) - min(s1[0], s2[0]))))
+
+
+def _comparable(
+    anchor: RDCurve, test: RDCurve, low: float | None, high: float | None
+) -> tuple[Curve, Curve]:
+    if anchor.metric != test.metric:
+        raise MetricError(f"BD-rate: one metric expected, got {anchor.metric} and {test.metric}")
+    return _cut(_envelope(anchor), low, high), _cut(_envelope(test), low, high)
 
 
 def _envelope(curve: RDCurve) -> Curve:

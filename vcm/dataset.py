@@ -179,6 +179,11 @@ def coco(source: Path | dict[str, Any]) -> Any:
     missing = [key for key in ("images", "annotations", "categories") if key not in data]
     if missing:
         raise SpecError(f"{source}: not a COCO instances file: no {', '.join(missing)}")
+    for number, entry in enumerate(data["annotations"], 1):
+        # 0 means "unmatched" to pycocotools; not every tool writes the other two
+        entry["id"] = number
+        entry.setdefault("iscrowd", 0)
+        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3] if "bbox" in entry else 0)
     index = COCO()
     index.dataset = data
     with contextlib.redirect_stdout(io.StringIO()):

@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,7 @@ def commit() -> str | None:
         return None
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of the installed packages that results may depend on."""
     found = {}

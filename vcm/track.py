@@ -46,6 +46,9 @@ def tracked(project: str, name: str, config: dict[str, Any], folder: Path) -> It
     write_atomic(folder / ID, json.dumps({"id": run.id}).encode())
     try:
         yield run
+    except KeyboardInterrupt:  # to be resumed
+        run.finish()
+        raise
     except BaseException:
         run.finish(exit_code=1)
         raise

@@ -5,7 +5,7 @@ import pytest
 
 from vcm.anchors.roi import rectangles
 from vcm.errors import SpecError
-from vcm.evaluate.codecs import QUALITIES, build, parse
+from vcm.evaluate.codecs import QUALITIES, build, labels, parse
 from vcm.evaluate.store import Store, name
 
 
@@ -39,6 +39,25 @@ def test_ours_takes_sigma_from_the_task_or_the_text(tiny_weights):
     codec = build("vcm:sigma=0.3", 0.1, str(tiny_weights))
     assert codec.name == "vcm tiny, sigma 0.3" and codec.settings == QUALITIES
     assert codec.key != build("vcm", 0.1, str(tiny_weights)).key
+
+
+def test_codecs_of_one_name_are_told_apart():
+    texts = ("jpeg", "x265", "x265:preset=fast")
+    names = labels({text: build(text, 0.1, "base") for text in texts})
+    assert names["jpeg"] == "JPEG" and len(set(names.values())) == 3
+    assert names["x265:preset=fast"] == "x265 4:2:0 (x265:preset=fast)"
+
+
+def test_settings_of_classical_codecs_are_whole_numbers():
+    with pytest.raises(SpecError, match="whole numbers"):
+        build("jpeg:at=22.5/30", 0.1, "base")
+
+
+def test_two_streams_of_a_picture_that_is_all_roi_are_one(photos):
+    photo = photos["cat"][:128, :128]
+    two, one = build("x265+two", 0.1, "base"), build("x265", 0.1, "base")
+    everything = np.ones(photo.shape[:2], np.bool_)
+    assert len(two.encode(photo, everything, 33)) < len(one.encode(photo, everything, 33)) + 20
 
 
 @pytest.mark.parametrize("text", ["x265+two", "kvazaar+roi", "avif+flat", "jpeg", "x265-444+blur"])

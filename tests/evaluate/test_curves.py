@@ -65,3 +65,29 @@ def test_resamples_draw_as_many_pictures_as_there_are():
     assert weights.shape == (51, 30) and (weights[0] == 1).all()
     assert (weights.sum(1) == 30).all() and len(np.unique(weights[1:], axis=0)) == 50
     assert np.array_equal(weights, resamples(30, 50))
+
+
+def test_a_bd_rate_over_little_is_marked():
+    low, high = curve("a", 1.0), curve("b", 1.0)
+    assert bd(low, high, "AP")["overlap"] == pytest.approx(1)
+    for point in high.points:
+        point.scores.values["AP"] = point.scores.values["AP"] + 20  # of 25 that each spans
+    found = bd(low, high, "AP")
+    assert found["overlap"] == pytest.approx(5 / 45, abs=0.02) and found["thin"]
+    assert not bd(low, low, "AP")["thin"]
+
+
+def test_ms_ssim_is_compared_in_decibels():
+    c = curve("a", 1.0)
+    for point in c.points:
+        point.scores.values["MS-SSIM"] = 1 - 10 ** (-point.scores.values["AP"] / 10)
+    assert c.resample("MS-SSIM", 3).scores == pytest.approx(c.resample("AP", 3).scores)
+
+
+def test_resamples_without_a_score_do_not_count():
+    c = curve("a", 1.0)
+    targets = np.full(len(c.pixels), 32.0)
+    whole = bits_at(c, "AP", targets)
+    targets[1:20] = np.nan
+    assert bits_at(c, "AP", targets)["low"] == pytest.approx(whole["low"], rel=0.05)
+    assert np.isnan(crossing(np.array([0.1, 0.2]), np.array([1.0, 2.0]), np.nan))

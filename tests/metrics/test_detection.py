@@ -176,3 +176,25 @@ def test_nothing_found_scores_0_and_foreign_classes_are_refused():
     empty = truth | {"annotations": []}
     with pytest.raises(MetricError, match="none of the pictures"):
         matches(coco(empty), range(12), found, NAMES)
+
+
+def test_a_resample_without_objects_has_no_score():
+    truth, found = scene(1)
+    alone = next(a["image_id"] for a in truth["annotations"])
+    weights = np.zeros((1, 12))
+    weights[0, [i for i in range(12) if i != alone]] = 1
+    truth["annotations"] = [a for a in truth["annotations"] if a["image_id"] == alone]
+    result = matches(coco(truth), range(12), found, NAMES)
+    assert np.isnan(result.scores(weights)["AP"][0])
+    assert result.scores(1 - weights)["AP"][0] > 0
+
+
+def test_ground_truth_in_the_spelling_of_voc():
+    truth, _ = scene(3)
+    for annotation in truth["annotations"]:
+        annotation["iscrowd"] = 0
+    found = perfect(truth)
+    truth["categories"][1]["name"] = "sofa"
+    names = ("cat", "couch", "bus")
+    result = matches(coco(truth), range(12), found, names, classes=("sofa",))
+    assert result.per_class() == {"couch": pytest.approx(100)}

@@ -8,12 +8,12 @@ from vcm.metrics.segmentation import class_iou, confusion, mean_iou, relabelled
 
 
 def by_definition(pairs, classes):
-    """Mean over the classes of pixels in both over pixels in either."""
+    """Mean over the classes that are there of pixels in both over pixels in either."""
     ious = []
     for c in range(classes):
         both = sum(((t == c) & (s == c) & (t != 255)).sum() for t, s in pairs)
         either = sum((((t == c) | (s == c)) & (t != 255)).sum() for t, s in pairs)
-        if either:
+        if any((t == c).any() for t, _ in pairs):
             ious.append(both / either)
     return 100 * np.mean(ious)
 
@@ -47,3 +47,11 @@ def test_labels_of_other_names():
     labels = np.array([[0, 1, 2]], np.uint8)
     moved = relabelled(labels, ("background", "kite", "cat"), ("background", "bird", "cat"))
     assert moved.tolist() == [[0, 0, 2]]
+
+
+def test_a_wrong_pixel_of_a_class_that_is_not_there_costs_a_pixel_and_not_a_class():
+    true = np.zeros((10, 10), np.uint8)
+    seen = true.copy()
+    seen[0, 0] = 2
+    counts = confusion(true, seen, 3)[None]
+    assert mean_iou(counts, np.ones((1, 1)))[0] == pytest.approx(99)

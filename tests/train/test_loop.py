@@ -185,3 +185,38 @@ def test_learning_rate_schedule():
     rates = [learning_rate(optim, step) for step in range(101)]
     assert rates[0] == 0.1 and rates[9] == rates[50] == 1.0
     assert rates[75] == pytest.approx(0.5) and rates[100] == pytest.approx(0, abs=1e-9)
+
+
+def test_worker_processes_prepare_the_same_batches(pictures, tmp_path):
+    alone = _config(pictures, tmp_path / "a", steps=4)
+    list(train(alone))
+    list(train(_config(pictures, tmp_path / "b", steps=4, workers=2)))
+    a, b = (checkpoint.load(tmp_path / name / "final.ckpt")["model"] for name in "ab")
+    assert all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_a_resumed_run_does_not_need_what_it_began_with(pictures, tmp_path):
+    list(train(_config(pictures, tmp_path / "first", steps=2)))
+    first = tmp_path / "first" / "final.ckpt"
+    list(train(_config(pictures, tmp_path / "b", steps=3, initial=str(first))))
+    first.unlink()
+    again = _config(pictures, tmp_path / "b", steps=4, initial=str(first))
+    assert [r["step"] for r in train(again)] == [4]
+
+
+def test_a_checkpoint_of_another_kind_of_model_is_refused(pictures, tmp_path):
+    other = {"step": 1, "average": {"model.entropy_bottleneck.quantiles": torch.zeros(3)}}
+    checkpoint.save(tmp_path / "other.ckpt", other)
+    config = _config(pictures, tmp_path / "c", initial=str(tmp_path / "other.ckpt"))
+    with pytest.raises(ModelError, match="holds nothing of the model"):
+        next(train(config))
+
+
+def test_tables_are_fitted_to_photos(pictures, tmp_path):
+    list(train(_config(pictures, tmp_path, steps=2)))
+    with pytest.raises(SpecError, match="no tables to fit"):
+        release(tmp_path / "final.ckpt", tmp_path / "e", pictures, encoder_of="base")
+    release(tmp_path / "final.ckpt", tmp_path / "own.safetensors")
+    release(tmp_path / "final.ckpt", tmp_path / "fitted.safetensors", pictures)
+    own, fitted = (load(tmp_path / f"{n}.safetensors").tables["y"].cdf for n in ("own", "fitted"))
+    assert own.shape == fitted.shape and not torch.equal(own, fitted)

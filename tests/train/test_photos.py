@@ -1,6 +1,7 @@
 """Training pictures from folders, COCO files and the Hugging Face hub's format."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_a_data_set_in_the_hub_format(folder, tmp_path_factory):
     parts = names(f"hf:{folder}")
     assert parts == ["00000000", "00000001", "00000002"]
     training, held_out = load_photos(Data(photos=f"hf:{folder}:train", crop=64, held_out=1))
-    found = {photo.pixels.tobytes() for photo in training + held_out}
+    found = {photo.pixels.tobytes() for photo in [*training, *held_out]}
     own = {image.read(path).tobytes() for path in folder.glob("*.png")}
     assert found == own
     empty = tmp_path_factory.mktemp("empty")
@@ -54,3 +55,26 @@ def test_small_and_broken_pictures_are_counted(folder, caplog):
     training, held_out = load_photos(Data(photos=str(folder), crop=64, held_out=1))
     assert len(training) == 2 and len(held_out) == 1
     assert "2 of 5 pictures skipped" in caplog.text
+
+
+def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):
+    (folder / "maps").mkdir()
+    (folder / "maps" / "cat.png").write_bytes(b"junk")
+    image.write(folder / "maps" / "cup.png", np.full((120, 130), 7, np.uint8))
+    image.write(folder / "maps" / "person.png", np.zeros((20, 30), np.uint8))
+    data = Data(photos=str(folder), regions=(str(folder / "maps"),), crop=64, held_out=1)
+    kept, _ = load_photos(data)
+    again, _ = load_photos(replace(data, memory=0))
+    for a, b in zip(kept, again, strict=True):
+        assert np.array_equal(a.pixels, b.pixels) and a.pixels is not b.pixels
+    assert again[0].pixels is not again[0].pixels and kept[0].pixels is kept[0].pixels
+    assert "cat.png" in caplog.text and "person.png: expected a byte a pixel" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"crop": 100}, "multiple of 64"), ({"batch": 0}, "batch"), ({"held_out": 0}, "held_out")],
+)
+def test_data_that_cannot_be(change, message):
+    with pytest.raises(SpecError, match=message):
+        Data(**change)

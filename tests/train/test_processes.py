@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -93,10 +94,12 @@ def test_a_batch_that_cannot_be_shared_is_refused(config):
 
 
 def test_ctrl_c_saves_the_last_step(config):
-    records = train(config)
+    stop = Event()
+    records = train(config, stop=stop)
     next(records), next(records)
+    stop.set()
     with pytest.raises(KeyboardInterrupt):
-        records.throw(KeyboardInterrupt())
+        next(records)
     assert checkpoint.load(Path(config.run.folder) / "last.ckpt")["step"] == 2
     assert [r["step"] for r in train(config)] == [3, 4]
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from vcm import image
 from vcm.dataset import coco, load, thinned
@@ -77,6 +78,16 @@ def test_instances_have_masks_of_the_picture(shared, data):
         edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert np.abs(box - edges).max() < 0.15 * max(picture.shape)
     json.dumps(found.masks)  # they go into records
+
+
+def test_it_leaves_the_number_of_threads_alone(shared, data):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)  # ultralytics would set all but one of the processor's
+        Yolo(str(shared / "weights" / "yolo11n.pt")).detect(np.zeros((64, 64, 3), np.uint8))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_is_no_checkpoint(tmp_path):

@@ -109,7 +109,7 @@ class TwoStreams:
         self.name = f"{anchor.name}, two streams {coarser}"
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        boxes = rectangles(roi)
+        boxes = [] if roi.all() else rectangles(roi)  # nothing is outside: once is enough
         coarse = min(setting + self.coarser, max(self.settings)) if boxes else setting
         parts = [image] + [image[y : y + h, x : x + w] for x, y, w, h in boxes]
         qps = [coarse] + [setting] * len(boxes)

@@ -183,7 +183,7 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
 def _rows(
     measurer: Measurer, plan: Plan, report: dict[str, Any], records: dict[str, Record]
 ) -> list[Row]:
-    """A few photos, each codec at its setting whose rate is nearest to the middle one."""
+    """A few photos, each codec at its setting whose rate is nearest to that of the lower third."""
     rates = sorted(p["bpp"]["value"] for c in report["codecs"] for p in c["points"])
     middle = rates[len(rates) // 3]
     chosen = {
@@ -231,13 +231,17 @@ def lines(report: dict[str, Any]) -> list[str]:
     for codec in report["codecs"]:
         name = codec["name"]
         cells = [_rate(report["bits_at"][s][name]) for s in shares]
-        bds = [report["bd"].get(m, {}).get(name, {}).get("value") for m in (metric, "ROI-PSNR")]
+        bds = [report["bd"].get(m, {}).get(name) for m in (metric, "ROI-PSNR")]
         text.append(
             f"{name:<{width}}"
             + "".join(f"{cell:>{column}}" for cell in cells)
             + "".join(f"{_percent(v):>{w}}" for v, w in zip(bds, (column, 12), strict=True))
         )
     text.append(f"BD-rates against {report['reference']}; {len(report['failed'])} pictures failed")
+    if any(v.get("thin") for m in (metric, "ROI-PSNR") for v in report["bd"].get(m, {}).values()):
+        text.append("*: the two curves share less than half of their scores; measure more rates")
+    if report["unknown_classes"]:
+        text.append(f"AP 0, the model does not know them: {', '.join(report['unknown_classes'])}")
     return text + [f"  {name}: {reason}" for name, reason in report["failed"].items()]
 
 
@@ -247,5 +251,7 @@ def _rate(value: dict[str, Any]) -> str:
     return f"{'<= ' if value['at_most'] else ''}{value['value']:.3f}"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1f} %"
+def _percent(bd: dict[str, Any] | None) -> str:
+    if bd is None or bd["value"] is None:
+        return "-"
+    return f"{bd['value']:+.1f} %{'*' if bd['thin'] else ''}"

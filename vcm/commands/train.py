@@ -3,10 +3,11 @@
 import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import click
@@ -29,10 +30,17 @@ def run(config: Training) -> None:
     """Train to the end; Ctrl-C saves and stops, and the same command goes on from there.
 
     So do SIGINT where a shell had it ignored (`vcm train ... &`), and the SIGTERM of schedulers.
+    The step that it is in is finished before; a second Ctrl-C does not wait for that.
     """
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in stops}
-    records: Generator[Record] = train(config)
+    stop = Event()
+
+    def told(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    records: Iterator[Record] = train(config, stop=stop)
     folder = Path(config.run.folder)
     try:
         with _tracking(config, folder) as wandb_run:
@@ -42,7 +50,6 @@ def run(config: Training) -> None:
             if wandb_run is not None:
                 log_model(wandb_run, folder / "final.ckpt")
     except KeyboardInterrupt:
-        records.close()
         click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
         sys.exit(130)
     finally:

@@ -1,6 +1,7 @@
 """Codecs of an evaluation by name: "vcm:sigma=0.3", "x265+roi:offset=-12", "vvenc+blur"."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -8,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import pipeline, plugin
+from vcm import bitstream, pipeline, plugin
 from vcm.anchors import ANCHORS, RoiAnchor
 from vcm.anchors.base import Anchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
@@ -17,6 +18,7 @@ from vcm.anchors.zoo import QUALITIES as ZOO
 from vcm.anchors.zoo import Zoo
 from vcm.codec.codec import Codec
 from vcm.errors import SpecError
+from vcm.provenance import versions
 from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -25,6 +27,7 @@ Settings = tuple[float, ...]
 
 QUALITIES: Final[Settings] = (0, 12, 25, 40, 55, 70, 85)  # of ours
 POINTS: Final = slice(0, 7)  # of a classical codec's settings: about 0.05 to 1.5 bpp
+CODERS: Final = ("pillow", "imageio-ffmpeg", "compressai")  # packages that classical files are by
 BLUR, OFFSET, COARSER = 3.0, -8, 12
 VIDEO: Final[dict[str, Callable[..., Any]]] = {
     "x265": lambda **o: X265("yuv420p10le", **o),
@@ -85,7 +88,8 @@ class Ours:
 
     @property
     def key(self) -> str:
-        return f"vcm {self.codec.card['sha256']} sigma {self.sigma:g}" + self._effort(" effort")
+        parts = f"vcm {bitstream.VERSION} {self.codec.card['sha256']} sigma {self.sigma:g}"
+        return parts + self._effort(" effort")
 
     def _effort(self, words: str) -> str:
         return f"{words} {self.effort}" if self.effort else ""
@@ -113,7 +117,8 @@ class Classical:
 
     @property
     def key(self) -> str:
-        return f"{self.name} {self.preset}"
+        coders = " ".join(f"{n} {v}" for n, v in versions().items() if n in CODERS)
+        return f"{self.name} {self.preset} {coders}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         if self.uses_roi:
@@ -207,9 +212,20 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
     coded = _with_roi(anchor, spec)
     settings = at or tuple(float(s) for s in _some(anchor.settings))
     preset = str(spec.options.get("preset", getattr(anchor, "preset", "")))
+    if any(s % 1 for s in settings):
+        raise SpecError(f"codec {text!r}: its settings are whole numbers, got {settings}")
     if plugin.is_plugin(spec.base):  # its files are others when it is changed
-        preset = str(plugin.file_of(spec.base).stat().st_mtime_ns)
+        preset = f"{spec.base} {plugin.file_of(spec.base).stat().st_mtime_ns}"
     return Classical(coded, bool(spec.mode), settings, preset)
+
+
+def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:
+    """A name for each codec of an evaluation, with its text where two have the same name."""
+    counts = Counter(codec.name for codec in codecs.values())
+    return {
+        text: codec.name if counts[codec.name] == 1 else f"{codec.name} ({text})"
+        for text, codec in codecs.items()
+    }
 
 
 def _anchor(spec: Spec) -> Anchor:

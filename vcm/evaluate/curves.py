@@ -5,14 +5,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.bd import bd_rate
+from vcm.bd import bd_rate, overlap
 from vcm.errors import MetricError
 from vcm.evaluate.score import Point
+from vcm.metrics.perceptual import decibels
 from vcm.rd import RDCurve, RDPoint
 
 Floats = NDArray[np.float64]
 LEVEL: Final = (2.5, 97.5)  # percentiles: a 95 % interval
 ENOUGH: Final = 0.5  # of the resamples that a number needs to have an interval
+THIN: Final = 0.5  # overlap of two curves under which a BD-rate is marked
 
 
 class Curve:
@@ -37,7 +39,7 @@ class Curve:
         """
         pixels = round(self.pixels[r])
         points = [
-            RDPoint(round(bits), pixels, float(p.scores.values[metric][r]))
+            RDPoint(round(bits), pixels, _scaled(metric, float(p.scores.values[metric][r])))
             for bits, p in zip(self.bits[r], self.points, strict=True)
         ]
         return RDCurve(self.name, metric, tuple(points))
@@ -49,11 +51,17 @@ class Curve:
 
 
 def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
-    """BD-rate in percent with its interval, or why there is none."""
+    """BD-rate in percent with its interval, or why there is none; MS-SSIM is compared in dB.
+
+    Returns:
+        "value", or None with a "reason"; "overlap" of the two curves, "thin" if it is small;
+        "low" and "high", None if too few resamples have a BD-rate.
+    """
+    whole = anchor.resample(metric, 0), test.resample(metric, 0)
     try:
-        value = bd_rate(anchor.resample(metric, 0), test.resample(metric, 0))
+        value, shared = bd_rate(*whole), overlap(*whole)
     except MetricError as error:
-        return {"value": None, "reason": str(error)}
+        return {"value": None, "reason": str(error), "thin": False}
 
     def one(r: int) -> float:
         try:
@@ -61,7 +69,8 @@ def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
         except MetricError:
             return float("nan")
 
-    return {"value": value} | interval(np.array([one(r) for r in range(1, len(anchor.pixels))]))
+    resampled = interval(np.array([one(r) for r in range(1, len(anchor.pixels))]))
+    return {"value": value, "overlap": shared, "thin": shared < THIN} | resampled
 
 
 def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
@@ -81,7 +90,8 @@ def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
     if np.isinf(rates[0]):
         best = float(scores[0].max())
         return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached (best {best:.1f})"}
-    low, high = np.percentile(rates[1:], LEVEL, method="nearest") if len(rates) > 1 else rates[:1]
+    known = rates[1:][~np.isnan(rates[1:])]
+    low, high = np.percentile(known, LEVEL, method="nearest") if len(known) else (np.inf, np.inf)
     return {
         "value": float(rates[0]),
         "at_most": bool(scores[0, 0] >= targets[0]),
@@ -93,8 +103,10 @@ def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
 def crossing(bpp: Floats, scores: Floats, target: float) -> float:
     """The rate at which the upper envelope reaches a score, linear in the rate's logarithm.
 
-    Infinite if it never does; the lowest rate if it already does there.
+    Infinite if it never does; the lowest rate if it already does there; nan if there is no score.
     """
+    if np.isnan(target) or np.isnan(scores).any():
+        return float("nan")
     best = np.maximum.accumulate(scores)
     at = int(np.argmax(best >= target))
     if best[at] < target:
@@ -113,6 +125,11 @@ def interval(values: Floats) -> dict[str, float | None]:
         return {"low": None, "high": None}
     low, high = np.percentile(known, LEVEL)
     return {"low": float(low), "high": float(high)}
+
+
+def _scaled(metric: str, value: float) -> float:
+    """A score on the scale that curves are interpolated on."""
+    return decibels(value) if metric == "MS-SSIM" else value
 
 
 def _finite(value: float) -> float | None:

@@ -13,6 +13,7 @@ from vcm.evaluate.codecs import Image, RatedCodec, build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.store import Store
 from vcm.metrics import learned
+from vcm.metrics.detection import categories
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim
 from vcm.metrics.segmentation import confusion, relabelled
@@ -23,6 +24,7 @@ from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
 from vcm.scale.sources import Source, read
 from vcm.vision.base import Detector, Objects, Segmenter
+from vcm.vision.names import coco_name
 
 Record = dict[str, Any]
 Roi = NDArray[np.bool_]
@@ -53,7 +55,7 @@ class Measurer:
         Raises:
             ImageError: if the picture cannot be read.
         """
-        if earlier and all(_is_done(earlier, t, c) for t, c in self.codecs.items()):
+        if earlier and all(is_done(earlier, t, c) for t, c in self.codecs.items()):
             return earlier
         picture = read(photo)
         roi = self.find_roi(photo, picture)
@@ -68,7 +70,7 @@ class Measurer:
             "codecs": {},
         }
         for text, codec in self.codecs.items():
-            if not _is_done(record, text, codec):
+            if not is_done(record, text, codec):
                 record["codecs"][text] = self._rows(text, photo, picture, roi.roi)
         return record
 
@@ -119,7 +121,7 @@ class Measurer:
         return {"confusion": [[*pair, int(counts[tuple(pair)])] for pair in pairs]}
 
 
-def _is_done(record: Record, text: str, codec: RatedCodec) -> bool:
+def is_done(record: Record, text: str, codec: RatedCodec) -> bool:
     """Whether the record holds what this codec would give; what failed is tried again."""
     rows = record["codecs"].get(text, {})
     settings = [f"{s:g}" for s in codec.settings]
@@ -162,27 +164,49 @@ def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
 
 
 def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
-    """The union of what people drew of the task's classes.
+    """The union of what people drew of the task's classes, without those that it excludes.
 
     Raises:
-        SpecError: if the data have no masks.
+        SpecError: if the data have no masks, or the task's words are not its classes.
     """
-    task, roi = plan.task, np.zeros(picture.shape[:2], np.bool_)
-    wanted = set(task.classes or task.phrases)
-    if plan.data.masks is not None:
-        labels = plan.data.labels(photo)
-        roi = np.isin(labels, [i for i, name in enumerate(VOC) if name in wanted])
-    elif plan.data.annotations is not None:
-        index = _index(plan.data)
-        categories = [c["id"] for c in index.loadCats(index.getCatIds()) if c["name"] in wanted]
-        for entry in index.loadAnns(index.getAnnIds([photo.id], categories)):
-            roi |= index.annToMask(entry).astype(np.bool_)
-    else:
-        raise SpecError(f"{plan.data.name}: --roi truth needs ground truth; it has none")
+    task = plan.task
+    wanted = {coco_name(name) for name in task.classes or task.phrases}
+    without = {coco_name(name) for name in task.exclude}
+    if unknown := sorted((wanted | without) - _known(plan.data)):
+        raise SpecError(
+            f"--roi truth: nobody drew {', '.join(unknown)} on {plan.data.name}; it has "
+            f"{', '.join(sorted(_known(plan.data)))}"
+        )
+    roi = _drawn(plan.data, photo, wanted, picture) & ~_drawn(plan.data, photo, without, picture)
     source = f"true masks of {', '.join(sorted(wanted)[:5])}"
     if not roi.any():
         return RoiMask(roi | (plan.on_empty == "whole"), task.sigma, f"{source}: {NOTHING}")
     return RoiMask(roi, task.sigma, source)
+
+
+def _known(data: DataSet) -> set[str]:
+    """Names of the classes that people drew.
+
+    Raises:
+        SpecError: if there are no masks.
+    """
+    if data.masks is not None:
+        return set(VOC)
+    if data.annotations is None:
+        raise SpecError(f"{data.name}: --roi truth needs ground truth; it has none")
+    return set(categories(_index(data)))
+
+
+def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi:
+    """Where people drew some of the classes: (H, W)."""
+    roi: Roi = np.zeros(picture.shape[:2], np.bool_)
+    if data.masks is not None:
+        return np.isin(data.labels(photo), [i for i, name in enumerate(VOC) if name in names])
+    index = _index(data)
+    chosen = [i for name, i in categories(index).items() if name in names]
+    for entry in index.loadAnns(index.getAnnIds([photo.id], chosen) if chosen else []):
+        roi |= index.annToMask(entry).astype(np.bool_)
+    return roi
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Final
 
 from vcm import plugin
 from vcm.dataset import DataSet
+from vcm.provenance import versions
 from vcm.roi.acquire import OnEmpty
 from vcm.roi.embedded import built_in
 from vcm.task import TaskSpec
@@ -58,17 +59,23 @@ class Plan:
         keys = ("phrases", "exclude", "tau", "dilation", "detail", "classes")
         words = {k: task[k] for k in keys}
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
-        models = [_identity(m) for m in (self.model, self.roi, self.roi_weights or "")]
-        parts = [words, built_in(), *models, data, self.on_empty, self.perceptual]
+        if self.roi == TRUTH and self.data.annotations is not None:
+            data.append(_stamp(self.data.annotations))
+        models = [_identity(m) for m in (self.model, self.roi, self.roi_weights) if m]
+        parts = [words, built_in(), *models, data, self.on_empty, self.perceptual, versions()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _identity(model: str) -> str:
-    """The name of a model; of a file with its size and time, as it may be replaced."""
-    path = (
-        plugin.file_of(model) if plugin.is_plugin(model) else Path(model.partition(":")[2] or model)
-    )
-    if not path.is_file():
-        return model
+    """The name of a model; of files with sizes and times, as they may be replaced."""
+    if plugin.is_plugin(model):
+        return f"{model} {_stamp(plugin.file_of(model))}"
+    last = model.partition(":")[2] or model
+    places = (Path(last), Path(last.partition("=")[2] or last))  # torchvision:NAME=FILE
+    files = [f for p in places for f in ([p] if p.is_file() else sorted(p.glob("*")))]
+    return " ".join([model, *(_stamp(f) for f in dict.fromkeys(files))])
+
+
+def _stamp(path: Path) -> str:
     stat = path.stat()
-    return f"{model} {stat.st_size} {stat.st_mtime_ns}"
+    return f"{path.name} {stat.st_size} {stat.st_mtime_ns}"

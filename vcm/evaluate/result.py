@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import MetricError
-from vcm.evaluate.codecs import RatedCodec
+from vcm.evaluate.codecs import RatedCodec, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, interval
 from vcm.evaluate.measure import Record
 from vcm.evaluate.plan import Plan
@@ -81,7 +81,7 @@ def result(
     Raises:
         MetricError: if no picture was measured whole, or `reference` is none of the codecs.
     """
-    rows, failed = complete(records, plan.codecs)
+    rows, failed = complete(records, codecs)
     failed |= {p.name: "not measured" for p in plan.data.photos if p.name not in records}
     if not rows:
         raise MetricError(f"no picture could be measured: {next(iter(failed.values()), 'none')}")
@@ -90,9 +90,9 @@ def result(
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
     original = scorer.original()
     curves: dict[str, Curve] = {}
-    for text in plan.codecs:
-        say(f"scores of {codecs[text].name}")
-        curves[text] = Curve(codecs[text].name, scorer.points(text), weights, pixels)
+    for text, name in labels(codecs).items():
+        say(f"scores of {name}")
+        curves[text] = Curve(name, scorer.points(text), weights, pixels)
     metric = main_metric(plan.task, original.values)
     base = reference_of(plan.codecs, reference)
     say(f"BD-rates against {curves[base].name}")
@@ -106,6 +106,7 @@ def result(
         "metric": metric,
         "uncompressed": {k: _with_interval(v) for k, v in original.values.items()},
         "uncompressed_classes": original.classes,
+        "unknown_classes": scorer.unknown,
         "codecs": [_codec(text, curve) for text, curve in curves.items()],
         "reference": curves[base].name,
         "bd": {m: {c.name: bd(curves[base], c, m) for c in curves.values()} for m in shown},

@@ -82,7 +82,8 @@ def load(folder: Path, photo: Source, plan: Plan) -> Record | None:
         record: Record = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
     except (OSError, EOFError, ValueError):  # none yet, or of another program
         return None
-    return record if record.get("key") == plan.key else None
+    known = record.get("key") == plan.key and record["name"] == photo.name  # a/b is not a_b
+    return record if known else None
 
 
 def _path(folder: Path, photo: Source) -> Path:

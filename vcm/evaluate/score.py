@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
-from vcm.evaluate.measure import Record, unpacked
+from vcm.evaluate.codecs import RatedCodec
+from vcm.evaluate.measure import Record, is_done, unpacked
 from vcm.evaluate.plan import Plan
-from vcm.metrics.detection import matches
+from vcm.metrics.detection import categories, matches
 from vcm.metrics.segmentation import class_iou, mean_iou
 from vcm.vision.base import Kind
 
@@ -61,9 +62,14 @@ class Scorer:
         kind, names: of the task model.
         weights: (1 + R, I), how often each picture counts.
 
+    Attributes:
+        unknown: classes that count and that the task model does not know; their AP is 0.
+
     Raises:
-        MetricError: if task model and ground truth do not go together.
+        MetricError: if task model, pictures and ground truth do not go together.
     """
+
+    unknown: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -83,12 +89,16 @@ class Scorer:
             self._semantic_names, self._metric = own, _named("mIoU", plan.data.masks is not None)
             return
         self._masks = kind == "instances"
+        self._by_mask = self._masks and plan.task.metric == "mask_AP"
         self._score = self._detection
         ids = [photos[r["name"]].id if self._labelled else i for i, r in enumerate(records)]
         self._ids = ids
         if self._labelled:
             assert plan.data.annotations is not None
             self._truth = coco(plan.data.annotations)
+            _check_sizes(self._truth, ids, records)
+            known = categories(self._truth, self._classes)
+            self.unknown = tuple(name for name in known if name not in names)
         else:
             self._truth = coco(own_truth(records, names, self._masks))
 
@@ -128,7 +138,8 @@ class Scorer:
             result = matches(self._truth, self._ids, found, self._names, self._classes, masks)
             for name, value in result.scores(self._weights).items():
                 values[_named(f"mask_{name}" if masks else name, self._labelled)] = value
-            classes = classes or result.per_class()
+            if masks == self._by_mask:
+                classes = result.per_class()
         return Scores(values, classes)
 
     def _semantic(self, seen: Sequence[Record]) -> Scores:
@@ -140,6 +151,18 @@ class Scorer:
             {self._metric: mean_iou(confusions, self._weights)},
             {name: value for name, value in named if np.isfinite(value)},
         )
+
+
+def _check_sizes(truth: Any, ids: Sequence[int], records: Sequence[Record]) -> None:
+    """Raise MetricError if boxes were drawn on pictures of another size."""
+    for image, record in zip(ids, records, strict=True):
+        entry, own = truth.imgs[image], (record["height"], record["width"])
+        said = entry.get("height", own[0]), entry.get("width", own[1])
+        if said != own:
+            raise MetricError(
+                f"{record['name']}: {own[1]}x{own[0]} pixels, its COCO entry says "
+                f"{said[1]}x{said[0]}: was it resized or turned? Its boxes would not fit"
+            )
 
 
 def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> dict[str, Any]:
@@ -191,14 +214,20 @@ def _named(metric: str, labelled: bool) -> str:
 
 
 def complete(
-    records: Mapping[str, Record], codecs: Sequence[str]
+    records: Mapping[str, Record], codecs: Mapping[str, RatedCodec]
 ) -> tuple[list[Record], dict[str, str]]:
     """Records in which every codec succeeded, and why the others are left out."""
     whole, failed = [], {}
     for name, record in records.items():
-        errors = [e for c in codecs if (e := record["codecs"].get(c, {}).get("error"))]
-        if errors:
-            failed[name] = "; ".join(errors)
+        reasons = [_missing(record, text, codec) for text, codec in codecs.items()]
+        if any(reasons):
+            failed[name] = "; ".join(filter(None, reasons))
         else:
             whole.append(record)
     return whole, failed
+
+
+def _missing(record: Record, text: str, codec: RatedCodec) -> str:
+    """Why the rows of a codec do not count, "" if they do."""
+    error: str = record["codecs"].get(text, {}).get("error", "")
+    return error or ("" if is_done(record, text, codec) else f"{text}: not measured")

@@ -43,7 +43,7 @@ class Store:
 
 def name(codec: RatedCodec, image: Image, roi: Roi, setting: float) -> str:
     """SHA-256 in hex of codec, setting, pixels and, if the codec uses it, ROI."""
-    total = hashlib.sha256(f"1 {codec.key} {setting:g} {image.shape}".encode())
+    total = hashlib.sha256(f"2 {codec.key} {setting:g} {image.shape}".encode())
     parts: list[NDArray[np.uint8]] = [image, *([np.packbits(roi)] if codec.uses_roi else [])]
     for part in parts:
         total.update(np.ascontiguousarray(part).tobytes())

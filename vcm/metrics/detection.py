@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vcm.errors import MetricError
 from vcm.vision.base import Objects
+from vcm.vision.names import coco_name
 
 IOUS: Final = np.linspace(0.5, 0.95, 10)
 RECALLS: Final = np.linspace(0, 1, 101)
@@ -61,11 +62,14 @@ class Matches:
         return 100 * np.moveaxis(np.array(rows, np.float64), 2, 0)
 
     def scores(self, weights: Floats) -> dict[str, Floats]:
-        """AP and AP50 in percent, means over the classes that have objects: (R,) each."""
+        """AP and AP50 in percent, means over the classes that have objects: (R,) each.
+
+        A resample without an object has none: nan.
+        """
         precision = self.precision(weights)
         known = ~np.isnan(precision[:, :, :1])
-        count = known.sum(1).clip(min=1)
-        over = np.where(known, precision, 0).sum(1) / count  # (R, T)
+        with np.errstate(invalid="ignore"):
+            over = np.where(known, precision, 0).sum(1) / known.sum(1)  # (R, T)
         return {"AP": over.mean(1), "AP50": over[:, 0]}
 
     def per_class(self) -> dict[str, float]:
@@ -94,11 +98,7 @@ def matches(
     Raises:
         MetricError: if detector and ground truth share no class, or masks are missing.
     """
-    wanted = {
-        c["name"]: c["id"]
-        for c in truth.loadCats(truth.getCatIds())
-        if not classes or c["name"] in classes
-    }
+    wanted = categories(truth, classes)
     if not set(wanted) & set(names):
         raise MetricError(
             f"the model knows none of the classes {', '.join(list(wanted)[:8])}: "
@@ -108,6 +108,17 @@ def matches(
         row for i in ids for row in _rows(i, found[i], [wanted.get(n) for n in names], masks)
     ]
     return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+
+
+def categories(truth: Any, classes: Sequence[str] = ()) -> dict[str, int]:
+    """Ids of the classes that count, by their names as COCO spells them.
+
+    Args:
+        classes: that count; empty: all of the ground truth.
+    """
+    chosen = {coco_name(name) for name in classes}
+    names = {coco_name(c["name"]): c["id"] for c in truth.loadCats(truth.getCatIds())}
+    return {name: number for name, number in names.items() if not chosen or name in chosen}
 
 
 def _rows(

@@ -32,7 +32,10 @@ def confusion(
 
 
 def mean_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
-    """mIoU in percent, over the classes that are there or are seen: (R,).
+    """mIoU in percent, over the classes that are there: (R,), nan if there is none.
+
+    A class that is seen and is not there takes pixels from those that are; counting it as well
+    would make one wrong pixel cost a whole class.
 
     Args:
         confusions: (I, C, C), one for each picture.
@@ -40,16 +43,17 @@ def mean_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
     """
     iou = class_iou(confusions, weights)
     known = ~np.isnan(iou)
-    mean: Floats = np.where(known, iou, 0).sum(1) / known.sum(1).clip(min=1)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(known, iou, 0).sum(1) / known.sum(1)
     return mean
 
 
 def class_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
-    """IoU in percent of each class: (R, C), nan where it is neither there nor seen."""
+    """IoU in percent of each class: (R, C), nan where it is not there."""
     both = weights @ np.diagonal(confusions, axis1=1, axis2=2)  # (R, C)
     true, seen = (weights @ confusions.sum(axis) for axis in (2, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        iou: Floats = 100 * both / (true + seen - both)
+        iou: Floats = np.where(true > 0, 100 * both / (true + seen - both), np.nan)
     return iou
 
 

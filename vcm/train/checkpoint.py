@@ -12,7 +12,10 @@ from vcm.files import write_atomic
 
 
 class Average:
-    """Exponential moving average of a model's parameters, the weights that are released."""
+    """Exponential moving average of a model's parameters, the weights that are released.
+
+    On the device that the model is on when this is made.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
@@ -22,9 +25,14 @@ class Average:
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards the model; the first steps move fast."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        for key, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.values[key].lerp_(value, weight)
+        now = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+        torch._foreach_lerp_([self.values[k] for k in now], list(now.values()), weight)
+
+    @torch.no_grad()
+    def restore(self, values: dict[str, Tensor]) -> None:
+        """Take the values of an earlier run, which may have been on another device."""
+        for key, value in values.items():
+            self.values[key].copy_(value)
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

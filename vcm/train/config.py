@@ -10,6 +10,7 @@ from vcm import toml
 from vcm.codec.loss import LMBDA
 from vcm.codec.model import Sizes
 from vcm.codec.published import Preset
+from vcm.errors import SpecError
 from vcm.train.parts import Learn
 from vcm.train.photos import Data
 from vcm.train.task import Task
@@ -46,6 +47,11 @@ class Optim:
     clip: float = 1.0
     average: float = 0.9995
 
+    def __post_init__(self) -> None:
+        for key in ("steps", "warmup"):
+            if getattr(self, key) < 1:
+                raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -58,9 +64,10 @@ class Run:
         learn: "all", or the "encoder" alone (every decoder reads its files as before), or the
             "decoder" alone.
         accumulate: parts that a step's pictures are taken in, to need less memory.
-        precision: "bf16", "fp32" or, on a GPU, "fp16".
+        precision: "bf16" or "fp32". Published codecs always have fp32.
         wandb: W&B project that the run is logged to, "" for none.
         threads: torch's CPU threads, 0 = its own choice.
+        workers: processes that prepare the pictures; a GPU waits for them otherwise.
     """
 
     folder: str = "runs/base"
@@ -68,12 +75,18 @@ class Run:
     seed: int = 0
     learn: Learn = "all"
     accumulate: int = 1
-    precision: Literal["bf16", "fp32", "fp16"] = "bf16"
+    precision: Literal["bf16", "fp32"] = "bf16"
     wandb: str = ""
     threads: int = 0
+    workers: int = 0
     log_every: int = 100
     check_every: int = 1_000
     save_every: int = 500
+
+    def __post_init__(self) -> None:
+        for key in ("accumulate", "log_every", "check_every", "save_every"):
+            if getattr(self, key) < 1:
+                raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> "Training":

@@ -3,6 +3,7 @@
 A batch is a pure function of (seed, step): a resumed run sees exactly what an unbroken one sees.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +12,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from vcm.train.photos import Data, Photo
 
@@ -25,7 +27,7 @@ class Batch(NamedTuple):
     hundredths: Tensor
 
 
-def batch(photos: list[Photo], data: Data, seed: int, step: int) -> Batch:
+def batch(photos: Sequence[Photo], data: Data, seed: int, step: int) -> Batch:
     """The batch of one step: random crops, flips, scales, masks, sigmas and qualities."""
     rng = np.random.default_rng((seed, step))
     crops, masks = [], []
@@ -36,6 +38,16 @@ def batch(photos: list[Photo], data: Data, seed: int, step: int) -> Batch:
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
     return Batch(x, m, torch.from_numpy(rng.integers(0, 10_001, size=data.batch)))
+
+
+class Batches(Dataset[Batch]):
+    """The batch of each step by its number: for worker processes, which share nothing else."""
+
+    def __init__(self, photos: Sequence[Photo], data: Data, seed: int):
+        self._photos, self._data, self._seed = photos, data, seed
+
+    def __getitem__(self, step: int) -> Batch:
+        return batch(self._photos, self._data, self._seed, step)
 
 
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:

@@ -1,6 +1,6 @@
 """Coding tables that fit what a trained model really produces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ Counts = dict[str, NDArray[np.int64]]  # per string "z" and "y": (rows, entries)
 PRIOR: Final = 1_000  # symbols that the model's own distribution of a row is worth
 
 
-def fitted(codec: Codec, photos: list[Photo], seed: int = 0) -> dict[str, Tables]:
+def fitted(codec: Codec, photos: Sequence[Photo], seed: int = 0) -> dict[str, Tables]:
     """Tables with the frequencies of the symbols of photos, coded at random qualities and masks.
 
     Latents are not quite Gaussian: peaks are sharper and tails heavier. The shape of each row is
@@ -36,7 +36,7 @@ def fitted(codec: Codec, photos: list[Photo], seed: int = 0) -> dict[str, Tables
     return {name: _blend(table, counts[name]) for name, table in tables.items()}
 
 
-def _latents(codec: Codec, photos: list[Photo], seed: int) -> Iterator[Latent]:
+def _latents(codec: Codec, photos: Sequence[Photo], seed: int) -> Iterator[Latent]:
     rng = np.random.default_rng(seed)
     for pixels, labels in photos:
         side = min(pixels.shape[:2])

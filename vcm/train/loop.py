@@ -5,14 +5,16 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from vcm import image
 from vcm.codec.klt import start_from_klt
@@ -21,7 +23,7 @@ from vcm.errors import ModelError
 from vcm.train import checkpoint, initial, optim
 from vcm.train.check import check, samples
 from vcm.train.config import Optim, Training
-from vcm.train.data import Batch, batch
+from vcm.train.data import Batch, Batches
 from vcm.train.parts import freeze_the_rest
 from vcm.train.photos import Photo, blocks, load_photos, words_masks
 from vcm.train.step import PublishedStep, Share, Step
@@ -33,43 +35,47 @@ Build = Callable[[Sizes], RoiHyperprior]
 OUTLIER: Final = 10.0
 # Steps in a row whose loss is so many times the usual one: the run has diverged.
 DIVERGED, FAR = 50, 3.0
-PRECISIONS: Final = {"bf16": "bf16", "fp32": "no", "fp16": "fp16"}
+PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
 
 
-def train(config: Training, build: Build = RoiHyperprior) -> Generator[dict[str, float]]:
+def train(
+    config: Training, build: Build = RoiHyperprior, stop: Event | None = None
+) -> Generator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
     Records hold the loss and its terms as means over the steps since the last one, seconds per
     step and, now and then, bpp and PSNR on held-out pictures. They are appended to log.jsonl in the
-    run's folder. A run that is stopped, by Ctrl-C too, leaves its last step as a checkpoint.
+    run's folder. A run that is stopped leaves its last step as a checkpoint.
 
     Several processes (`accelerate launch`) share each step's pictures; only the first one writes.
 
     Args:
         build: the model of given sizes, for studies of another one.
+        stop: when it is set the run is saved after the step that it is in, and ends.
 
     Raises:
         SpecError: if there are no pictures.
         ModelError: if the checkpoint is broken, or the run diverges: the last checkpoint before
             that remains.
+        KeyboardInterrupt: if it was stopped by `stop`.
     """
     folder = Path(config.run.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if config.run.threads:
-        torch.set_num_threads(config.run.threads)
     photos, held_out = load_photos(words_masks(config.data, folder))
     trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
     try:
         with (folder / "log.jsonl").open("a") as log:
-            for record in trainer.steps(photos, held_out, path):
+            for record in trainer.steps(photos, held_out, path, stop):
                 if trainer.writes:
                     log.write(json.dumps(record) + "\n")
                     log.flush()
                 yield record
-    except (KeyboardInterrupt, GeneratorExit):  # GeneratorExit: whoever takes the records stops
+    except GeneratorExit:  # whoever takes the records stops
         trainer.save(path)
         raise
+    if trainer.step < config.optim.steps:
+        raise KeyboardInterrupt
     if trainer.writes:
         checkpoint.save(folder / "final.ckpt", trainer.state())
     trainer.accelerator.end_training()
@@ -78,12 +84,16 @@ def train(config: Training, build: Build = RoiHyperprior) -> Generator[dict[str,
 class Trainer:
     """Model, optimiser and averages of one run, at its start or where it was stopped."""
 
-    def __init__(self, config: Training, photos: list[Photo], build: Build = RoiHyperprior):
+    def __init__(self, config: Training, photos: Sequence[Photo], build: Build = RoiHyperprior):
         self.config = config
         run = config.run
+        if run.threads:
+            torch.set_num_threads(run.threads)
         AcceleratorState._reset_state()  # a process may train one model after another
         self.accelerator = Accelerator(
-            mixed_precision=PRECISIONS[run.precision], gradient_accumulation_steps=run.accumulate
+            mixed_precision=PRECISIONS["fp32" if config.published.base else run.precision],
+            gradient_accumulation_steps=run.accumulate,
+            cpu=not torch.cuda.is_available(),  # the integer networks need float64: no MPS
         )
         self.step = 0
         self.norm = self.loss = math.inf  # running means of the gradient's norm and of the loss
@@ -92,17 +102,17 @@ class Trainer:
         task = TaskLoss(config.task, self.accelerator.device) if config.task.model else None
         self.all = _step(config, build, task)
         state = _earlier(Path(run.folder) / "last.ckpt")
-        if run.initial:
+        if run.initial and state is None:
             self._adopt(initial.tensors(run.initial))
         elif state is None and isinstance(self.all, Step):
             start_from_klt(self.all.model, blocks(photos, run.seed))
         freeze_the_rest(self.all, run.learn)
         if isinstance(self.all, Step):  # cheng2020-anchor so crashes torch 2.14's oneDNN
             self.all.to(memory_format=torch.channels_last)
-        self.average = checkpoint.Average(self.all, config.optim.average)
         self._wrapped, self.optimiser = self.accelerator.prepare(
             self.all, optim.make(self.all, config.optim)
         )
+        self.average = checkpoint.Average(self.all, config.optim.average)
         if state is not None:
             self._restore(state)
 
@@ -135,7 +145,7 @@ class Trainer:
             raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {own}")
         self.all.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average.values = state["average"]
+        self.average.restore(state["average"])
         self.step, self.norm, self.loss = state["step"], state["norm"], state["loss"]
 
     def _adopt(self, given: dict[str, Tensor]) -> None:
@@ -145,23 +155,32 @@ class Trainer:
         Logs what is not there at all.
 
         Raises:
-            ModelError: if the other model is larger somewhere.
+            ModelError: if the other model is larger somewhere, or another one altogether.
         """
         own = self.all.state_dict()
         known = own.keys() & given.keys()
+        if not known:
+            raise ModelError(f"{self.config.run.initial}: holds nothing of the model to be trained")
         self.all.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
         fresh = ", ".join(sorted(own.keys() - known)) or "none"
         _log.info("%d tensors taken over, new: %s", len(known), fresh)
 
     def steps(
-        self, photos: list[Photo], held_out: list[Photo], path: Path
+        self,
+        photos: Sequence[Photo],
+        held_out: list[Photo],
+        path: Path,
+        stop: Event | None = None,
     ) -> Iterator[dict[str, float]]:
-        """Train to the last step, saving to `path`; yield the records."""
+        """Train to the last step or until told to stop, saving to `path`; yield the records."""
         run, total = self.config.run, self.config.optim.steps
         sums: dict[str, float] = {}
         started, count = time.perf_counter(), 0
-        while self.step < total:
-            terms = self.advance(batch(photos, self.config.data, run.seed, self.step))
+        for data in self._batches(photos):
+            if stop is not None and stop.is_set():
+                self.save(path)
+                return
+            terms = self.advance(data)
             sums = {k: sums.get(k, 0.0) + v for k, v in terms.items()}
             count += 1
             ended = self.step == total
@@ -175,6 +194,17 @@ class Trainer:
                     record |= self._checked(held_out, path.with_name("samples.png"))
                 sums, started, count = {}, time.perf_counter(), 0
                 yield record
+
+    def _batches(self, photos: Sequence[Photo]) -> Iterable[Batch]:
+        """What is left of the run, batch by batch."""
+        run = self.config.run
+        return DataLoader(
+            Batches(photos, self.config.data, run.seed),
+            sampler=range(self.step, self.config.optim.steps),
+            batch_size=None,
+            num_workers=run.workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
 
     def _checked(self, held_out: list[Photo], sheet: Path) -> dict[str, float]:
         """Numbers on held-out pictures, and some of these on a sheet; by the averaged weights."""
@@ -190,15 +220,15 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * learning_rate(self.config.optim, self.step)
         self.optimiser.zero_grad()
-        sums = torch.zeros(4)
+        sums = torch.zeros(4, device=self.accelerator.device)
         parts = self._parts(data)
         for part, share in parts:
             with self.accelerator.accumulate(self._wrapped):
                 terms = self._wrapped(part, share)
                 self.accelerator.backward(terms.loss)
-                sums += torch.stack([t.detach().cpu() for t in terms]) / len(parts)
+                sums += torch.stack([t.detach() for t in terms]) / len(parts)
                 if self.accelerator.sync_gradients:
-                    means = self.accelerator.reduce(sums.to(self.accelerator.device), "mean")
+                    means = self.accelerator.reduce(sums, "mean")
                     self._move(float(means[0]))
         self.step += 1
         self.average.update(self.all, self.step)

@@ -1,8 +1,10 @@
-"""Training pictures in memory, with the label maps that serve as masks."""
+"""Training pictures, with the label maps that serve as masks."""
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -37,6 +39,7 @@ class Data:
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
+        memory: MiB of decoded pictures that are kept; the others are read again for each crop.
     """
 
     photos: str = "../shared/data/train/images"
@@ -46,10 +49,16 @@ class Data:
     batch: int = 8
     sigma: tuple[float, float] = (0.01, 1.0)
     held_out: int = 24
+    memory: int = 8192
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
             raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
+        if self.crop < 64 or self.crop % 64:
+            raise SpecError(f"crop: expected a multiple of 64, got {self.crop}")
+        for key in ("batch", "held_out"):
+            if getattr(self, key) < 1:
+                raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
 
 
 class Photo(NamedTuple):
@@ -59,8 +68,26 @@ class Photo(NamedTuple):
     labels: NDArray[np.uint8] | None
 
 
-def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
-    """All pictures in memory, as (training, validation) lists.
+class Photos(Sequence[Photo]):
+    """Training pictures: decoded ones, and files that are decoded when they are asked for.
+
+    Args:
+        photos: each picture, or what it is read from.
+    """
+
+    def __init__(self, photos: list[Photo | Source], data: Data):
+        self._photos, self._data = photos, data
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, index: int) -> Photo:  # type: ignore[override]  # no slices
+        photo = self._photos[index]
+        return photo if isinstance(photo, Photo) else _decoded(photo, self._data)
+
+
+def load_photos(data: Data) -> tuple[Photos, list[Photo]]:
+    """All pictures, as (training, validation) sequences.
 
     Broken and too small pictures are skipped and counted in the log.
 
@@ -69,7 +96,15 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
     """
     found = list(dataset.pictures(data.photos))
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
-    photos = [photo for source in found if (photo := _photo(source, data)) is not None]
+    photos: list[Photo | Source] = []
+    left = data.memory * 2**20
+    for source in found:
+        try:
+            photo = _decoded(source, data)
+        except ImageError:
+            continue
+        left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
+        photos.append(photo if left >= 0 else source)
     if len(photos) < len(found):
         skipped = len(found) - len(photos)
         _log.warning(
@@ -80,17 +115,15 @@ def load_photos(data: Data) -> tuple[list[Photo], list[Photo]]:
             f"{data.photos}: expected more than {data.held_out} pictures of at least "
             f"{data.crop} px, found {len(photos)}"
         )
-    return photos[: len(photos) - data.held_out], photos[len(photos) - data.held_out :]
+    last = len(photos) - data.held_out
+    return Photos(photos[:last], data), list(Photos(photos[last:], data))
 
 
-def _photo(source: Source, data: Data) -> Photo | None:
-    """The picture, or None if it is of no use."""
-    try:
-        pixels = read(source)
-    except ImageError:
-        return None
+def _decoded(source: Source, data: Data) -> Photo:
+    """The picture; raises ImageError if it is of no use."""
+    pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
-        return None
+        raise ImageError(f"{source.where}: under {data.crop} px")
     return Photo(pixels, _labels(_stem(source), pixels.shape[:2], data.regions))
 
 
@@ -123,12 +156,13 @@ def _stem(source: Source) -> str:
     return PurePosixPath(source.name).stem
 
 
-def blocks(photos: list[Photo], seed: int, count: int = 40_000) -> Tensor:
-    """Random 16x16 blocks: (count, 3, 16, 16) float32 in [-0.5, 0.5]."""
+def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
+    """Random 16x16 blocks, (count, 3, 16, 16) float32 in [-0.5, 0.5], of the first 2,000 photos."""
     rng = np.random.default_rng(seed)
+    some = [photo.pixels for photo in islice(photos, 2_000)]
     picks = []
-    for index in rng.integers(len(photos), size=count):
-        pixels = photos[index].pixels
+    for index in rng.integers(len(some), size=count):
+        pixels = some[index]
         top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
         picks.append(pixels[top : top + 16, left : left + 16])
     return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
@@ -138,6 +172,18 @@ def _labels(name: str, size: tuple[int, ...], folders: tuple[str, ...]) -> NDArr
     for folder in folders:
         candidate = Path(folder) / f"{name}.png"
         if candidate.is_file():
-            labels = np.asarray(Image.open(candidate))
-            return labels if labels.shape == size else None
+            return _map(candidate, size)
+    return None
+
+
+def _map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """A label map; None, with a warning, if it is none of a picture of this size."""
+    try:
+        labels = np.asarray(Image.open(path))
+    except OSError as error:
+        _log.warning("left out: %s: %s", path, error)
+        return None
+    if labels.shape == size and labels.dtype == np.uint8:
+        return labels
+    _log.warning("left out: %s: expected a byte a pixel, %s, got %s", path, size, labels.shape)
     return None

@@ -3,15 +3,18 @@
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+
+import torch
 
 from vcm.dataset import pictures
 from vcm.train.config import Training
 from vcm.train.data import batch
 from vcm.train.loop import Trainer
-from vcm.train.photos import load_photos
+from vcm.train.photos import Photo, load_photos
 
 STEPS: Final = 3  # that are timed, after one to warm up
 
@@ -39,18 +42,26 @@ def plan(config: Training) -> dict[str, Any]:
         "seconds per step": seconds,
         "hours": (steps - done) * seconds / 3600,
         "memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **_device_memory(),
         "device": str(trainer.accelerator.device),
         "processes": trainer.accelerator.num_processes,
     }
 
 
-def _timed(trainer: Trainer, config: Training, photos: list[Any]) -> float:
+def _timed(trainer: Trainer, config: Training, photos: Sequence[Photo]) -> float:
     """Seconds of a step, a mean."""
     for number in range(STEPS + 1):
         if number == 1:
             started = time.perf_counter()
         trainer.advance(batch(photos, config.data, config.run.seed, number))
     return (time.perf_counter() - started) / STEPS
+
+
+def _device_memory() -> dict[str, Any]:
+    """What it takes of a GPU, if there is one."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"memory of the GPU, MiB": torch.cuda.max_memory_allocated() // 2**20}
 
 
 def _done(folder: Path) -> int:

@@ -2,7 +2,9 @@
 
 import datetime
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
 from vcm.codec.weights import load, save, save_encoder
-from vcm.errors import ModelError
+from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.fit import fitted
 from vcm.train.photos import Data, load_photos
@@ -34,6 +36,7 @@ def release(
 
     Raises:
         ModelError: if `source` is not a checkpoint, or its decoder is not that model's.
+        SpecError: if there are no tables of its own to fit.
         OutputError: if `target` cannot be written.
     """
     state = checkpoint.load(source)
@@ -42,7 +45,11 @@ def release(
     except KeyError as error:
         raise ModelError(f"{source}: not a training checkpoint: no {error}") from error
     card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
+    if photos is not None and (encoder_of is not None or "published" in sizes):
+        raise SpecError("--photos: an encoder alone and a published codec have no tables to fit")
     if "published" in sizes:
+        if encoder_of is not None:
+            raise SpecError("--encoder-of: a published codec is written whole")
         _release_published(target, sizes["published"], average, card)
         return card
     model, rate = RoiHyperprior(toml.build(Sizes, sizes, f"{source}: sizes")), Rate(sizes["Z"])
@@ -54,9 +61,11 @@ def release(
         return card
     tables = rate.tables()
     if photos is not None:
-        training, _ = load_photos(Data(photos=str(photos)))
-        save(target, model, tables, {})
-        tables = fitted(Codec.load(target), training[:PHOTOS])
+        training, _ = load_photos(Data(photos=str(photos), crop=64, held_out=1))
+        with TemporaryDirectory() as folder:  # a codec is what its weight file says
+            own = Path(folder) / "own.safetensors"
+            save(own, model, tables, {})
+            tables = fitted(Codec.load(own), list(islice(training, PHOTOS)))
     save(target, model, tables, card)
     return card
 

@@ -1,7 +1,7 @@
 """What one step computes: model, rate and loss, of all pictures of a step or of a share of them."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -105,7 +105,8 @@ class PublishedStep(nn.Module):
 
     def description(self) -> dict[str, Any]:
         """What a checkpoint needs to know to build the model again."""
-        return {"published": asdict(self.config.published)}
+        own = replace(self.config.published, N=self.model.N, M=self.model.M)  # as pretrained ones
+        return {"published": asdict(own)}
 
 
 def weighed(
@@ -129,10 +130,13 @@ def weighed(
 
 def _noise(share: Share, count: int) -> Noise:
     """Uniform noise in [-0.5, 0.5]: these pictures' part of what the whole step draws."""
-    generator = torch.Generator().manual_seed(share.seed)
+    generators: dict[torch.device, torch.Generator] = {}
 
     def noise(t: Tensor) -> Tensor:
-        whole = torch.rand((share.of, *t.shape[1:]), generator=generator)
-        return (whole[share.first : share.first + count] - 0.5).to(t.device)
+        if t.device not in generators:  # drawn where it is needed
+            generators[t.device] = torch.Generator(t.device).manual_seed(share.seed)
+        shape = (share.of, *t.shape[1:])
+        whole = torch.rand(shape, generator=generators[t.device], device=t.device)
+        return whole[share.first : share.first + count] - 0.5
 
     return noise

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import numpy as np
+import torch
 from PIL import Image as pillow
 
 from vcm.errors import MissingExtra, ModelError
@@ -56,10 +57,12 @@ def load_yolo(weights: str) -> Any:
     pillow_open = pillow.open
     try:
         from ultralytics import YOLO
+        from ultralytics.utils import torch_utils
     except ImportError as error:
         raise MissingExtra("ultralytics", "yolo") from error
     finally:  # its import replaces Pillow's own with one that installs packages
         pillow.open = pillow_open
+    torch_utils.NUM_THREADS = torch.get_num_threads()  # which `predict` sets for the process
     try:
         model = YOLO(weights)
         model.names  # noqa: B018 - what is no checkpoint fails only when it is asked something

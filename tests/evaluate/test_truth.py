@@ -1,0 +1,95 @@
+"""Ground truth that fits the pictures, the task and the model, or is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vcm import dataset, image
+from vcm.errors import MetricError, SpecError
+from vcm.evaluate.measure import true_roi
+from vcm.evaluate.plan import Plan
+from vcm.evaluate.score import Scorer
+from vcm.scale.sources import read
+from vcm.task import TaskSpec
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A photo with a sofa and a cat on it, as a tool writes it that knows no crowds."""
+    (tmp_path / "images").mkdir()
+    image.write(tmp_path / "images" / "a.png", np.zeros((40, 60, 3), np.uint8))
+    square = [[10, 10, 30, 10, 30, 30, 10, 30]]
+    inner = [[15, 15, 20, 15, 20, 20, 15, 20]]
+    entries = {
+        "images": [{"id": 7, "file_name": "a.png", "height": 40, "width": 60}],
+        "categories": [{"id": 1, "name": "sofa"}, {"id": 2, "name": "cat"}],
+        "annotations": [
+            {"id": 0, "image_id": 7, "category_id": 1, "bbox": [10, 10, 20, 20],
+             "segmentation": square},
+            {"id": 0, "image_id": 7, "category_id": 2, "bbox": [15, 15, 5, 5],
+             "segmentation": inner},
+        ],
+    }  # fmt: skip
+    (tmp_path / "instances.json").write_text(json.dumps(entries))
+    return tmp_path
+
+
+def plan(folder, **task):
+    spec = TaskSpec("text", 1, "", **{"phrases": ("couch",), "exclude": (), **task})
+    return Plan(spec, "embedded", dataset.load(folder), (), roi="truth")
+
+
+def roi(plan):
+    (photo,) = plan.data.photos
+    return true_roi(plan, photo, read(photo)).roi
+
+
+def test_true_masks_are_what_the_task_means(folder):
+    couch, cat = roi(plan(folder)), roi(plan(folder, phrases=("cat",)))
+    assert 300 < couch.sum() < 500 and 0 < cat.sum() < 60 and (cat <= couch).all()
+    assert np.array_equal(roi(plan(folder, exclude=("cat",))), couch & ~cat)
+    with pytest.raises(SpecError, match="nobody drew lion on .*; it has cat, couch"):
+        roi(plan(folder, phrases=("cat", "lion")))
+
+
+def record(**size):
+    box = {"boxes": [[10, 10, 30, 30]], "scores": [0.9], "labels": [0]}
+    return {"name": "a.png", "height": 40, "width": 60, "original": box, **size}
+
+
+def scorer(plan, names, **size):
+    return Scorer(plan, "boxes", names, [record(**size)], np.ones((1, 1)))
+
+
+def test_ids_of_0_and_missing_fields_of_annotations_are_mended(folder):
+    found = scorer(plan(folder), ("couch", "cat"))
+    assert found.original().classes == {"couch": pytest.approx(100), "cat": 0}
+    assert found.unknown == ()
+
+
+def test_classes_that_the_model_does_not_know_are_named(folder):
+    found = scorer(plan(folder), ("couch", "dog"))
+    assert found.unknown == ("cat",)
+    assert scorer(plan(folder, classes=("sofa",)), ("couch", "dog")).unknown == ()
+
+
+def test_a_picture_of_another_size_than_its_boxes_is_refused(folder):
+    with pytest.raises(MetricError, match="60x20 pixels, its COCO entry says 60x40"):
+        scorer(plan(folder), ("couch", "cat"), height=20)
+
+
+def test_what_records_depend_on(folder):
+    known = plan(folder)
+    weights = folder / "state.pt"
+    weights.write_bytes(b"1")
+    state = replace(known, model=f"torchvision:fcos={weights}")
+    key = state.key
+    weights.write_bytes(b"22")
+    assert state.key != key  # a file behind the name of an architecture
+    key = known.key
+    assert replace(known, roi="embedded").key != key != plan(folder, phrases=("cat",)).key
+    path = folder / "instances.json"
+    path.write_text(path.read_text() + " ")  # true masks may be others
+    assert known.key != key
