@@ -170,7 +170,7 @@ def test_folders_resume(folder, run):
     assert second["done_before"] == 2
     assert [f["file"] for f in second["files"]] == ["out/cup.vcm"]
     assert len(json.loads(run("encode", ".", "-o", "out", "--overwrite", "--json"))["files"]) == 3
-    run("encode", "cup.png", "-o", "out", "--weights", "base", "--quality", 1)
+    run("encode", "cup.png", "-o", "out", "--weights", "base", "--quality", 1, "--overwrite")
     third = json.loads(run("encode", ".", "-o", "out", "--quality", 10, "--json"))
     assert [f["file"] for f in third["files"]] == ["out/cup.vcm"]  # not of this model
     run("decode", "out", "-o", "pictures")
@@ -191,6 +191,20 @@ def test_a_folder_as_output_takes_the_name_of_the_source(folder, run):
     run("encode", "cat.png", "--quality", 5, "-o", "out")
     run("decode", "out/cat.vcm", "-o", "out")
     assert sorted(p.name for p in (folder / "out").iterdir()) == ["cat.png", "cat.vcm"]
+
+
+def test_what_a_set_of_many_folders_became_is_decoded(folder, run):
+    (folder / "deep" / "er").mkdir(parents=True)
+    run("encode", "cat.png", "--quality", 5, "-o", "deep/er/a.vcm")
+    run("encode", "cup.png", "--quality", 5, "-o", "deep/a.vcm")
+    run("decode", "deep", "-o", "pictures")
+    found = [p.relative_to(folder / "pictures").as_posix() for p in folder.rglob("pictures/**/*")]
+    assert sorted(found) == ["a.png", "er", "er/a.png"]
+
+
+def test_photos_without_the_words_are_counted(folder, run):
+    lines = run("encode", ".", "-o", "out", "--quality", 5, "--text", "cup, red person")
+    assert "the words found nothing in 1 of those that were done" in lines
 
 
 def test_the_report_does_not_mix_with_a_file_on_standard_output(capsys):

@@ -84,6 +84,8 @@ def fails(folder, tiny_weights):
         (["--box", "900,0,9,9"], "box"),
         (["--mask", "nowhere.png"], "nowhere.png"),
         (["--mask", "small.png"], "451"),
+        (["--effort", "99999"], "--effort"),
+        (["--text", "person, " + 2000 * "cat ", "--store-text"], "4096 bytes"),
         (["--weights", "nobody"], "base"),
         (["--weights", "cat.png"], "cat.png"),
     ],
@@ -97,8 +99,10 @@ def test_options_that_cannot_be(arguments, words, folder, fails):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["encode", "cat.png", "-o", "cat.png"], "name of a picture"),
-        (["encode", "cat.png", "-o", "other.jpg"], "name of a picture"),
+        (["encode", "cat.png", "-o", "cat.png"], "ends in .vcm"),
+        (["encode", "cat.png", "-o", "other.avif"], "ends in .vcm"),
+        (["encode", "cat.png", "-o", "OUT/"], "a folder that is there"),
+        (["encode", "cat.png", "-o", "."], "cat.vcm' is there already"),
         (["decode", "cat.vcm", "-o", "."], "cat.png"),
         (["roi", "cat.png", "--box", "0,0,9,9", "-o", "link.png"], "used twice"),
         (["roi", "cat.png", "--mask", "m.png", "-o", "m.png"], "used twice"),

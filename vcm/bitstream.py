@@ -110,7 +110,7 @@ class Bitstream:
 
     def __post_init__(self) -> None:
         if self.text is not None:
-            _check_text(self.text)
+            check_text(self.text)
 
     def sections(self) -> dict[int, bytes]:
         """The bytes of each section by id, in the order of the file."""
@@ -263,7 +263,8 @@ def _check_crc(data: bytes, expected: int, where: str) -> None:
         )
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Refuse a text that a file cannot hold; raises BitstreamError."""
     try:
         length = len(text.encode())
     except UnicodeEncodeError as error:

@@ -1,5 +1,6 @@
 """The command line. Each command imports what it needs when it runs: `vcm info` needs no torch."""
 
+import io
 import json
 import logging
 import sys
@@ -329,6 +330,9 @@ def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]])
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; ends by SystemExit with 0, or 2 for any error of the caller's."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no text
+            stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries warn their programmers, not our users
     handler = logging.StreamHandler()

@@ -159,7 +159,9 @@ def folder(path: str | Path) -> list[Path]:
         raise ImageError(f"cannot list the folder {str(path)!r}: {error.strerror}") from error
     found = [entry for entry in entries if is_picture(entry.name) and entry.is_file()]
     if not found:
-        raise ImageError(f"no picture in {str(path)!r}: expected files named {' '.join(_SAVE)}")
+        raise ImageError(
+            f"no picture directly in {str(path)!r}: expected files named {' '.join(_SAVE)}"
+        )
     return found
 
 

@@ -104,7 +104,9 @@ def coco(folder: Path) -> tuple[tuple[str, ...], Iterator[Sample]]:
 
 def of_words(backend: Backend, words: tuple[str, ...]) -> Method:
     """What a backend says of words."""
-    return Method(lambda p: backend.similarity(p, words), backend.tau, backend.growth)
+    return Method(
+        lambda p: np.stack(list(backend.similarity(p, words))), backend.tau, backend.growth
+    )
 
 
 def of_labels(model: DeepLab) -> Method:

@@ -19,6 +19,12 @@ from vcm.roi.text import parse
 from vcm.task import TaskSpec
 
 
+def maps_of(
+    backend: Backend, picture: NDArray[np.uint8], phrases: list[str]
+) -> NDArray[np.float32]:
+    return np.stack(list(backend.similarity(picture, phrases)))
+
+
 @pytest.fixture(params=[*sorted(BACKENDS), "embedded_closely"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.getfixturevalue(request.param)
@@ -32,7 +38,7 @@ def test_name_and_tau(backend: Backend) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (3, 3), (33, 1000), (120, 160)])
 def test_one_map_for_each_phrase(backend: Backend, size: tuple[int, int], rng) -> None:
     image = rng.integers(0, 256, (*size, 3), np.uint8)
-    maps = backend.similarity(image, ["cat", "dog", "person"])
+    maps = maps_of(backend, image, ["cat", "dog", "person"])
     assert maps.shape == (3, *size) and maps.dtype == np.float32
     assert maps.min() >= 0 and maps.max() <= 1
 
@@ -41,17 +47,15 @@ def test_a_phrase_does_not_depend_on_its_neighbours(
     backend: Backend, cat: NDArray[np.uint8]
 ) -> None:
     before = cat.copy()
-    alone = backend.similarity(cat, ["cat"])
-    among = backend.similarity(cat, ["a dog", "cat"])
+    alone = maps_of(backend, cat, ["cat"])
+    among = maps_of(backend, cat, ["a dog", "cat"])
     np.testing.assert_allclose(alone[0], among[1], atol=1e-4)
     assert np.abs(among[0] - among[1]).max() > 1e-4
     np.testing.assert_array_equal(cat, before)
 
 
 def test_the_same_twice(backend: Backend, cat: NDArray[np.uint8]) -> None:
-    np.testing.assert_array_equal(
-        backend.similarity(cat, ["cat"]), backend.similarity(cat, ["cat"])
-    )
+    np.testing.assert_array_equal(maps_of(backend, cat, ["cat"]), maps_of(backend, cat, ["cat"]))
 
 
 def test_words_become_a_mask(backend: Backend, cat: NDArray[np.uint8]) -> None:
@@ -115,9 +119,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_segmenter_with_classes_of_its_own(foreign: Path, cat: NDArray[np.uint8]) -> None:
     backend = load_backend("segmenter", weights=str(foreign))
-    assert backend.similarity(cat, ["gears", "cat"]).shape == (2, *cat.shape[:2])
+    assert maps_of(backend, cat, ["gears", "cat"]).shape == (2, *cat.shape[:2])
     with pytest.raises(UnknownWord, match="no class 'kitten'; it has: gear, bolt, cat"):
-        backend.similarity(cat, ["kitten"])
+        maps_of(backend, cat, ["kitten"])
 
 
 def test_segmenter_needs_a_segmenter(shared: Path) -> None:
@@ -178,7 +182,7 @@ def test_detail_finds_smaller_things(
         small[190 : 190 + h, 270 : 270 + w] = scaled
         where = cv2.resize(true, (w, h), interpolation=cv2.INTER_NEAREST) == person
         for i, backend in enumerate((embedded, embedded_closely)):
-            found = backend.similarity(small, ["person"])[0, 190 : 190 + h, 270 : 270 + w]
+            found = maps_of(backend, small, ["person"])[0, 190 : 190 + h, 270 : 270 + w]
             hits[i] += found[where].mean()
     assert hits[0] > 0
     assert hits[1] > 1.2 * hits[0]

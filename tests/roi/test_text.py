@@ -21,13 +21,21 @@ WORD = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
         ("  traffic   light ,, cat,cat;dog\n", ("traffic light", "cat", "dog"), ()),
         ("T-shirt", ("T-shirt",), ()),
         ("人、犬", ("人", "犬"), ()),
+        ("vehicle –bus", ("vehicle",), ("bus",)),  # an en dash
+        ("vehicle \u2212 bus", ("vehicle",), ("bus",)),  # a minus sign
+        ("vehicle - bus", ("vehicle",), ("bus",)),
+        ("double‑decker", ("double-decker",), ()),  # a hyphen that does not break
+        ("person, no dog", ("person",), ("dog",)),
+        ("person, Without a dog", ("person",), ("a dog",)),
+        ("nothing, notebook", ("nothing", "notebook"), ()),
+        ("person & dog/cat + bird", ("person", "dog", "cat", "bird"), ()),
     ],
 )
 def test_examples(text: str, phrases: tuple[str, ...], exclude: tuple[str, ...]) -> None:
     assert parse(text) == Words(phrases, exclude)
 
 
-@pytest.mark.parametrize("text", ["", "  \t\n", ",,;", "-", "-bus", ", -bus,"])
+@pytest.mark.parametrize("text", ["", "  \t\n", ",,;", "-", "-bus", ", -bus,", "no bus", "—"])
 def test_a_text_without_a_phrase_is_an_error(text: str) -> None:
     with pytest.raises(SpecError, match="expected words such as"):
         parse(text)

@@ -81,6 +81,11 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
         ("group of people", {"person"}),
         ("a pair of scissors", {"scissors"}),
         ("glass of wine", {"wine glass"}),
+        ("woman in red", {"person"}),
+        ("2 dogs", {"dog"}),
+        ("traffic-lights", {"traffic light"}),
+        ("teddy-bear", {"teddy bear"}),
+        ("computer mice", {"mouse"}),
     ],
 )
 def test_what_words_cover(phrase: str, classes: set[str]) -> None:
@@ -90,11 +95,21 @@ def test_what_words_cover(phrase: str, classes: set[str]) -> None:
 def test_what_cannot_be_told_apart_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert covered("my red car") == {"car"}
     assert "red" in caplog.text and "my" not in caplog.text.split(":")[-1]
+    assert covered("person dog") == {"dog"}
+    assert "only dog is meant; for both write 'person, dog'" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("phrase", "word"),
-    [("cat in a house", "house"), ("dog sled", "sled"), ("zorb man", "zorb"), ("the", "the")],
+    [
+        ("cat in a house", "house"),
+        ("dog sled", "sled"),
+        ("zorb man", "zorb"),
+        ("the", "the"),
+        ("red", "red"),
+        ("people with no dogs", "no"),
+        ("background", "background"),
+    ],
 )
 def test_a_phrase_with_an_unknown_word_names_that_word(phrase: str, word: str) -> None:
     with pytest.raises(UnknownWord, match=f"unknown word '{word}'|unknown word '{phrase}'"):

@@ -50,3 +50,25 @@ class Copying:
             return batch.Made(task.data + self.options.encode(), {"bpp": 1.0, "roi": "none"})
 
         return work
+
+
+@dataclass(frozen=True)
+class Hungry:
+    """A job that asks for more memory than there is."""
+
+    def load(self):
+        import cv2
+        import numpy as np
+        import torch
+
+        ways = {
+            "numpy": lambda: np.empty(2**60, np.uint8),
+            "torch": lambda: torch.empty(2**60, dtype=torch.uint8),
+            "cv2": lambda: cv2.resize(np.zeros((1, 1), np.uint8), (2**30, 2**30)),
+        }
+
+        def work(task):
+            ways.get(task, str)()
+            return task
+
+        return work

@@ -97,3 +97,12 @@ def test_the_hub_gives_bytes_as_they_lie(folder):
 def test_a_missing_extra_comes_home_from_a_worker():
     error = pickle.loads(pickle.dumps(MissingExtra("ray", "scale")))
     assert str(error) == str(MissingExtra("ray", "scale"))
+
+
+def test_the_first_picture_of_a_key_counts_and_lost_ones_are_named(tmp_path, folder, caplog):
+    photo = next(iter(sorted(folder.iterdir())))
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in ("0.png", "0.jpg", "0.mask.png", "v1.2.png"):
+            tar.add(photo, name)
+    found = [member.name for member in Shards(str(tmp_path / "a.tar"))]
+    assert found == ["a/0.png"] and "left out for dots in their names: a/v1" in caplog.text

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from jobs import Broken, Doubling
+from jobs import Broken, Doubling, Hungry
 
 from vcm.errors import ImageError, ModelError, SpecError, WorkerError
 from vcm.scale.local import Processes
@@ -67,3 +67,9 @@ def test_numbers_of_workers_that_cannot_be():
     ):
         with pytest.raises(SpecError, match=r"--workers|--ray"), pool_of(workers, ray):
             pass
+
+
+def test_what_needs_too_much_memory_stops_nothing(two):
+    results = dict(mapped(Hungry(), ("numpy", "torch", "cv2", "little"), two))
+    assert results.pop("little") == "little"
+    assert all(isinstance(error, WorkerError) for error in results.values())

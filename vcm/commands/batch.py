@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
+from vcm.roi.acquire import NOTHING
 from vcm.scale import manifest
 from vcm.scale.manifest import Line
 from vcm.scale.shards import PER_SHARD, Shards
@@ -98,6 +99,7 @@ class Tally:
     done: int = 0
     kept: int = 0
     failures: int = 0
+    empty: int = 0
     total: int = 0
 
     def todo(self, sources: Iterable[Source]) -> Iterator[Task]:
@@ -133,6 +135,7 @@ class Tally:
         data, report = result
         line = replace(line, file_sha256=digest(data), bytes=len(data))
         line = replace(line, bpp=report.get("bpp"), roi=report.get("roi"))
+        self.empty += NOTHING in report.get("roi", "")
         self.sink.put(task.place, line, data)
         self.done += 1
         self.total += len(data)
@@ -143,13 +146,15 @@ class Tally:
     def report(self) -> Report:
         """For people and for JSON."""
         if self.listed:
-            return {"files": self.files, "done_before": self.kept, "failed": self.failed}
+            told = {"files": self.files, "done_before": self.kept, "failed": self.failed}
+            return told | {"nothing_found": self.empty}
         return {
             "manifest": str(self.folder / manifest.NAME),
             "done": self.done,
             "done_before": self.kept,
             "bytes": self.total,
             "failures": self.failures,
+            "nothing_found": self.empty,
             "failed": self.failed,
         }
 
@@ -212,4 +217,6 @@ def lines(report: Report) -> list[str]:
     failures = report.get("failures", len(failed))
     text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
+    if report["nothing_found"]:
+        text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
     return text + ([f"each is in {report['manifest']}"] if "manifest" in report else [])

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from vcm import bitstream, dataset, image, pipeline, plugin
-from vcm.codec.codec import Codec
+from vcm.codec.codec import EFFORT_MAX, Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
 from vcm.pipeline import Image
-from vcm.roi.embedded import built_in
+from vcm.roi.embedded import built_in, cover
 from vcm.scale.sinks import digest
 from vcm.scale.sources import Source, distinct, files
 
@@ -52,6 +52,10 @@ class Options(RoiOptions):
                 raise SpecError(f"--{name}: expected over 0, at most {limit}, got {value:g}")
         if self.store_text and not self.has_words:
             raise SpecError("--store-text keeps the words of --text or --task; give one of them")
+        if not 0 <= self.effort <= EFFORT_MAX:
+            raise SpecError(f"--effort: expected 0 to {EFFORT_MAX} steps, got {self.effort}")
+        if self.store_text:
+            bitstream.check_text(self.spec().text)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,26 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
     """Encode a picture (its report comes back) or many (see `batch.run`)."""
     way = way or Way()
     if not dataset.is_set(source):
-        way.check_one()
+        if source.exists():
+            way.check_one()
         return _one(source, output, options)
     pictures, codec = _pictures(source), Codec.load(options.weights)
+    _say_what_is_lost(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
     return batch.run(Encoding(options), pictures, (source, output), result, way)
 
 
+def _say_what_is_lost(options: Options) -> None:
+    """Look up the words here: workers warn of nothing, and an unknown word ends the run now."""
+    spec = options.spec()
+    if spec is not None and options.roi_backend == "embedded":
+        for phrase in (*spec.phrases, *spec.exclude):
+            cover(phrase)
+
+
 def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
-    target = places.of_file(source, output)  # refuse a bad name before models are loaded
+    target = places.of_file(source, output, options.overwrite)  # before models are loaded
     code = coder(options, Codec.load(options.weights))
     data, report = code(image.read(source))
     write_atomic(target, data)

@@ -6,19 +6,21 @@ from vcm import image
 from vcm.errors import OutputError
 
 
-def of_file(source: Path, output: Path) -> Path:
+def of_file(source: Path, output: Path, overwrite: bool) -> Path:
     """Where the .vcm file of a picture goes: `output`, or its name in that folder.
 
     Raises:
-        OutputError: if that is the picture itself, or named like one.
+        OutputError: if the name does not end in .vcm (or stands for a device), or was not given
+            and is taken, perhaps by the file of another picture.
     """
-    target = output / f"{source.stem}.vcm" if output.is_dir() else output
-    if target.suffix.lower() in image.WRITABLE:
-        raise OutputError(
-            f"{str(target)!r} is the name of a picture; the file's name should end in .vcm"
-        )
-    apart(target, source)
-    return target
+    if not output.is_dir():
+        if output.suffix.lower() != ".vcm" and (output.is_file() or not output.exists()):
+            raise OutputError(
+                f"{str(output)!r}: expected a name that ends in .vcm, or a folder that is there"
+            )
+        apart(output, source)
+        return output
+    return _free(output / f"{source.stem}.vcm", overwrite)
 
 
 def of_picture(source: Path, output: Path, overwrite: bool) -> Path:
@@ -32,11 +34,12 @@ def of_picture(source: Path, output: Path, overwrite: bool) -> Path:
         image.format_of(output)
         apart(output, source)
         return output
-    target = output / f"{source.stem}.png"
+    return _free(output / f"{source.stem}.png", overwrite)
+
+
+def _free(target: Path, overwrite: bool) -> Path:
     if target.exists() and not overwrite:
-        raise OutputError(
-            f"{str(target)!r} is there already; give a name for the picture, or --overwrite"
-        )
+        raise OutputError(f"{str(target)!r} is there already; give a name for it, or --overwrite")
     return target
 
 

@@ -31,8 +31,8 @@ def load_backend(name: str, **options: Any) -> Backend:
     Example:
         >>> backend = vcm.load_backend("embedded", detail=2)
         >>> maps = backend.similarity(image.read("photo.jpg"), ["person", "astronaut"])
-        >>> maps.shape
-        (2, 288, 288)
+        >>> [plane.shape for plane in maps]
+        [(288, 288), (288, 288)]
     """
     if plugin.is_plugin(name):
         mine: Backend = plugin.load(name, PARTS, **options)

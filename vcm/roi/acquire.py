@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final, Literal
 
 import cv2
@@ -76,6 +77,8 @@ def acquire(
     if roi.any():
         return RoiMask(roi, sigma, source)
     message = f"found nothing that matches {str(words)!r} ({backend.name}, tau {tau:g})"
+    if words.exclude:
+        message += ", or what is excluded covers all of it"
     if on_empty == "error":
         raise SpecError(f"{message}; try a lower --tau or other words")
     if on_empty == "background":
@@ -109,8 +112,10 @@ def similarity_map(
 ) -> NDArray[np.float32]:
     """The largest similarity with a phrase, 0 where an excluded phrase reaches tau: (H, W)."""
     tau = backend.tau if tau is None else tau
-    maps = backend.similarity(image, [*words.phrases, *words.exclude])
-    wanted: NDArray[np.float32] = maps[: len(words.phrases)].max(0)
-    if words.exclude:
-        wanted = np.where(maps[len(words.phrases) :].max(0) >= tau, np.float32(0), wanted)
+    maps = iter(backend.similarity(image, [*words.phrases, *words.exclude]))
+    wanted: NDArray[np.float32] = np.array(next(maps))
+    for plane in islice(maps, len(words.phrases) - 1):
+        np.maximum(wanted, plane, out=wanted)
+    for plane in maps:
+        wanted[plane >= tau] = 0
     return wanted

@@ -1,6 +1,6 @@
 """What every words-to-mask backend does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -25,8 +25,10 @@ class Backend(Protocol):
         """In (0, 1]: similarities down to tau times this count where they touch some of tau."""
         ...
 
-    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Maps in [0, 1]: (P, H, W) float32, one for each phrase.
+    def similarity(
+        self, image: NDArray[np.uint8], phrases: Sequence[str]
+    ) -> Iterable[NDArray[np.float32]]:
+        """A map for each phrase: (H, W) float32 in [0, 1]; an array (P, H, W) will do.
 
         Args:
             image: (H, W, 3) uint8, RGB.

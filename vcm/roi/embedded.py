@@ -1,6 +1,7 @@
 """The built-in words-to-mask network: offline, a limited vocabulary that it is honest about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from vcm import weightfile
 from vcm.errors import ModelError, SpecError
 from vcm.roi.network import PixelWordNet
 from vcm.roi.refine import to_edges
-from vcm.roi.vocabulary import vocabulary
+from vcm.roi.vocabulary import Cover, vocabulary
 
 KIND: Final = "vcm-roi-1"
 LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
@@ -64,16 +65,23 @@ class Embedded:
         self._net, card = load_network(path)
         self.tau: Final = _threshold(path, card)
 
-    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB.
+    def similarity(
+        self, image: NDArray[np.uint8], phrases: Sequence[str]
+    ) -> Iterator[NDArray[np.float32]]:
+        """A map of each phrase in turn: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
 
         Raises:
             UnknownWord: if a phrase is not in the vocabulary; near words are named.
         """
-        covers = [vocabulary().cover(phrase) for phrase in phrases]
+        covers = [cover(phrase) for phrase in phrases]
         p = probabilities(self._net, image, LOOKS[self.detail])
-        maps = np.stack([p[[1 + i for i in cover]].sum(0) for cover in covers])
-        return to_edges(maps, image)
+        return to_edges((p[[1 + i for i in classes]].sum(0) for classes in covers), image)
+
+
+@cache  # what cannot be told apart is said once, not for every picture
+def cover(phrase: str) -> Cover:
+    """The classes that a phrase stands for, see `Vocabulary.cover`."""
+    return vocabulary().cover(phrase)
 
 
 def probabilities(

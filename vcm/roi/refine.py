@@ -1,5 +1,6 @@
 """Coarse similarity maps made to follow the edges of the picture."""
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import cv2
@@ -11,18 +12,22 @@ REACH: Final = 1 / 64  # of the larger side: how far an edge may be from where t
 FLATNESS: Final = 1e-3  # variance of grey below which there is no edge to follow
 
 
-def to_edges(maps: NDArray[np.float32], image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def to_edges(
+    maps: Iterable[NDArray[np.float32]], image: NDArray[np.uint8]
+) -> Iterator[NDArray[np.float32]]:
     """The maps at the picture's size, each a locally linear function of its grey values.
+
+    One after the other: those of 80 words for 12 megapixels would take 4 GB.
 
     Source: He, Sun, Tang 2013, "Guided image filtering"; He and Sun 2015, arXiv:1505.00996 (the
     coefficients at a bounded size, so that time and memory beside the result are bounded too).
 
     Args:
-        maps: (P, h, w) float32 in [0, 1].
+        maps: each (h, w) float32 in [0, 1].
         image: (H, W, 3) uint8, RGB.
 
-    Returns:
-        (P, H, W) float32 in [0, 1].
+    Yields:
+        (H, W) float32 in [0, 1].
     """
     height, width = image.shape[:2]
     scale = min(1.0, GUIDE / max(height, width))
@@ -32,16 +37,19 @@ def to_edges(maps: NDArray[np.float32], image: NDArray[np.uint8]) -> NDArray[np.
     side = 2 * max(1, round(REACH * max(small))) + 1
     mean = _mean(guide, side)
     spread = _mean(guide * guide, side) - mean * mean + FLATNESS
-    result = np.empty((len(maps), height, width), np.float32)
-    for target, coarse in zip(result, maps, strict=True):
-        p = cv2.resize(coarse, small)
+    for coarse in maps:
+        p = _resized(coarse, small)
         level = _mean(p, side)
         slope = (_mean(guide * p, side) - mean * level) / spread
         offset = level - slope * mean
-        cv2.resize(_mean(slope, side), (width, height), dst=target)
+        target = _resized(_mean(slope, side), (width, height))
         cv2.multiply(target, grey, target, 1 / 255, cv2.CV_32F)
-        cv2.add(target, cv2.resize(_mean(offset, side), (width, height)), target)
-    return np.clip(result, 0, 1, out=result)
+        cv2.add(target, _resized(_mean(offset, side), (width, height)), target)
+        yield np.clip(target, 0, 1, out=target)
+
+
+def _resized(t: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return cv2.resize(t, size)  # type: ignore[return-value]
 
 
 def _mean(t: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" takes away."""
+"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" and "no bus" take away."""
 
 import re
 from typing import NamedTuple
@@ -6,7 +6,10 @@ from typing import NamedTuple
 from vcm.errors import SpecError
 
 MAX_PHRASES = 128  # task files name all the classes of their model
-_SEPARATOR = re.compile(r"[,;\n、，؛،]|\s(?=-[^\s-])")  # a minus after a space starts an exclusion
+_DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors make of a minus
+_MINUS = re.compile(r"(^|\s)-\s*(?=[^\s-])")  # after a space it starts an exclusion
+_SEPARATOR = re.compile(r"[,;\n、，؛،&/+|]|\s(?=-[^\s-])")
+_NOT = re.compile(r"(?:no|not|without|except|but not)\s+", re.IGNORECASE)
 
 
 class Words(NamedTuple):
@@ -27,8 +30,8 @@ class Words(NamedTuple):
 def parse(text: str) -> Words:
     """The phrases of a text, in order, each once.
 
-    Commas (of several scripts), semicolons and new lines separate phrases; a phrase with a minus
-    before it is excluded.
+    Commas (of several scripts), semicolons, new lines, "&", "+", "/" and "|" separate phrases; a
+    phrase with a minus, "no", "not" or "without" before it is excluded.
 
     Raises:
         SpecError: if no phrase is left to look for, or there are too many.
@@ -37,7 +40,8 @@ def parse(text: str) -> Words:
         >>> vcm.parse("person, dog -cat")
         Words(phrases=('person', 'dog'), exclude=('cat',))
     """
-    parts = [" ".join(part.split()) for part in _SEPARATOR.split(text)]
+    plain = _MINUS.sub(r"\1-", _DASHES.sub("-", text))
+    parts = [_not(" ".join(p.split())) for p in _SEPARATOR.split(plain)]
     exclude = [part.lstrip("-").strip() for part in parts if part.startswith("-")]
     phrases = [part for part in parts if part and not part.startswith("-")]
     words = Words(tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(w for w in exclude if w)))
@@ -46,3 +50,9 @@ def parse(text: str) -> Words:
     if len(words.phrases) + len(words.exclude) > MAX_PHRASES:
         raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {len(parts)}")
     return words
+
+
+def _not(part: str) -> str:
+    """A phrase after "no" is excluded."""
+    found = _NOT.match(part)
+    return f"-{part[found.end() :]}" if found else part

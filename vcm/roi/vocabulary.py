@@ -6,12 +6,13 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcm.errors import UnknownWord
 
 _log = logging.getLogger(__name__)
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+IRREGULAR: Final = {"mice": "mouse", "geese": "goose", "teeth": "tooth", "feet": "foot"}
 Cover = tuple[int, ...]  # indices of classes
 
 
@@ -65,11 +66,13 @@ class Vocabulary(NamedTuple):
             elif word in self.phrases.unions or word in self.phrases.places:
                 parts.append([])
                 meant.append(meant[-1] and word in self.phrases.unions)
-            elif word not in self.phrases.ignored:
+            elif word not in self.phrases.ignored and not word.isdigit():
                 parts[-1].append(word)
-        covers = [self._noun(part, phrase) for part in parts if part]
-        wanted = [m for part, m in zip(parts, meant, strict=True) if part]
-        found = {i for cover, m in zip(covers, wanted, strict=True) if m for i in cover}
+        found: set[int] = set()
+        for part, wanted in zip(parts, meant, strict=True):
+            if part and (wanted or set(part) - self.phrases.modifiers):  # "in red" says no place
+                cover = self._noun(part, phrase)
+                found |= set(cover) if wanted else set()
         if not found:
             raise self._unknown(phrase)
         return tuple(sorted(found))
@@ -79,14 +82,20 @@ class Vocabulary(NamedTuple):
         for start in range(len(words)):
             known = self._known(" ".join(words[start:]))
             if known:
-                rest = [w for w in words[:start] if not self._known(w)]
+                before, noun = words[:start], " ".join(words[start:])
+                rest = [w for w in before if not self._known(w)]
                 strange = [w for w in rest if w not in self.phrases.modifiers]
                 if strange:
                     raise self._unknown(strange[0])
                 if rest:
                     _log.warning("%r: %s cannot be told apart here", phrase, ", ".join(rest))
+                if other := [w for w in before if w not in rest and self._known(w) != known]:
+                    both = ", ".join([*other, noun])
+                    _log.warning("%r: only %s is meant; for both write '%s'", phrase, noun, both)
                 return known
-        raise self._unknown(" ".join(w for w in words if w not in self.phrases.modifiers))
+        raise self._unknown(
+            " ".join(w for w in words if w not in self.phrases.modifiers) or " ".join(words)
+        )
 
     def _known(self, phrase: str) -> Cover | None:
         return next((self.meaning[f] for f in forms(phrase) if f in self.meaning), None)
@@ -118,11 +127,23 @@ def vocabulary() -> Vocabulary:
 
 
 def forms(phrase: str) -> list[str]:
-    """The phrase in lower case, then with its last word in the singular, if it may be plural."""
+    """The phrase in lower case, then with its last word in the singular, if it may be plural.
+
+    Then the same without its hyphens: "traffic-lights".
+    """
     text = " ".join(phrase.lower().split()).strip(".!?\"' ")
     for article in ("the ", "a ", "an "):
         text = text.removeprefix(article)
+    without = text.replace("-", " ")
+    return _singular(text) + (_singular(without) if without != text else [])
+
+
+def _singular(text: str) -> list[str]:
+    """A phrase, and what its last word may be the plural of."""
     forms = [text]
+    *start, last = text.split(" ")
+    if last in IRREGULAR:
+        forms.append(" ".join([*start, IRREGULAR[last]]))
     for ending, singular in (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", "")):
         if text.endswith(ending) and len(text) > len(ending) + 1:
             forms.append(text[: -len(ending)] + singular)

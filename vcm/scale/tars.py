@@ -1,5 +1,6 @@
 """Tar shards as WebDataset has them, read one after the other."""
 
+import logging
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from vcm import image
 from vcm.errors import ImageError, SpecError
 from vcm.scale.sources import File, Source, distinct, inner
 
+_log = logging.getLogger(__name__)
 SHARD: Final = ".tar"
 _RANGE: Final = re.compile(r"\{(\d+)\.\.(\d+)\}")
 Wanted = Callable[[str], bool]  # whether a set takes the file of this name
@@ -52,7 +54,7 @@ class Shards:
         wanted: of several files with one key, the first that is wanted counts.
 
     Raises:
-        SpecError: if there is no such file, two have one name, or none is wanted.
+        SpecError: if there is no such file, two shards have one name, or nothing is wanted.
     """
 
     def __init__(self, text: str, wanted: Wanted = image.is_picture):
@@ -108,10 +110,15 @@ def _members(shard: Path, wanted: Wanted) -> list[Source]:
             entries = [m for m in tar if m.isreg() and wanted(m.name)]
     except (OSError, tarfile.TarError) as error:
         raise SpecError(f"{shard}: not an uncompressed tar file ({error})") from error
-    found = []
+    found: dict[PurePosixPath, Source] = {}
+    keys = set()
     for entry in entries:
         path = PurePosixPath(entry.name)
+        name = PurePosixPath(shard.stem, *inner(path))
+        keys.add(name.with_name(name.name.partition(".")[0]))
         if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, it is not the picture
-            name = PurePosixPath(shard.stem, *inner(path))
-            found.append(Member(str(name), shard, entry.offset_data, entry.size))
-    return distinct(found)
+            member = Member(str(name), shard, entry.offset_data, entry.size)
+            found.setdefault(name.with_suffix(""), member)
+    if lost := sorted(map(str, keys - found.keys())):
+        _log.warning("%s: left out for dots in their names: %s", shard, ", ".join(lost[:5]))
+    return list(found.values())

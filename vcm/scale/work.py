@@ -8,7 +8,9 @@ from functools import lru_cache
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
-from vcm.errors import VcmError
+import cv2
+
+from vcm.errors import VcmError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -86,7 +88,14 @@ def pool_of(workers: int | None, ray: str | None) -> Pool:
         return Cluster(ray, workers)
     from vcm.scale.local import Processes
 
-    return Processes(os.cpu_count() or 1 if workers is None else workers)
+    return Processes(_cores() if workers is None else workers)
+
+
+def _cores() -> int:
+    """Cores that this process may use, which a scheduler may have made fewer."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def mapped(
@@ -134,11 +143,18 @@ def prepared(job: Job[T, R]) -> VcmError | None:
 
 
 def worked(job: Job[T, R], task: T) -> R | VcmError:
-    """In a worker: do one task. An error is a result: pools differ in how they pass exceptions."""
+    """In a worker: do one task. An error is a result: pools differ in how they pass exceptions.
+
+    One that needs more memory than there is must not stop the others.
+    """
     try:
         result: R = _loaded(job)(task)
     except VcmError as error:
         return error
+    except (MemoryError, RuntimeError, cv2.error) as error:  # by Python, torch and OpenCV
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        return WorkerError("not enough memory for this one")
     return result
 
 

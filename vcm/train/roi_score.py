@@ -58,7 +58,7 @@ def score(net: PixelWordNet, samples: list[Sample]) -> Score:
 
 def _counts(net: PixelWordNet, s: Sample, classes: NDArray[np.intp]) -> NDArray[np.int64]:
     """Pixels in both, found and true, for each tau and class: (T, V, 3)."""
-    maps = to_edges(probabilities(net, s.pixels)[1 + classes], s.pixels)
+    maps = np.stack(list(to_edges(probabilities(net, s.pixels)[1 + classes], s.pixels)))
     known = s.labels != IGNORE
     counts = np.zeros((len(TAUS), len(classes), 3), np.int64)
     for j, class_ in enumerate(classes):

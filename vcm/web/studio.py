@@ -119,8 +119,11 @@ class Studio:
 
         Raises:
             BitstreamError, ModelError: if it is damaged, foreign or of other weights.
+            ImageError: if the picture is too large for the page.
         """
-        return pipeline.decode(data, self.codec), bitstream.describe(data)
+        described = bitstream.describe(data)
+        _bounded(described["height"] * described["width"], "`vcm decode`")
+        return pipeline.decode(data, self.codec), described
 
     def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Coded:
         even = RoiMask(mask.roi, 1.0, mask.source)
@@ -155,12 +158,16 @@ def opened(path: str | Path) -> Image:
         picture = image.read(path)
     except ImageError as error:  # where uploads lie on this machine says nothing to a visitor
         raise ImageError(str(error).replace(f"{Path(path).parent}/", "")) from error
-    if picture.size // 3 > MAX_PIXELS:
-        raise ImageError(
-            f"the photo has {picture.size / 3e6:.0f} megapixels, the page takes "
-            f"{MAX_PIXELS / 1e6:.0f}; `vcm encode` takes more"
-        )
+    _bounded(picture.size // 3, "`vcm encode`")
     return picture
+
+
+def _bounded(pixels: int, command: str) -> None:
+    if pixels > MAX_PIXELS:
+        raise ImageError(
+            f"the picture has {pixels / 1e6:.0f} megapixels, the page takes "
+            f"{MAX_PIXELS / 1e6:.0f}; {command} takes more"
+        )
 
 
 def _found(mask: RoiMask) -> str:
