@@ -157,6 +157,8 @@ def unpack(data: bytes) -> Bitstream:
         raise BitstreamError(
             f"expected a file of {end} bytes, got {len(data)}: something was appended to it"
         )
+    if end > MAX_BYTES:
+        raise BitstreamError(f"expected a file of at most {MAX_BYTES} bytes, got {end}")
     bodies = {}
     for entry in entries:
         body = data[start : start + entry["length"]]

@@ -9,7 +9,7 @@ from vcm.bitstream import Bitstream, Header
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
 from vcm.codec.lma import TwoValues
-from vcm.codec.model import latent_size
+from vcm.codec.model import hundredths_of, latent_size
 from vcm.errors import ImageError, ModelError, SpecError
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
@@ -94,20 +94,27 @@ def encode(
     tile = codec.encoder.side(*latent_size(height, width))
 
     def file(quality: float, strings: Strings) -> bytes:
-        header = Header(codec.fingerprint, height, width, round(quality * 100), tile)
+        header = Header(codec.fingerprint, height, width, hundredths_of(quality), tile)
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
     if quality is not None:
         return file(quality, codec.compress(x, m, quality, effort))
     assert size is not None
     head, wanted = len(file(0, Strings(b"", b""))), float(size)
-    for _ in range(TRIES):
-        quality = codec.encoder.quality_for(x, m, wanted, head)
+    best = b""
+    for _ in range(TRIES if effort else 1):
+        try:
+            quality = codec.encoder.quality_for(x, m, wanted, head)
+        except SpecError:
+            if not best:
+                raise
+            break  # no quality is so high that effort's file would be as large
         data = file(quality, codec.compress(x, m, quality, effort))
-        if not effort or abs(len(data) / size - 1) < NEAR:
+        best = min(best or data, data, key=lambda d: abs(len(d) - size))
+        if abs(len(data) / size - 1) < NEAR:
             break
         wanted *= size / len(data)  # the search for a quality knows nothing of effort's gain
-    return data
+    return best
 
 
 def decode(data: bytes, codec: Codec) -> Image:
@@ -140,8 +147,11 @@ def bits_at(data: bytes, codec: Codec) -> NDArray[np.float32]:
 
     Raises:
         BitstreamError, ModelError: as `decode`.
+        SpecError: if the codec is a published one, whose files do not tell.
     """
     stream, header = _checked(data, codec)
+    if not hasattr(codec, "decoder"):
+        raise SpecError("where the bits went: files of published models do not tell")
     bits = codec.decoder.bits_at(
         Strings(stream.z, stream.y), header.height, header.width, header.quality / 100, header.tile
     )

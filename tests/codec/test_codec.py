@@ -1,17 +1,22 @@
 """Strings and pictures of the codec, on a toy model: what must hold whatever the weights."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vcm import pipeline
 from vcm.codec.codec import Codec
 from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Strings
+from vcm.codec.lma import TwoValues
+from vcm.codec.model import Quality, Sizes, hundredths_of
 from vcm.codec.search import quality_for
-from vcm.codec.transforms import from_blocks, to_blocks
+from vcm.codec.transforms import Widths, from_blocks, to_blocks
 from vcm.codec.weights import load
 from vcm.errors import BitstreamError, SpecError
+from vcm.roi.mask import RoiMask
 
 SIZES = [(1, 1), (7, 5), (16, 16), (33, 1000), (130, 67)]
 
@@ -77,6 +82,8 @@ def test_forward_and_strings_agree(tiny):
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), 100.5, "quality"),
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), float("nan"), "quality"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.int64), torch.ones(1, 1, 8, 8), 5, "floating"),
+        (torch.full((1, 3, 8, 8), torch.nan), torch.ones(1, 1, 8, 8), 50, "that are none"),
+        (torch.rand(1, 3, 8, 8), TwoValues(torch.ones(1, 1, 8, 8) > 0, 0.0), 50, "expected sigma"),
     ],
 )
 def test_wrong_arguments_are_named(tiny, x, m, quality, words):
@@ -132,3 +139,52 @@ def test_blocks_are_pixel_unshuffle_and_come_back():
     assert torch.allclose(from_blocks(u) + 0.5, x)
     bytes_ = (x * 255).to(torch.uint8)
     assert torch.allclose(to_blocks(bytes_), to_blocks(bytes_.float() / 255))
+
+
+def test_quality_is_rounded_in_one_way():
+    """Products of 100 and of 10,000 / 100 round apart for 617 of these."""
+    for thousandths in range(100_001):
+        quality = thousandths / 1000
+        assert Quality.single(quality).real * 10_000 == pytest.approx(hundredths_of(quality))
+        assert hundredths_of(hundredths_of(quality) / 100) == hundredths_of(quality)
+
+
+@pytest.mark.parametrize("quality", [16.275, 47.645, 52.355])
+def test_files_at_qualities_between_two_hundredths(quality):
+    codec = Codec.load()
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    everything = RoiMask(np.ones((64, 64), np.bool_), 1.0, "")
+    data = pipeline.encode(picture, everything, codec, quality=quality)
+    assert pipeline.decode(data, codec).shape == picture.shape
+
+
+def test_pictures_of_rare_symbols_are_no_forgeries():
+    """The range coder spends less on rare symbols than their frequency of 2^16 says."""
+    codec = Codec.load()
+    board = np.indices((640, 640)).sum(0) % 2 * np.uint8(255)
+    picture = np.repeat(board[..., None], 3, 2).astype(np.uint8)
+    everything = RoiMask(np.ones((640, 640), np.bool_), 1.0, "")
+    data = pipeline.encode(picture, everything, codec, quality=100)
+    assert np.abs(pipeline.decode(data, codec).astype(int) - picture).mean() < 100
+
+
+def test_the_callers_autocast_changes_no_file():
+    codec = Codec.load()
+    x, m = _picture(96, 128)
+    y_hat = codec.decoder.read(codec.compress(x, m, 70), 96, 128, 70, side=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        strings = codec.compress(x, m, 70)
+        inside = codec.decoder.read(strings, 96, 128, 70, side=0)
+    assert torch.equal(inside, codec.decoder.read(strings, 96, 128, 70, side=0))
+    assert (inside - y_hat).float().abs().mean() < 2  # sixteenths
+
+
+def test_tiles_that_no_decoder_takes_are_refused_when_encoding(tiny_weights):
+    codec = Codec(load(tiny_weights), side=20)
+    with pytest.raises(SpecError, match="multiple of 4 of at least 24"):
+        codec.compress(*_picture(600, 600), 50)
+
+
+def test_networks_that_reach_farther_than_tiles_overlap_are_refused():
+    with pytest.raises(SpecError, match="reach 12.5 latents"):
+        Sizes(synthesis=Widths(n8=96, n16=192, blocks8=2, blocks16=5))

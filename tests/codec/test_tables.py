@@ -1,12 +1,13 @@
 """Coding tables and the coder."""
 
+import constriction
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vcm.codec.coder import Coder
+from vcm.codec.coder import Coder, boundaries
 from vcm.codec.entropy import scale_table
 from vcm.codec.rate import Rate
 from vcm.codec.tables import gaussian_tables
@@ -63,6 +64,20 @@ def test_string_is_as_long_as_its_information():
     k = torch.from_numpy(symbols)
     exact = -(normal.cdf(k + 0.5) - normal.cdf(k - 0.5)).clamp(min=1e-9).log2().sum().item()
     assert abs(entropy / exact - 1) < 0.01
+
+
+def test_boundaries_are_those_of_the_range_coder():
+    """A string whose first 64 bits say where in [0, 1) it lies, at every boundary of every row."""
+    table, coder = TABLES["y"], Coder(TABLES["y"])
+    for row, n in enumerate(table.length.tolist()):
+        left = boundaries(table.cdf[row, :n].numpy())
+        assert left[0] == 0 and left[-1] == 2**24 and (np.diff(left) > 0).all()
+        for entry in range(1, n - 1):
+            start = int(left[entry]) * ((2**64 - 1) >> 24)
+            for point, expected in ((start, entry), (start - 1, entry - 1)):
+                words = np.array([point >> 32, point & 0xFFFFFFFF], np.uint32)
+                decoder = constriction.stream.queue.RangeDecoder(words)
+                assert decoder.decode(coder.models[row]) == expected
 
 
 @settings(deadline=None, max_examples=100)

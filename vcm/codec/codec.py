@@ -25,6 +25,8 @@ class Codec:
         bf16: whether the transforms run in bfloat16, within one level of 255 of float32; None:
             where the processor has instructions for it.
 
+    It computes on the CPU; a GPU is for training.
+
     Example:
         >>> import torch
         >>> codec = vcm.Codec.load()

@@ -21,6 +21,7 @@ Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 PRECISION = 16  # bits of a frequency
+SHARES = 24  # bits of the probabilities that the range coder works with
 SYMBOL_MAX = 2**15 - 1
 SLACK = 64  # bits by which symbols may hold more than their string, by rounding
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
@@ -37,6 +38,22 @@ class CodingTables(Protocol):
     def offset(self) -> Any: ...
 
 
+def boundaries(cdf: Ints) -> NDArray[np.int64]:
+    """What constriction's range coder makes of a row of n frequencies: (n + 1,), 0 to 2^24.
+
+    Every symbol gets at least 1 of 2^24, the rest is shared out by frequency and rounded down.
+
+    Args:
+        cdf: (n + 1,) integers from 0 to 2^16.
+    """
+    n = len(cdf) - 1
+    left: NDArray[np.int64] = np.arange(n + 1) + (
+        cdf.astype(np.int64) * (2**SHARES - n) >> PRECISION
+    )
+    left[n] = 2**SHARES
+    return left
+
+
 class Coder:
     """Coding tables made ready. Symbols go in and come out in the same order.
 
@@ -48,9 +65,13 @@ class Coder:
         self.silent = silent
         self.length: Ints = np.asarray(tables.length)
         self.offset: Ints = np.asarray(tables.offset)
-        self.frequency: Ints = np.diff(np.asarray(tables.cdf), axis=1)
+        cdf = np.asarray(tables.cdf)
+        self.frequency: Ints = np.diff(cdf, axis=1)
+        shares = [np.diff(boundaries(row[:n])) for row, n in zip(cdf, self.length, strict=True)]
         # in bits; what lies beyond a row's length is never asked for
-        self.information = PRECISION - np.log2(np.maximum(self.frequency, 1), dtype=np.float32)
+        self.information = np.zeros(self.frequency.shape)  # float64: of large pictures many add up
+        for target, share in zip(self.information, shares, strict=True):
+            target[: len(share)] = SHARES - np.log2(share)
         categorical = constriction.stream.model.Categorical
         self.models = [
             categorical(row[: n - 1] / 2.0**PRECISION, perfect=False)
@@ -63,14 +84,13 @@ class Coder:
         coded = rows >= self.silent
         symbols, rows = symbols[coded], rows[coded]
         entry, escaped = self.entries(symbols, rows)
-        information = self.information[rows, entry].sum(dtype=np.float64)
-        return float(information + 16 * escaped.sum())
+        return float(self.information[rows, entry].sum() + 16 * escaped.sum())
 
     def bits_of_each(self, symbols: Symbols, rows: Rows) -> NDArray[np.float32]:
         """Information of each symbol by the tables, 0 where nothing is coded: (n,) float32."""
         entry, escaped = self.entries(symbols, rows)
-        each: NDArray[np.float32] = self.information[rows, entry] + np.float32(16) * escaped
-        return each * (rows >= self.silent)
+        each = (self.information[rows, entry] + 16 * escaped) * (rows >= self.silent)
+        return each.astype(np.float32)
 
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Add to (rows, entries) counts how often each entry of each row is used."""

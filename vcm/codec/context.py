@@ -31,7 +31,8 @@ class Context:
 
         def features_of(tile: Tile) -> Tensor:
             z = tile.of(z_hat, 1 / tiles.STEP).to(torch.int8)
-            return networks.features(z, quality.level, tile.size)
+            with exact():
+                return networks.features(z, quality.level, tile.size)
 
         self._networks, self._level = networks, quality.level
         self._features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
@@ -48,7 +49,8 @@ class Context:
             around = around.clone()
             place(number, torch.full_like(quarter(number, around), SIGNED_ZERO), around)
         features = even(outer.of(self._features))
-        rows, means = self._networks(number, features, self._level, around)
+        with exact():
+            rows, means = self._networks(number, features, self._level, around)
         inner = tile.within(outer)
         rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
         if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
@@ -58,6 +60,11 @@ class Context:
     def learn(self, number: int, tile: Tile, value: Tensor) -> None:
         """Take in what a pass has coded in a tile: sixteenths of a step, (1, M, h/2, w/2)."""
         place(number, compand(value) + SIGNED_ZERO, tile.of(self._known))
+
+
+def exact() -> torch.autocast:
+    """No autocast of the caller's: bfloat16 holds none of these integers."""
+    return torch.autocast("cpu", enabled=False)
 
 
 def even(t: Tensor, value: float = 0) -> Tensor:

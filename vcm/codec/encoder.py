@@ -9,12 +9,12 @@ from vcm.codec import tiles
 from vcm.codec.coder import SYMBOL_MAX
 from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
 from vcm.codec.lma import TwoValues, mask_level
-from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
+from vcm.codec.model import STRIDE, Quality, RoiHyperprior, hundredths_of, latent_size
 from vcm.codec.precision import Precision
 from vcm.codec.search import quality_for
 from vcm.codec.tiles import Tile
 from vcm.codec.transforms import to_blocks
-from vcm.errors import SpecError
+from vcm.errors import BitstreamError, SpecError
 
 # Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
 # keep the ROI within 0.3 dB of sigma = 1 on 19 of 20 photos, not 4 of 5 (experiments/LOG.md).
@@ -53,8 +53,18 @@ class Encoder:
         self._side = side
 
     def side(self, h: int, w: int) -> int:
-        """Side of the tiles that a latent of (h, w) is coded in; 0: one tile."""
-        return tiles.side_for(h, w) if self._side is None else self._side
+        """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
+
+        Raises:
+            SpecError: if it was given and such a picture cannot be coded so.
+        """
+        if self._side is None:
+            return tiles.side_for(h, w)
+        try:
+            tiles.check_side(self._side, h, w)
+        except BitstreamError as error:
+            raise SpecError(str(error)) from error
+        return self._side
 
     @torch.inference_mode()
     def compress(
@@ -73,8 +83,8 @@ class Encoder:
         if effort:
             from vcm.codec.effort import refined  # it needs compressai, which takes seconds
 
-            hundredths = round(quality * 100)
-            prepared = refined(self.model, self._precision, prepared, x, m, hundredths, effort)
+            steps = hundredths_of(quality)
+            prepared = refined(self.model, self._precision, prepared, x, m, steps, effort)
         return self.latents.encode(prepared)
 
     @torch.inference_mode()
@@ -152,7 +162,11 @@ def check(x: Tensor, m: Tensor | TwoValues) -> None:
         raise SpecError(
             f"x: expected (1, 3, H, W) uint8 or floating point, got {tuple(x.shape)} {x.dtype}"
         )
+    if x.is_floating_point() and not bool(x.isfinite().all()):
+        raise SpecError("x: expected numbers in [0, 1], got some that are none")
     if m.shape != (1, 1, *x.shape[2:]):
         raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
     if isinstance(m, Tensor) and not (float(m.min()) > 0 and float(m.max()) <= 1):
         raise SpecError(f"m: expected values in (0, 1], got {float(m.min())} to {float(m.max())}")
+    if not isinstance(m, Tensor) and not 0 < m.sigma <= 1:
+        raise SpecError(f"m: expected sigma in (0, 1], got {m.sigma}")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vcm.codec import tiles
 from vcm.codec.entropy import (
     MEAN_UNIT,
     PASSES,
@@ -54,10 +55,31 @@ class Sizes:
     context: int = 128
     hidden: int = 256
 
+    def __post_init__(self) -> None:
+        # 3x3 convolutions: two a block, of a latent each at 1/16 and of half of one at 1/8
+        a, s = self.analysis, self.synthesis
+        reach = max(0.5 + a.blocks8 + 2 * a.blocks16 + 1, 0.5 + s.blocks8 + 2 * s.blocks16)
+        if reach > tiles.HALO:
+            raise SpecError(
+                f"blocks8, blocks16: the networks reach {reach:g} latents, tiles overlap by "
+                f"{tiles.HALO}; take fewer blocks"
+            )
+
 
 def latent_size(height: int, width: int) -> tuple[int, int]:
     """(h, w) of the latent of a picture."""
     return -(-height // STRIDE), -(-width // STRIDE)
+
+
+def hundredths_of(quality: float) -> int:
+    """A quality of 0 to 100 as files have it: its only rounding.
+
+    Raises:
+        SpecError: if it is not in that range.
+    """
+    if not 0 <= quality <= 100:
+        raise SpecError(f"quality: expected a number from 0 to 100, got {quality}")
+    return round(quality * (QUALITY_STEPS // 100))
 
 
 class Quality(NamedTuple):
@@ -84,9 +106,7 @@ class Quality(NamedTuple):
         Raises:
             SpecError: if it is not in that range.
         """
-        if not 0 <= quality <= 100:
-            raise SpecError(f"quality: expected a number from 0 to 100, got {quality}")
-        return cls.of(torch.tensor([round(quality * QUALITY_STEPS / 100)]))
+        return cls.of(torch.tensor([hundredths_of(quality)]))
 
 
 Quantise = Callable[[Tensor, Parameters], Tensor]

@@ -24,8 +24,8 @@ SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
 STEP = 4  # latents per z symbol: where tiles may begin
 SIDE_MIN = 24  # latents; smaller tiles are nobody's
-# Latents, a multiple of STEP, as far as the networks of the released size reach: h_a and h_s up to
-# 7.5, g_s 8.5, g_a with LMA behind it 11.5.
+# Latents, a multiple of STEP, at least as far as networks reach: h_a and h_s up to 7.5, g_s and g_a
+# as `Sizes` says.
 HALO = 12
 
 
