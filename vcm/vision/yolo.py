@@ -10,6 +10,7 @@ from vcm.errors import MissingExtra, ModelError
 from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import coco_name
 
+MASKED: Final = 100  # objects of a picture with masks, as is usual: most of the time goes there
 KINDS: Final[dict[str, Kind]] = {"detect": "boxes", "segment": "instances"}  # by ultralytics' task
 
 
@@ -31,14 +32,18 @@ class Yolo:
                 f"{weights}: expected a YOLO detector or segmenter, got one for {self._model.task}"
             )
         self.kind: Final = KINDS[self._model.task]
+        self._most: Final = MOST if self.kind == "boxes" else MASKED
         names = self._model.names
         self.names: Final = tuple(coco_name(names[i]) for i in sorted(names))
 
     def detect(self, image: Image) -> Objects:
-        """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
+        """Objects of confidence 0.001 or more; image: (H, W, 3) uint8 RGB.
+
+        At most 300, or 100 with masks.
+        """
         bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
         (result,) = self._model.predict(
-            bgr, conf=CONFIDENCE, max_det=MOST, verbose=False, retina_masks=True
+            bgr, conf=CONFIDENCE, max_det=self._most, verbose=False, retina_masks=True
         )
         boxes, masks = result.boxes.cpu().numpy(), None
         if self.kind == "instances":
