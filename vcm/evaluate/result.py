@@ -20,6 +20,7 @@ from vcm.vision.base import TaskModel
 
 Floats = NDArray[np.float64]
 SHARES: Final = (99, 95, 90)  # percent of the uncompressed score
+COMPARED: Final = ("mask_AP", "ROI-PSNR", "PSNR", "MS-SSIM")  # by BD-rate, beside the task's metric
 
 
 def main_metric(task: TaskSpec, values: Mapping[str, Any]) -> str:
@@ -96,7 +97,7 @@ def result(
     metric = main_metric(plan.task, original.values)
     base = reference_of(plan.codecs, reference)
     say(f"BD-rates against {curves[base].name}")
-    shown = [m for m in (metric, "ROI-PSNR", "PSNR", "MS-SSIM") if _has(curves, m)]
+    shown = [m for m in dict.fromkeys((metric, *COMPARED)) if _has(curves, m)]
     return {
         **provenance(),
         "task": asdict(plan.task),
