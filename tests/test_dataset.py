@@ -58,7 +58,7 @@ def test_any_folder_of_photos(folder):
     assert [p.name for p in data.photos] == ["a.png", "b.png", "c.png"]
     assert data.annotations is None and data.masks is None
     (folder / "empty").mkdir()
-    with pytest.raises(ImageError, match="no picture in"):
+    with pytest.raises(ImageError, match="no picture directly in"):
         load(folder / "empty")
 
 

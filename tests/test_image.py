@@ -251,7 +251,7 @@ def test_folder_lists_the_pictures_in_order(tmp_path: Path) -> None:
 
 
 def test_folder_refuses_what_holds_no_pictures(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no picture in"):
+    with pytest.raises(ImageError, match="no picture directly in"):
         image.folder(tmp_path)
     with pytest.raises(ImageError, match="cannot list the folder"):
         image.folder(tmp_path / "none")
