@@ -180,7 +180,7 @@ def _map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """A label map; None, with a warning, if it is none of a picture of this size."""
     try:
         labels = np.asarray(Image.open(path))
-    except OSError as error:
+    except (OSError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
         _log.warning("left out: %s: %s", path, error)
         return None
     if labels.shape == size and labels.dtype == np.uint8:
