@@ -186,5 +186,5 @@ def test_tiles_that_no_decoder_takes_are_refused_when_encoding(tiny_weights):
 
 
 def test_networks_that_reach_farther_than_tiles_overlap_are_refused():
-    with pytest.raises(SpecError, match="reach 12.5 latents"):
+    with pytest.raises(SpecError, match="reach 13 latents"):
         Sizes(synthesis=Widths(n8=96, n16=192, blocks8=2, blocks16=5))

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
@@ -14,7 +15,7 @@ from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Strings
 from vcm.codec.lma import mask_level
 from vcm.codec.model import STRIDE, Quality
-from vcm.codec.tiles import HALO
+from vcm.codec.tiles import HYPER_HALO
 from vcm.codec.transforms import to_blocks
 from vcm.codec.weights import load
 from vcm.roi.mask import RoiMask
@@ -145,15 +146,19 @@ def test_no_network_reaches_beyond_its_halo(codec):
     model, quality = codec.model, Quality.single(50)
     torch.manual_seed(0)
     y = torch.randn(1, model.sizes.M, 32, 32)
-    near = y.clone()
-    near[..., 16 + HALO + 1 :] += 9  # columns that position 16 must not see
+
+    def changed(t: Tensor, halo: int, unit: int = 1) -> Tensor:
+        """With other columns where position 16 must not see them."""
+        beside = torch.arange(t.shape[-1]) > (16 + halo + 1) * unit - 1
+        return torch.where(beside, 1 - t, t)
+
+    near = changed(y, model.sizes.synthesis_reach)
     pictures = [model.synthesise(t, quality) for t in (y, near)]
     assert torch.equal(*(p[..., : 17 * 2] for p in pictures))
     x = torch.rand(1, 3, 32 * STRIDE, 32 * STRIDE)
-    far = x.clone()
-    far[..., (16 + HALO + 1) * STRIDE :] = 0
+    far = changed(x, model.sizes.analysis_reach, STRIDE)
     level = mask_level(torch.ones(1, 1, *x.shape[2:]))
     latents = [model.modulate(*model.g_a(to_blocks(t)), level, quality) for t in (x, far)]
     assert torch.equal(*(t[..., :17] for t in latents))
-    codes = [model.h_a(t) for t in (y, near)]
+    codes = [model.h_a(t) for t in (y, changed(y, HYPER_HALO))]
     assert torch.equal(*(t[..., :4] for t in codes))  # z at 16 stands for columns 16 to 19

@@ -36,9 +36,9 @@ class Context:
 
         self._networks, self._level = networks, quality.level
         self._features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
-        tiles.tiled(features_of, self._features, h, w, side)
-        known = torch.full((1, sizes.M, h, w), SIGNED_ZERO, dtype=torch.uint8)
-        self._known = known.contiguous(memory_format=_LAST)
+        tiles.tiled(features_of, self._features, h, w, side, halo=tiles.HYPER_HALO)
+        self._known = torch.empty((1, sizes.M, h, w), dtype=torch.uint8, memory_format=_LAST)
+        self._known.fill_(SIGNED_ZERO)
 
     def parameters(self, number: int, tile: Tile) -> Parameters:
         """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""

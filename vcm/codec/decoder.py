@@ -53,10 +53,11 @@ class Decoder:
         """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
         q, (h, w) = Quality.single(quality), y_hat.shape[2:]
         side = tiles.side_for(h, w) if self._side is None else self._side
-        x_hat = torch.empty((1, 3, height, width), dtype=torch.uint8)
-        x_hat = x_hat.contiguous(memory_format=torch.channels_last)
+        x_hat = torch.empty(
+            (1, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last
+        )
         for tile in tiles.grid(h, w, side):
-            outer = tile.grown(h, w)
+            outer = tile.grown(h, w, self.model.sizes.synthesis_reach)
             part = outer.of(y_hat).float() / MEAN_UNIT
             with self._precision.fast():
                 part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)

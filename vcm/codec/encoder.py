@@ -78,7 +78,7 @@ class Encoder:
             return self._modulate(self._analyse(x, m, outer), q)
 
         y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16)
-        tiles.tiled(y_of, y, h, w, self.side(h, w))
+        tiles.tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
         prepared = self._prepared(y, q)
         if effort:
             from vcm.codec.effort import refined  # it needs compressai, which takes seconds
@@ -98,7 +98,7 @@ class Encoder:
             torch.empty(1, 2, 2 * h, 2 * w, dtype=torch.float16),
         )
         for tile in tiles.grid(h, w, self.side(h, w)):
-            outer = tile.grown(h, w)
+            outer = tile.grown(h, w, self.model.sizes.analysis_reach)
             for target, value, unit in zip(out, self._analyse(x, m, outer), UNITS, strict=True):
                 tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
         return out
@@ -151,7 +151,7 @@ class Encoder:
             with self._precision.fast():
                 return self.model.hyper(outer.of(y).float()).round()
 
-        tiles.tiled(hyper, z_hat, h, w, self.side(h, w), unit=1 / tiles.STEP)
+        tiles.tiled(hyper, z_hat, h, w, self.side(h, w), 1 / tiles.STEP, tiles.HYPER_HALO)
         return Prepared(y, z_hat, quality, self.side(h, w))
 
 

@@ -41,29 +41,37 @@ class Sizes:
     Attributes:
         M: channels of y.
         Z: channels of z.
-        analysis, synthesis: of g_a and of g_s, which costs every decoder and is the smaller one.
+        analysis, synthesis: of g_a, and of g_s, which costs every decoder.
         hyper: channels of h_a.
         width, context, hidden: channels of the entropy parameter networks.
     """
 
     M: int = 320
     Z: int = 64
-    analysis: Widths = Widths(n8=96, n16=256, blocks8=2, blocks16=4)
-    synthesis: Widths = Widths(n8=96, n16=192, blocks8=2, blocks16=3)
+    analysis: Widths = Widths(n8=96, n16=192, blocks8=3, blocks16=2)
+    synthesis: Widths = Widths(n8=96, n16=192, blocks8=3, blocks16=2)
     hyper: int = 192
     width: int = 192
     context: int = 128
     hidden: int = 256
 
     def __post_init__(self) -> None:
-        # 3x3 convolutions: two a block, of a latent each at 1/16 and of half of one at 1/8
-        a, s = self.analysis, self.synthesis
-        reach = max(0.5 + a.blocks8 + 2 * a.blocks16 + 1, 0.5 + s.blocks8 + 2 * s.blocks16)
+        reach = max(self.analysis_reach, self.synthesis_reach)
         if reach > tiles.HALO:
             raise SpecError(
-                f"blocks8, blocks16: the networks reach {reach:g} latents, tiles overlap by "
+                f"blocks8, blocks16: the networks reach {reach} latents, tiles overlap by at most "
                 f"{tiles.HALO}; take fewer blocks"
             )
+
+    @property
+    def analysis_reach(self) -> int:
+        """How far g_a and then LMA see, in latents, rounded up."""
+        return self.analysis.reach + 1
+
+    @property
+    def synthesis_reach(self) -> int:
+        """How far g_s sees, in latents, rounded up."""
+        return self.synthesis.reach
 
 
 def latent_size(height: int, width: int) -> tuple[int, int]:

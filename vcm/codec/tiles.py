@@ -24,9 +24,8 @@ SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
 STEP = 4  # latents per z symbol: where tiles may begin
 SIDE_MIN = 24  # latents; smaller tiles are nobody's
-# Latents, a multiple of STEP, at least as far as networks reach: h_a and h_s up to 7.5, g_s and g_a
-# as `Sizes` says.
-HALO = 12
+HALO = 12  # latents that tiles overlap by where it is not known how far the networks reach
+HYPER_HALO = 8  # a multiple of STEP: h_a and h_s reach up to 7.5
 
 
 class Tile(NamedTuple):
@@ -112,14 +111,16 @@ def tiled(
     width: int,
     side: int,
     unit: float = 1,
+    halo: int = HALO,
 ) -> "Tensor":
     """`out`, filled tile by tile with what `work` makes of each grown tile.
 
     Args:
         work: gives the result on a grown tile, (..., units, units).
         out: (..., H, W), where one latent is `unit` elements long.
+        halo: latents by which tiles are grown: as far as `work` sees.
     """
     for tile in grid(height, width, side):
-        outer = tile.grown(height, width)
+        outer = tile.grown(height, width, halo)
         tile.of(out, unit).copy_(tile.within(outer).of(work(outer), unit))
     return out

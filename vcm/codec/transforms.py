@@ -23,6 +23,12 @@ class Widths:
     blocks8: int
     blocks16: int
 
+    @property
+    def reach(self) -> int:
+        """How far a transform sees, in latents, rounded up: half of one in its first or last layer,
+        and two convolutions a block."""
+        return 1 + self.blocks8 + 2 * self.blocks16
+
 
 class ResBlock(nn.Module):
     """Two 3x3 convolutions and a skip."""
