@@ -155,6 +155,8 @@ def test_masks_take_one_sigma_and_follow_regions():
         elif len(np.unique(m)) == 2:
             kinds.add("shapes")
     assert kinds == {"region", "all", "shapes"}
+    rng = np.random.default_rng(0)
+    assert all((mask_values(labels, 64, rng, whole=1) == 1).all() for _ in range(20))
 
 
 def test_loss_terms_by_hand():

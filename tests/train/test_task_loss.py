@@ -14,9 +14,11 @@ from vcm.models import load_teacher
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
+from vcm.train.data import Batch
 from vcm.train.loop import train
 from vcm.train.photos import Data, words_masks
 from vcm.train.release import release
+from vcm.train.step import Share, Step
 from vcm.train.task import Task, TaskLoss, feature_distance
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -101,8 +103,26 @@ def test_what_the_task_loss_takes(shared, yolo):
         TaskLoss(Task("embedded"))
     with pytest.raises(SpecError, match="mu"):
         Task(mu=-1)
+    with pytest.raises(SpecError, match="mse: expected two numbers above 0"):
+        Task(mse=(0.0, 1.0))
     with pytest.raises(SpecError, match="scale"):
         Task(scale=9)
+
+
+def test_the_weight_of_mse_goes_with_quality(tiny_weights):
+    model, x = load(tiny_weights).model.train(), torch.rand(1, 3, 64, 64)
+
+    def loss(mse: tuple[float, float], quality: int) -> float:
+        torch.manual_seed(0)  # the prior of z begins anew
+        config = Training(model=model.sizes, task=Task(mse=mse))
+        step = Step(model, config, lambda x_hat, x, m: torch.zeros(len(x)))
+        data = Batch(x, torch.ones(1, 1, 64, 64), torch.tensor([quality * 100]))
+        return step(data, Share(0, 1, 0)).loss.item()
+
+    for quality, weight in ((0, 0.1), (50, 0.2), (100, 0.4)):
+        expected = loss((weight, weight), quality)
+        assert loss((0.1, 0.4), quality) == pytest.approx(expected, rel=1e-5)
+    assert loss((0.1, 0.1), 100) < loss((0.1, 0.4), 100)
 
 
 def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
@@ -117,7 +137,7 @@ def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
             folder=str(tmp_path), initial=str(tiny_weights), learn="encoder", precision="fp32",
             log_every=3, check_every=100,
         ),
-        task=Task(yolo, mu=100, mse=0.1),
+        task=Task(yolo, mu=100, mse=(0.1, 0.1)),
     )  # fmt: skip
     records = list(train(config))
     assert all(r["task"] > 0 for r in records)

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vcm.codec.model import QUALITY_STEPS
 from vcm.train.photos import Data, Photo
 
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
+OTHERS = np.array([0.57, 0.36, 0.07])  # of crops not all ROI: regions, shapes, all background
 
 
 class Batch(NamedTuple):
@@ -34,10 +36,16 @@ def batch(photos: Sequence[Photo], data: Data, seed: int, step: int) -> Batch:
     for index in rng.integers(len(photos), size=data.batch):
         pixels, labels = _crop(photos[index], data.crop, rng)
         crops.append(pixels)
-        masks.append(mask_values(labels, data.crop, rng, data.sigma))
+        masks.append(mask_values(labels, data.crop, rng, data.sigma, data.whole))
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
-    return Batch(x, m, torch.from_numpy(rng.integers(0, 10_001, size=data.batch)))
+    return Batch(x, m, torch.from_numpy(_qualities(data.batch, rng)))
+
+
+def _qualities(count: int, rng: Generator) -> NDArray[np.int64]:
+    """One from each of `count` equal parts of 0 to 10000: gradients of steps then differ less."""
+    position = (rng.permutation(count) + rng.random(count)) / count
+    return (position * (QUALITY_STEPS + 1)).astype(np.int64)
 
 
 class Batches(Dataset[Batch]):
@@ -72,13 +80,14 @@ def mask_values(
     side: int,
     rng: Generator,
     sigmas: tuple[float, float] = Data.sigma,
+    whole: float = Data.whole,
 ) -> NDArray[np.float32]:
     """Mask values m of one crop, (side, side) float32: 1 inside, one random sigma outside.
 
     Sigma is log-uniform. The mask is a union of regions, random shapes, everything
     (the ordinary codec) or nothing (all background).
     """
-    kind = rng.choice(["regions", "shapes", "all", "none"], p=[0.4, 0.25, 0.3, 0.05])
+    kind = rng.choice(["regions", "shapes", "none", "all"], p=[*(1 - whole) * OTHERS, whole])
     roi = np.full((side, side), kind == "all")
     if kind == "regions" and labels is not None:
         known = [value for value in np.unique(labels) if value not in NO_REGION]

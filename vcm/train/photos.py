@@ -38,6 +38,7 @@ class Data:
         crop: side of a training crop in pixels, a multiple of 64.
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
+        whole: share of crops that are all ROI: the ordinary codec.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
         memory: MiB of decoded pictures that are kept; the others are read again for each crop.
     """
@@ -48,12 +49,15 @@ class Data:
     crop: int = 256
     batch: int = 8
     sigma: tuple[float, float] = (0.01, 1.0)
+    whole: float = 0.3
     held_out: int = 24
     memory: int = 8192
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
             raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
+        if not 0 <= self.whole <= 1:
+            raise SpecError(f"whole: expected 0 to 1, got {self.whole}")
         if self.crop < 64 or self.crop % 64:
             raise SpecError(f"crop: expected a multiple of 64, got {self.crop}")
         for key in ("batch", "held_out"):

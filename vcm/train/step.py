@@ -1,5 +1,6 @@
 """What one step computes: model, rate and loss, of all pictures of a step or of a share of them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
@@ -65,7 +66,9 @@ class Step(nn.Module):
         bpp = bpp_est(self.rate(coded, _noise(share, len(data.x))), data.x[0, 0].numel())
         lmbda = lmbda_of(data.hundredths, terms.lmbda_low, terms.lmbda_high)
         middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
-        return weighed(self.config, self._task, data, Outcome(coded.x_hat, bpp), lmbda, middle)
+        mse = lmbda_of(data.hundredths, *self.config.task.mse)
+        outcome = Outcome(coded.x_hat, bpp)
+        return weighed(self.config, self._task, data, outcome, lmbda, middle, mse)
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """Coded pictures, rounded as in use, by way of the networks alone."""
@@ -97,7 +100,8 @@ class PublishedStep(nn.Module):
         coded = published.outcome(self.model, data.x, data.m)
         lmbda = torch.full_like(coded.bpp, self.config.published.lmbda)
         middle = self.config.published.lmbda
-        return weighed(self.config, self._task, data, coded, lmbda, middle)
+        mse = torch.full_like(coded.bpp, math.prod(self.config.task.mse) ** 0.5)
+        return weighed(self.config, self._task, data, coded, lmbda, middle, mse)
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """As `Step.look`; the quality means nothing."""
@@ -116,13 +120,14 @@ def weighed(
     coded: Outcome,
     lmbda: Tensor,
     middle: float,
+    mse_weight: Tensor,
 ) -> Terms:
     """Rate, distortion and task put together."""
     mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m))
     task, distortion = torch.zeros_like(mse), mse
     if task_loss is not None:
         task = task_loss(coded.x_hat.float(), data.x, data.m)
-        distortion = config.task.mse * mse + config.task.mu * task / 255**2
+        distortion = mse_weight * mse + config.task.mu * task / 255**2
     loss = rate_distortion(coded.bpp, distortion, lmbda, middle)
     bpp, mean_mse, mean_task = (t.detach().mean() for t in (coded.bpp, mse, task))
     return Terms(loss, bpp, mean_mse, mean_task)

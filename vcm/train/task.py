@@ -22,7 +22,7 @@ class Task:
         levels: which of the model's feature maps count, finest first; empty: all.
         mu: weight of the term, in units of 255^2 * MSE on [0, 1]: like the distortion it is
             multiplied by lmbda, so that one model serves every rate.
-        mse: weight of the ordinary distortion beside it.
+        mse: weight of the ordinary distortion beside it at quality 0 and 100, log-spaced between.
         scale: the model sees crops enlarged by so much, nearer to what it sees in use.
     """
 
@@ -30,13 +30,14 @@ class Task:
     loss: Literal["features", "labels"] = "features"
     levels: tuple[int, ...] = ()
     mu: float = 300.0
-    mse: float = 1.0
+    mse: tuple[float, float] = (1.0, 1.0)
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for key in ("mu", "mse"):
-            if getattr(self, key) < 0:
-                raise SpecError(f"{key}: expected 0 or more, got {getattr(self, key)}")
+        if self.mu < 0:
+            raise SpecError(f"mu: expected 0 or more, got {self.mu}")
+        if min(self.mse) <= 0:
+            raise SpecError(f"mse: expected two numbers above 0, got {list(self.mse)}")
         if not 0.25 <= self.scale <= 4:
             raise SpecError(f"scale: expected 0.25 to 4, got {self.scale}")
 
