@@ -11,7 +11,7 @@ their energy.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -54,17 +54,50 @@ def quarter(number: int, t: Tensor) -> Tensor:
 
     Position after position of the 2x2 squares, M/4 channels each.
     """
+    return _Quarter.apply(number, t) if t.requires_grad else _quarter(number, t)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def spread(number: int, q: Tensor) -> Tensor:
+    """The inverse of `quarter`: (B, M, h, w), channels last, 0 where other passes code."""
+    return _Spread.apply(number, q) if q.requires_grad else _spread(number, q)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _quarter(number: int, t: Tensor) -> Tensor:
     groups = t.reshape(len(t), -1, PASSES, *t.shape[2:])  # (B, M/4, group, h, w)
     parts = (groups[:, :, g, i::2, j::2] for g, i, j in _places(number))
     return torch.cat(list(parts), dim=1)
 
 
-def spread(number: int, q: Tensor) -> Tensor:
-    """The inverse of `quarter`: (B, M, h, w), 0 where other passes code."""
+def _spread(number: int, q: Tensor) -> Tensor:
     batch, channels, h, w = q.shape
-    t = q.new_zeros(batch, channels, 2 * h, 2 * w)
-    place(number, q, t)
+    size = (batch, channels, 2 * h, 2 * w)
+    t = torch.empty(size, dtype=q.dtype, device=q.device, memory_format=torch.channels_last)
+    place(number, q, t.zero_())
     return t
+
+
+class _Quarter(torch.autograd.Function):
+    """Each is the other's gradient: autograd's own would copy the whole latent for every place."""
+
+    @staticmethod
+    def forward(ctx: Any, number: int, t: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.number = number
+        return _quarter(number, t)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+        return None, _spread(ctx.number, gradient)
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, number: int, q: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.number = number
+        return _spread(number, q)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+        return None, _quarter(ctx.number, gradient)
 
 
 def place(number: int, q: Tensor, target: Tensor) -> None:
@@ -134,8 +167,10 @@ class EntropyParameters(nn.Module):
         a = hidden.relu(a)
         # each position of a square has its own channels to tell of: a group of convolutions each
         a = torch.cat([a[:, :, i::2, j::2] for _, i, j in _places(number)], dim=1)
-        raw = self.out[number](a).unflatten(1, (PASSES, 2, -1))  # (B, place, 2, M/4, h/2, w/2)
-        return _parameters(raw[:, :, 0].flatten(1, 2), raw[:, :, 1].flatten(1, 2), level)
+        raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M): so it lies in memory
+        raw = raw.unflatten(-1, (PASSES, 2, -1))  # (B, h/2, w/2, place, 2, M/4)
+        rows, means = (raw[..., i, :].flatten(-2).permute(0, 3, 1, 2) for i in range(2))
+        return _parameters(rows, means, level)
 
 
 def _parameters(rows: Tensor, means: Tensor, level: Tensor) -> Parameters:

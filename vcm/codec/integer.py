@@ -9,6 +9,8 @@ Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression wit
 models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,12 +25,22 @@ BIAS_UNIT = 64.0  # biases live on the scale of activations; Adam needs them on 
 
 def round_ste(x: Tensor) -> Tensor:
     """Round to the nearest integer; the gradient is that of the identity."""
-    return x + (x.round() - x).detach() if x.requires_grad else x.round()
+    return _Round.apply(x) if x.requires_grad else x.round()  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        return gradient
 
 
 def relu_int(x: Tensor) -> Tensor:
     """Integers in [0, 255]: the activation between two integer convolutions."""
-    return round_ste(x.clamp(0, ACTIVATION_MAX))
+    return round_ste(F.hardtanh(x, 0, ACTIVATION_MAX))  # a clamp whose gradient is one operation
 
 
 def compand(v: Tensor) -> Tensor:
@@ -84,9 +96,10 @@ class IntConv2d(nn.Conv2d):
         The scale is computed in float64, where sums of weights stored as float16 are exact.
         """
         assert self.bias is not None
-        magnitude = self.weight.detach().double().abs().flatten(1)
-        peak = WEIGHT_MAX / magnitude.amax(1).clamp(min=1e-6)
-        total = 2.0**23 / (ACTIVATION_MAX * magnitude.sum(1).clamp(min=1e-6))
+        magnitude = self.weight.detach().abs().flatten(1)
+        peak = WEIGHT_MAX / magnitude.amax(1).double().clamp(min=1e-6)
+        sums = magnitude.sum(1, dtype=torch.float64)
+        total = 2.0**23 / (ACTIVATION_MAX * sums.clamp(min=1e-6))
         exponent = torch.frexp(torch.minimum(peak, total))[1] - 1
         scale = torch.ldexp(torch.ones_like(peak), exponent.clamp(-8, 14)).to(self.weight.dtype)
         weight = round_ste(self.weight * scale[:, None, None, None])

@@ -25,7 +25,7 @@ def lmbda_of(hundredths: Tensor, low: float, high: float) -> Tensor:
 
 def bpp_est(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     """Bits per pixel of each picture by the entropy model, for training only: (B,)."""
-    bits = [-t.float().clamp(min=1e-9).log2().flatten(1).sum(1) for t in likelihoods.values()]
+    bits = [-t.float().clamp(min=1e-9).log2().sum(tuple(range(1, t.ndim))) for t in likelihoods.values()]
     return torch.stack(bits).sum(0) / pixels
 
 
@@ -42,19 +42,23 @@ def distortion_weights(m: Tensor) -> Tensor:
         m: (B, 1, H, W) mask values: 1 inside, sigma outside.
     """
     roi = (m == 1).float()
-    around = _mean_along(_mean_along(roi, (BORDER, 1)), (1, BORDER))
+    around = _mean_along(_mean_along(roi, BORDER).transpose(-2, -1), BORDER).transpose(-2, -1)
     return torch.where(roi > 0, 1 / around.clamp(min=1 / BORDER_WEIGHT), m.square())
 
 
-def _mean_along(t: Tensor, window: tuple[int, int]) -> Tensor:
-    """The mean over a window centred on each element, less what is outside the picture."""
-    padding = (window[0] // 2, window[1] // 2)
-    return F.avg_pool2d(t, window, stride=1, padding=padding, count_include_pad=False)
+def _mean_along(t: Tensor, window: int) -> Tensor:
+    """The mean over a window centred on each element of a row, less what is outside the picture."""
+    half, length = window // 2, t.shape[-1]
+    sums = F.pad(t.cumsum(-1), (half + 1, half, 0, 0), mode="replicate")  # (..., length + window)
+    sums[..., : half + 1] = 0
+    position = torch.arange(length, device=t.device)
+    inside = (position + half).clamp(max=length - 1) - (position - half).clamp(min=0) + 1
+    return (sums[..., window:] - sums[..., :length]) / inside
 
 
 def weighted_mse(x_hat: Tensor, x: Tensor, weights: Tensor) -> Tensor:
     """mean(weights * (x_hat - x)^2) of each picture: (B,)."""
-    return ((x_hat - x).square() * weights).flatten(1).mean(1)
+    return ((x_hat - x).square() * weights).mean((1, 2, 3))
 
 
 def rate_distortion(bpp: Tensor, mse: Tensor, lmbda: Tensor, middle: float) -> Tensor:

@@ -125,7 +125,7 @@ class Coded(NamedTuple):
 
     Attributes:
         x_hat: (B, 3, H, W) float32, about [0, 1] but not clamped.
-        y: (B, 4, M, h/2, w/2) float32, before quantisation, pass by pass.
+        y: (B, 4, h/2, w/2, M) float32, before quantisation, pass by pass.
         z: (B, Z, ceil(h/4), ceil(w/4)) float32, before quantisation, in [-15, 15].
         y_parameters: what codes y, in the same layout.
     """
@@ -193,7 +193,7 @@ class RoiHyperprior(nn.Module):
     def quantised(
         self, y: Tensor, z_hat: Tensor, quality: Quality, quantise: Quantise
     ) -> tuple[Tensor, Tensor, Parameters]:
-        """y_hat: (B, M, h, w); y pass by pass, (B, 4, M, h/2, w/2), and what codes it.
+        """y_hat: (B, M, h, w); y pass by pass, (B, 4, h/2, w/2, M), and what codes it.
 
         Args:
             y: (B, M, h, w) float32, with even h and w.
@@ -201,6 +201,7 @@ class RoiHyperprior(nn.Module):
             quantise: gives the symbols of a pass from y and its parameters, both (B, M, h/2, w/2).
         """
         features = self.parameters_y.features(z_hat, quality.level, y.shape[-2:])
+        y = y.contiguous(memory_format=torch.channels_last)
         y_hat, known, parts = torch.zeros_like(y), torch.zeros_like(y), []
         for number in range(PASSES):
             p = self.parameters_y(number, features, quality.level, known)
@@ -208,7 +209,7 @@ class RoiHyperprior(nn.Module):
             value = quantise(part, p) + p.means
             y_hat = y_hat + spread(number, value)
             known = known + spread(number, compand(MEAN_UNIT * value))
-            parts.append((part, *p))
+            parts.append([t.permute(0, 2, 3, 1) for t in (part, *p)])
         y, rows, means = (torch.stack(t, 1) for t in zip(*parts, strict=True))
         return y_hat, y, Parameters(rows, means)
 

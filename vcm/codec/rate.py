@@ -22,7 +22,7 @@ class Rate(nn.Module):
         self.prior_y = GaussianConditional(None, scale_bound=SCALE_MIN)
 
     def forward(self, coded: Coded, noise: Noise | None = None) -> dict[str, Tensor]:
-        """Likelihood of each element: "y" (B, 4, M, h/2, w/2) and "z" (B, Z, h/4, w/4).
+        """Likelihood of each element: "y" (B, 4, h/2, w/2, M) and "z" (B, Z, h/4, w/4).
 
         Args:
             noise: stands for rounding in training (Balle et al. 2017, arXiv:1611.01704); None:
