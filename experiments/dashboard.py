@@ -3,7 +3,7 @@
     python experiments/dashboard.py ENTITY PROJECT
 
 makes (or makes again) a workspace with training and evaluation panels and a report that compares
-evaluations; needs an account (`wandb login`) and the package wandb-workspaces.
+evaluations; needs an account (`wandb login`) and pip install 'vcm[dashboard]'.
 """
 
 import argparse
@@ -13,6 +13,12 @@ import wandb_workspaces.workspaces as workspaces
 
 SIGMAS, QUALITIES = (1.0, 0.1), (0, 25, 50, 75, 100)
 SHARES = (99, 95, 90)
+METRICS = ("AP", "mask_AP", "mIoU", "ROI-PSNR", "PSNR", "MS-SSIM")
+CODECS = (  # as `vcm eval` calls them; bars of what an evaluation lacks stay empty
+    "vcm, sigma 0.03", "vcm, sigma 0.1", "vcm, sigma 0.3", "vcm, sigma 1", "x265 4:2:0",
+    "x265 4:2:0, QP map -8", "vvenc", "vvenc, background blurred (3 px)",
+    "vvenc, flat background", "AVIF",
+)  # fmt: skip
 
 
 def lines(title: str, keys: list[str], x: str = "Step") -> reports.LinePlot:
@@ -20,9 +26,15 @@ def lines(title: str, keys: list[str], x: str = "Step") -> reports.LinePlot:
     return reports.LinePlot(title=title, x=x, y=keys)
 
 
+def bar(title: str, head: str) -> reports.BarPlot:
+    """One number of each codec."""
+    return reports.BarPlot(title=title, metrics=[f"{head}/{codec}" for codec in CODECS])
+
+
 def training() -> list[workspaces.Section]:
     """Loss terms, held-out curves by quality and sigma, pictures."""
-    terms = [lines(name, [f"train/{name}"]) for name in ("loss", "bpp", "mse", "task", "lr")]
+    names = ("loss", "bpp", "mse", "roi", "background", "task", "lr", "seconds")
+    terms = [lines(name, [f"train/{name}"]) for name in names]
     sections = [workspaces.Section(name="training", panels=terms, is_open=True)]
     for sigma in SIGMAS:
         head = f"held out sigma {sigma}"
@@ -32,6 +44,7 @@ def training() -> list[workspaces.Section]:
             )
             for what, key in (
                 ("bits per pixel", "bpp"), ("PSNR of the ROI", "psnr"), ("background", "bg"),
+                ("task term", "task"),
             )
         ]  # fmt: skip
         sections.append(workspaces.Section(name=head, panels=panels, is_open=True))
@@ -41,8 +54,9 @@ def training() -> list[workspaces.Section]:
 
 def evaluation() -> workspaces.Section:
     """Curves and pages of `vcm eval --wandb`."""
-    curves = ["curves/AP", "curves/mIoU", "curves/ROI-PSNR", "curves/PSNR", "curves/MS-SSIM"]
+    curves = [f"curves/{metric}" for metric in METRICS]
     panels = [reports.MediaBrowser(media_keys=[key]) for key in [*curves, "page"]]
+    panels.append(reports.WeavePanelSummaryTable(table_name="points"))
     return workspaces.Section(name="evaluation", panels=panels, is_open=True)
 
 
@@ -54,11 +68,11 @@ def workspace(entity: str, project: str) -> workspaces.Workspace:
 
 
 def report(entity: str, project: str) -> reports.Report:
-    """A page that compares evaluations: bits at shares of the uncompressed score, curves."""
+    """A page that compares evaluations: bits at shares of the uncompressed score, BD-rates."""
     bars = [
-        reports.BarPlot(title=f"bits per pixel at {s} %", metrics=[f"bpp at {s} %/vcm, sigma 0.1"])
-        for s in SHARES
+        bar(f"bits per pixel at {share} % of the score", f"bpp at {share} %") for share in SHARES
     ]
+    rates = [bar(f"BD-rate on {metric}", f"BD-rate {metric}") for metric in METRICS]
     runs = reports.Runset(entity=entity, project=project)
     return reports.Report(
         entity=entity,
@@ -71,6 +85,9 @@ def report(entity: str, project: str) -> reports.Report:
                 "Bits per pixel at which the task score reaches a share of its uncompressed value."
             ),
             reports.PanelGrid(runsets=[runs], panels=bars),
+            reports.H1("Percent of bits at equal score"),
+            reports.PanelGrid(runsets=[runs], panels=rates),
+            reports.H1("Curves, pages, points"),
             reports.PanelGrid(runsets=[runs], panels=evaluation().panels),
         ],
     )

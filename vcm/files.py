@@ -8,6 +8,8 @@ from pathlib import Path
 
 from vcm.errors import OutputError
 
+_MARK = ".vcm-"  # of temporary files
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Puts `data` at `path` completely, or leaves everything as it was.
@@ -46,6 +48,12 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def leftovers(folder: Path) -> None:
+    """Remove from a folder what writers that were killed have left there."""
+    for path in folder.glob(f"{_MARK}*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def _write(path: Path, data: bytes) -> None:
     if path.is_dir():
         raise OutputError(f"cannot write {str(path)!r}: it is a folder; give the name of a file")
@@ -65,7 +73,7 @@ def _write(path: Path, data: bytes) -> None:
             )
         mode = stat.S_IMODE(target.stat().st_mode)
     # A short name of its own: the target's name may already be as long as the disk allows.
-    temporary = target.parent / f".vcm-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f"{_MARK}{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:
             file.write(data)

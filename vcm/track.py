@@ -6,6 +6,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +30,9 @@ def tracked(project: str, name: str, config: dict[str, Any], folder: Path) -> It
         MissingExtra: if wandb is not installed.
         ModelError: if W&B refuses, as without an account.
     """
-    try:
-        import wandb
-    except ImportError as error:
-        raise MissingExtra("wandb", "wandb") from error
+    check_installed()
+    import wandb
+
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(folder / ID)
     try:
@@ -55,6 +55,12 @@ def tracked(project: str, name: str, config: dict[str, Any], folder: Path) -> It
     run.finish()
 
 
+def check_installed() -> None:
+    """Raises MissingExtra if wandb is not installed: to be known before hours of work."""
+    if find_spec("wandb") is None:
+        raise MissingExtra("wandb", "wandb")
+
+
 def _known(path: Path) -> str | None:
     """The id of the run that the folder belongs to."""
     try:
@@ -68,15 +74,21 @@ def log_training(run: Any, record: dict[str, float], folder: Path) -> None:
     """A record of `vcm train`: terms of the loss, curves by quality and sigma, pictures."""
     import wandb
 
-    values: dict[str, Any] = {}
-    for key, value in record.items():
-        parts = key.split("_")  # held-out keys are like q50_s0.1_bpp
-        group = f"held out sigma {parts[1][1:]}" if parts[0][1:].isdecimal() else "train"
-        values[f"{group}/{key}"] = value
+    values: dict[str, Any] = dict(training_values(record))
     samples = folder / "samples.png"
     if "q50_s1.0_bpp" in record and samples.is_file():
         values["samples"] = wandb.Image(str(samples))
     run.log(values, step=int(record["step"]))
+
+
+def training_values(record: dict[str, float]) -> dict[str, float]:
+    """The numbers of a record in groups: terms of the loss, and held-out curves by sigma."""
+    values = {}
+    for key, value in record.items():
+        parts = key.split("_")  # held-out keys are like q50_s0.1_bpp
+        group = f"held out sigma {parts[1][1:]}" if parts[0][1:].isdecimal() else "train"
+        values[f"{group}/{key}"] = value
+    return values
 
 
 def log_model(run: Any, path: Path) -> None:
@@ -104,14 +116,14 @@ def log_evaluation(run: Any, report: dict[str, Any], folder: Path) -> None:
         logged[f"curves/{plot.stem}"] = wandb.Image(str(plot))
     logged["page"] = wandb.Html((folder / "index.html").read_text(encoding="utf-8"), inject=False)
     run.log(logged)
-    run.summary.update(_summary(report))
+    run.summary.update(summary(report))
     files = wandb.Artifact(f"evaluation-{run.id}", "evaluation")
     for name in ("results.json", "pictures.csv", "index.html"):
         files.add_file(str(folder / name))
     run.log_artifact(files)
 
 
-def _summary(report: dict[str, Any]) -> dict[str, float]:
+def summary(report: dict[str, Any]) -> dict[str, float]:
     """One number each: what runs are compared by."""
     numbers = {f"uncompressed/{m}": v["value"] for m, v in report["uncompressed"].items()}
     for metric, by_codec in report["bd"].items():

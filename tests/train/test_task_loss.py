@@ -1,17 +1,22 @@
 """The task loss: gradients reach the pixels, and a codec tuned by it keeps its decoder."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vcm import image, pipeline
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load
 from vcm.errors import ModelError, SpecError
 from vcm.models import load_teacher
+from vcm.pipeline import find_roi
+from vcm.roi import load_backend
 from vcm.roi.mask import RoiMask
+from vcm.task import find_task
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
@@ -115,7 +120,7 @@ def test_the_weight_of_mse_goes_with_quality(tiny_weights):
     def loss(mse: tuple[float, float], quality: int) -> float:
         torch.manual_seed(0)  # the prior of z begins anew
         config = Training(model=model.sizes, task=Task(mse=mse))
-        step = Step(model, config, lambda x_hat, x, m: torch.zeros(len(x)))
+        step = Step(model, config, lambda x_hat, x, m, seed: torch.zeros(len(x)))
         data = Batch(x, torch.ones(1, 1, 64, 64), torch.tensor([quality * 100]))
         return step(data, Share(0, 1, 0)).loss.item()
 
@@ -182,7 +187,36 @@ def test_masks_of_words_are_made_once(pictures, tmp_path):
     data = Data(photos=str(pictures), words="cat")
     made = words_masks(data, tmp_path)
     (folder,) = made.regions
-    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "words").rglob("*.png")}
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
     assert len(times) == 4 and words_masks(data, tmp_path) == made
     assert all(p.stat().st_mtime_ns == t for p, t in times.items())
     assert words_masks(replace(data, words=""), tmp_path).regions == ()
+    with pytest.raises(SpecError, match="task or words"):
+        Data(task="coco-person", words="person")
+
+
+def test_masks_of_a_task_have_its_numbers(pictures, tmp_path):
+    spec = tmp_path / "pets.toml"
+    text = 'name = "pets"\nversion = 1\ndescription = "pets"\nphrases = ["cat"]\n'
+    for number in ("tau = 0.15\ndilation = 30\n", ""):
+        spec.write_text(text + number)
+        task = find_task(spec)
+        data = words_masks(Data(photos=str(pictures), task=str(spec)), tmp_path)
+        backend = load_backend("embedded", detail=task.detail)
+        for path in pictures.glob("*.png"):
+            expected = find_roi(image.read(path), task, backend).roi
+            kept = np.asarray(Image.open(Path(data.regions[0]) / path.name))
+            assert np.array_equal(kept, expected)
+    assert len(list(tmp_path.glob("*/"))) == 2
+
+
+@pytest.mark.parametrize("name", ["yolo11n.pt", "yolov8n-seg.pt"])
+def test_the_own_loss_of_a_picture_does_not_depend_on_others(shared, name):
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    x = torch.cat([seen(shared), seen(shared).flip(3), torch.full((1, 3, 256, 256), 0.5)])
+    x_hat = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(
+        0, 1
+    )
+    loss, m = TaskLoss(Task(str(shared / "weights" / name), "labels")), torch.ones(3, 1, 256, 256)
+    alone = [loss(x_hat[i : i + 1], x[i : i + 1], m[:1], 7 + i) for i in range(3)]
+    assert torch.allclose(loss(x_hat, x, m, 7), torch.cat(alone), rtol=1e-4)

@@ -54,12 +54,12 @@ def quarter(number: int, t: Tensor) -> Tensor:
 
     Position after position of the 2x2 squares, M/4 channels each.
     """
-    return _Quarter.apply(number, t) if t.requires_grad else _quarter(number, t)  # type: ignore[no-any-return, no-untyped-call]
+    return _Quarter.apply(number, t) if t.requires_grad else _quarter(number, t)
 
 
 def spread(number: int, q: Tensor) -> Tensor:
     """The inverse of `quarter`: (B, M, h, w), channels last, 0 where other passes code."""
-    return _Spread.apply(number, q) if q.requires_grad else _spread(number, q)  # type: ignore[no-any-return, no-untyped-call]
+    return _Spread.apply(number, q) if q.requires_grad else _spread(number, q)
 
 
 def _quarter(number: int, t: Tensor) -> Tensor:
@@ -80,23 +80,23 @@ class _Quarter(torch.autograd.Function):
     """Each is the other's gradient: autograd's own would copy the whole latent for every place."""
 
     @staticmethod
-    def forward(ctx: Any, number: int, t: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, number: int, t: Tensor) -> Tensor:
         ctx.number = number
         return _quarter(number, t)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         return None, _spread(ctx.number, gradient)
 
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, number: int, q: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, number: int, q: Tensor) -> Tensor:
         ctx.number = number
         return _spread(number, q)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         return None, _quarter(ctx.number, gradient)
 
 

@@ -25,16 +25,16 @@ BIAS_UNIT = 64.0  # biases live on the scale of activations; Adam needs them on 
 
 def round_ste(x: Tensor) -> Tensor:
     """Round to the nearest integer; the gradient is that of the identity."""
-    return _Round.apply(x) if x.requires_grad else x.round()  # type: ignore[no-any-return, no-untyped-call]
+    return _Round.apply(x) if x.requires_grad else x.round()
 
 
 class _Round(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         return x.round()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient
 
 

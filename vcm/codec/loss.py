@@ -25,7 +25,9 @@ def lmbda_of(hundredths: Tensor, low: float, high: float) -> Tensor:
 
 def bpp_est(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     """Bits per pixel of each picture by the entropy model, for training only: (B,)."""
-    bits = [-t.float().clamp(min=1e-9).log2().sum(tuple(range(1, t.ndim))) for t in likelihoods.values()]
+    bits = [
+        -t.float().clamp(min=1e-9).log2().sum(tuple(range(1, t.ndim))) for t in likelihoods.values()
+    ]
     return torch.stack(bits).sum(0) / pixels
 
 

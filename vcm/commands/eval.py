@@ -35,7 +35,7 @@ from vcm.roi.text import parse as parse_words
 from vcm.scale.sources import Source, read
 from vcm.scale.work import kept, pool_of
 from vcm.task import TaskSpec, find_task
-from vcm.track import log_evaluation, tracked
+from vcm.track import check_installed, log_evaluation, tracked
 from vcm.vision.base import Image
 
 SHOWN: Final = 4  # photos on the page
@@ -90,6 +90,8 @@ def run(
     Raises:
         VcmError: if something cannot be had, or the uncompressed score is not the expected one.
     """
+    if options.wandb is not None:
+        check_installed()
     plan = planned(options, say)
     folder, measurer = output / "pictures", Measurer(plan)
     failed: dict[str, str] = {}

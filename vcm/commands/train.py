@@ -1,28 +1,34 @@
 """`vcm train`: the loop, with a live table, a sheet of pictures and, if asked, W&B."""
 
+import logging
 import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
 import click
-from accelerate import PartialState
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from vcm.errors import MissingExtra
 from vcm.provenance import provenance
+from vcm.report import training
 from vcm.track import log_model, log_training, tracked
 from vcm.train.check import SIGMAS
 from vcm.train.config import Training
-from vcm.train.loop import train
+from vcm.train.loop import processes, train
+from vcm.train.release import release
 
+_log = logging.getLogger(__name__)
 ROWS: Final = 12  # of the live table
+CHECKED: Final = "q50_s1.0_bpp"  # in records that hold a check on held-out pictures
 Record = dict[str, float]
 
 
@@ -45,12 +51,16 @@ def run(config: Training) -> None:
     try:
         with _tracking(config, folder) as wandb_run:
             for record in _shown(records, config):
+                if CHECKED in record:
+                    _page(config, folder)
                 if wandb_run is not None:
                     log_training(wandb_run, record, folder)
             if wandb_run is not None:
-                log_model(wandb_run, folder / "final.ckpt")
+                release(folder / "final.ckpt", folder / "codec.safetensors")
+                log_model(wandb_run, folder / "codec.safetensors")
     except KeyboardInterrupt:
-        click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
+        if processes().is_main_process:
+            click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
         sys.exit(130)
     finally:
         for number, handler in before.items():
@@ -60,7 +70,7 @@ def run(config: Training) -> None:
 def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
     """The records, shown as they come: a live table for people, lines for a file."""
     total = config.optim.steps
-    if not PartialState().is_main_process:  # the first process speaks for all
+    if not processes().is_main_process:  # the first process speaks for all
         yield from records
         return
     if not sys.stdout.isatty():
@@ -76,7 +86,7 @@ def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
     with Live(_table(last, held_out, config), console=Console(), refresh_per_second=2) as live:
         for record in records:
             last.append(record)
-            held_out = record if "q50_s1.0_bpp" in record else held_out
+            held_out = record if CHECKED in record else held_out
             live.update(_table(last, held_out, config))
             yield record
 
@@ -87,7 +97,7 @@ def _line(r: Record, total: int) -> str:
         f"step {r['step']:6.0f}/{total}  loss {r['loss']:.4f}  bpp {r['bpp']:.4f}  "
         f"task {r['task']:.4f}  {r['seconds']:.2f} s/step  {left:.1f} h left"
     )
-    if "q50_s1.0_psnr" not in r:
+    if CHECKED not in r:
         return text
     points = [
         f"q{q}: {r[f'q{q}_s1.0_bpp']:.3f} bpp {r[f'q{q}_s1.0_psnr']:.2f} dB" for q in _qualities(r)
@@ -125,8 +135,20 @@ def _table(last: deque[Record], held_out: Record, config: Training) -> Table:
 
 
 def _tracking(config: Training, folder: Path) -> AbstractContextManager[Any]:
-    """A W&B run if the config asks for one."""
-    if not config.run.wandb or not PartialState().is_main_process:
+    """A W&B run if the config asks for one; the run's own page holds the same without wandb."""
+    if not config.run.wandb or not processes().is_main_process:
+        return nullcontext()
+    if find_spec("wandb") is None:
+        _log.warning("wandb is not installed: see %s, log.csv beside it", folder / "index.html")
         return nullcontext()
     described = asdict(config) | {"provenance": provenance()}
     return tracked(config.run.wandb, folder.name, described, folder)
+
+
+def _page(config: Training, folder: Path) -> None:
+    """The page of the run so far; a run without matplotlib has none, and goes on."""
+    if processes().is_main_process:
+        try:
+            training.write(folder, asdict(config), provenance())
+        except MissingExtra as error:
+            _log.warning("no page: %s", error)

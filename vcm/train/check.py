@@ -1,14 +1,20 @@
 """How good a model in training is on pictures that it does not learn from."""
 
+from collections.abc import Callable
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm import draw
+from vcm.models import load_model
 from vcm.train.photos import Photo
 from vcm.train.step import PublishedStep, Step
+from vcm.vision.base import Detector, Segmenter
 
+Image = NDArray[np.uint8]
 SIGMAS = (1.0, 0.1)
 SHOWN, SHOWN_QUALITY = 4, 25
 
@@ -18,7 +24,7 @@ def check(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> d
     """bpp and PSNR by quality and sigma, on centre crops.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
-    "q50_s0.1_bg" (of the background) and "q50_s0.1_bpp".
+    "q50_s0.1_bg" (of the background), "q50_s0.1_bpp" and, with a task, "q50_s0.1_task".
     """
     x, roi = _crops(averaged, held_out, side)
     record = {}
@@ -30,23 +36,52 @@ def check(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> d
             record[f"{name}_bpp"] = bpp.mean().item()
             record[f"{name}_psnr"] = _psnr(error[..., roi])
             record[f"{name}_bg"] = _psnr(error[..., ~roi])
+            if averaged.task is not None:
+                record[f"{name}_task"] = (
+                    averaged.task(x_hat, x, _mask(roi, sigma, x), 0).mean().item()
+                )
     return record
 
 
 @torch.no_grad()
-def samples(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> NDArray[np.uint8]:
-    """A sheet of a few crops: the original with its ROI, and coded at each sigma."""
+def samples(
+    averaged: Step | PublishedStep,
+    held_out: list[Photo],
+    side: int,
+    seen: Callable[[Image], Image] | None = None,
+) -> Image:
+    """A sheet of a few crops: the original with its ROI, and coded at each sigma.
+
+    Args:
+        seen: draws into a picture what the task model finds there.
+    """
     x, roi = _crops(averaged, held_out[:SHOWN], side)
-    columns = [[draw.outlined(p, roi.cpu().numpy()) for p in _pictures(x)]]
+    shown = seen or (lambda picture: picture)
+    columns = [[draw.outlined(shown(p), roi.cpu().numpy()) for p in _pictures(x)]]
     captions = [["original"] * len(x)]
     for sigma in SIGMAS:
         x_hat, bpp = _coded(averaged, x, roi, sigma, SHOWN_QUALITY)
-        columns.append(_pictures(x_hat))
+        columns.append([shown(picture) for picture in _pictures(x_hat)])
         captions.append([f"sigma {sigma:g}: {b:.2f} bpp" for b in bpp.tolist()])
     cells = zip(zip(*columns, strict=True), zip(*captions, strict=True), strict=True)
     return draw.sheet(
         [[draw.captioned(p, [c], side) for p, c in zip(*row, strict=True)] for row in cells]
     )
+
+
+def finder(task_model: str) -> Callable[[Image], Image] | None:
+    """Draws what a task model sees in a picture; None for none."""
+    if not task_model:
+        return None
+    model = load_model(task_model)
+
+    def seen(picture: Image) -> Image:
+        if model.kind == "semantic":
+            return draw.classes(picture, cast(Segmenter, model).segment(picture), model.names)
+        found = cast(Detector, model).detect(picture)
+        return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
+
+    return seen
 
 
 def _crops(
@@ -64,12 +99,15 @@ def _coded(
     averaged: Step | PublishedStep, x: Tensor, roi: Tensor, sigma: float, quality: int
 ) -> tuple[Tensor, Tensor]:
     """x_hat in [0, 1] and the bits per pixel of each."""
-    m = torch.where(roi, 1.0, sigma).expand(len(x), 1, -1, -1)
-    x_hat, bpp = averaged.look(x, m, quality)
+    x_hat, bpp = averaged.look(x, _mask(roi, sigma, x), quality)
     return x_hat.clamp(0, 1), bpp
 
 
-def _pictures(x: Tensor) -> list[NDArray[np.uint8]]:
+def _mask(roi: Tensor, sigma: float, x: Tensor) -> Tensor:
+    return torch.where(roi, 1.0, sigma).expand(len(x), 1, -1, -1)
+
+
+def _pictures(x: Tensor) -> list[Image]:
     pixels = (x * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [np.ascontiguousarray(picture) for picture in pixels]
 

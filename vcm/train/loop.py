@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any, Final
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -20,13 +20,14 @@ from vcm import image
 from vcm.codec.klt import start_from_klt
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.errors import ModelError
+from vcm.files import leftovers, write_atomic
 from vcm.train import checkpoint, initial, optim
-from vcm.train.check import check, samples
+from vcm.train.check import check, finder, samples
 from vcm.train.config import Optim, Training
 from vcm.train.data import Batch, Batches
 from vcm.train.parts import freeze_the_rest
 from vcm.train.photos import Photo, blocks, load_photos, words_masks
-from vcm.train.step import PublishedStep, Share, Step
+from vcm.train.step import PublishedStep, Share, Step, Terms
 from vcm.train.task import TaskLoss
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,14 @@ OUTLIER: Final = 10.0
 # Steps in a row whose loss is so many times the usual one: the run has diverged.
 DIVERGED, FAR = 50, 3.0
 PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
+
+
+def processes() -> PartialState:
+    """The processes that share the run; the first call of a process decides how they talk.
+
+    By gloo where there is no GPU. The integer networks need float64, so MPS is none.
+    """
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def train(
@@ -61,9 +70,14 @@ def train(
     """
     folder = Path(config.run.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    photos, held_out = load_photos(words_masks(config.data, folder))
+    with processes().main_process_first():  # the others find the masks made
+        data = words_masks(config.data, folder.parent / "words")
+    photos, held_out = load_photos(data)
     trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
+    if trainer.writes:
+        leftovers(folder)
+        log_until(folder / "log.jsonl", trainer.step)
     try:
         with (folder / "log.jsonl").open("a") as log:
             for record in trainer.steps(photos, held_out, path, stop):
@@ -76,8 +90,9 @@ def train(
         raise
     if trainer.step < config.optim.steps:
         raise KeyboardInterrupt
-    if trainer.writes:
-        checkpoint.save(folder / "final.ckpt", trainer.state())
+    if trainer.far:
+        raise trainer.diverged()
+    trainer.save(folder / "final.ckpt")
     trainer.accelerator.end_training()
 
 
@@ -89,11 +104,12 @@ class Trainer:
         run = config.run
         if run.threads:
             torch.set_num_threads(run.threads)
+        processes()
         AcceleratorState._reset_state()  # a process may train one model after another
         self.accelerator = Accelerator(
             mixed_precision=PRECISIONS["fp32" if config.published.base else run.precision],
             gradient_accumulation_steps=run.accumulate,
-            cpu=not torch.cuda.is_available(),  # the integer networks need float64: no MPS
+            cpu=not torch.cuda.is_available(),
         )
         self.step = 0
         self.norm = self.loss = math.inf  # running means of the gradient's norm and of the loss
@@ -138,6 +154,14 @@ class Trainer:
         if self.writes and not self.far:
             checkpoint.save(path, self.state())
 
+    def diverged(self, loss: float = math.nan) -> ModelError:
+        """What is said of a run whose loss has left what was usual."""
+        return ModelError(
+            f"step {self.step}: the loss is {loss:.3g}, usual is {self.loss:.3g}: the run has "
+            f"diverged; the same command with a lower optim.lr and "
+            f"run.folder={self.config.run.folder} goes on from the last checkpoint"
+        )
+
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; raises ModelError if it is of a model of another size."""
         own = self.all.description()
@@ -177,7 +201,7 @@ class Trainer:
         sums: dict[str, float] = {}
         started, count = time.perf_counter(), 0
         for data in self._batches(photos):
-            if stop is not None and stop.is_set():
+            if stop is not None and self._any(stop.is_set()):
                 self.save(path)
                 return
             terms = self.advance(data)
@@ -195,6 +219,13 @@ class Trainer:
                 sums, started, count = {}, time.perf_counter(), 0
                 yield record
 
+    def _any(self, mine: bool) -> bool:
+        """Whether it is so in one of the processes: they stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return mine
+        told = torch.tensor(float(mine), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(told, "sum") > 0)
+
     def _batches(self, photos: Sequence[Photo]) -> Iterable[Batch]:
         """What is left of the run, batch by batch."""
         run = self.config.run
@@ -211,7 +242,8 @@ class Trainer:
         averaged = copy.deepcopy(self.all).eval()
         averaged.load_state_dict(self.average.values)
         if self.writes:
-            image.write(sheet, samples(averaged, held_out, self.config.data.crop))
+            side, seen = self.config.data.crop, finder(self.config.task.model)
+            image.write(sheet, samples(averaged, held_out, side, seen))
         return check(averaged, held_out, self.config.data.crop)
 
     def advance(self, data: Batch) -> dict[str, float]:
@@ -220,7 +252,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * learning_rate(self.config.optim, self.step)
         self.optimiser.zero_grad()
-        sums = torch.zeros(4, device=self.accelerator.device)
+        sums = torch.zeros(len(Terms._fields), device=self.accelerator.device)
         parts = self._parts(data)
         for part, share in parts:
             with self.accelerator.accumulate(self._wrapped):
@@ -232,7 +264,7 @@ class Trainer:
                     self._move(float(means[0]))
         self.step += 1
         self.average.update(self.all, self.step)
-        return dict(zip(("loss", "bpp", "mse", "task"), means.tolist(), strict=True))
+        return dict(zip(Terms._fields, means.tolist(), strict=True))
 
     def _parts(self, data: Batch) -> list[tuple[Batch, Share]]:
         """This process's pictures, in as many parts as gradients are accumulated over."""
@@ -259,17 +291,15 @@ class Trainer:
         norm = float(self.accelerator.clip_grad_norm_(self.all.parameters(), clip))
         self.far = self.far + 1 if not loss <= FAR * self.loss else 0
         if self.far >= DIVERGED or not math.isfinite(norm):
-            raise ModelError(
-                f"step {self.step}: the loss is {loss:.3g}, usual is {self.loss:.3g}: the run has "
-                f"diverged; lower optim.lr, and the same command goes on from the last checkpoint"
-            )
+            raise self.diverged(loss)
         if norm <= OUTLIER * self.norm:
             optim.tame(self.optimiser)
             self.optimiser.step()
         else:
             _log.warning("step %d left out: gradient %.2g, usual %.2g", self.step, norm, self.norm)
         self.norm = _running(self.norm, norm, OUTLIER)
-        self.loss = _running(self.loss, loss, FAR)
+        if not self.far:  # else what is wrong would become usual
+            self.loss = _running(self.loss, loss, FAR)
 
 
 def _step(config: Training, build: Build, task: TaskLoss | None) -> Step | PublishedStep:
@@ -277,6 +307,15 @@ def _step(config: Training, build: Build, task: TaskLoss | None) -> Step | Publi
     if config.published.base:
         return PublishedStep(config, task)
     return Step(build(config.model), config, task)
+
+
+def log_until(path: Path, step: int) -> None:
+    """Drop the records of steps that a run resumed at `step` does again."""
+    if path.is_file():
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        if kept != lines:
+            write_atomic(path, "".join(kept).encode())
 
 
 def _earlier(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ Learn = Literal["all", "encoder", "decoder"]
 
 # What only an encoder has: with all else as it was, every existing decoder reads its files.
 ENCODER: Final = ("model.g_a.", "model.lma.", "model.gain.", "model.h_a.")
-# What turns y_hat into pixels: every existing file can be read, to another picture.
+# What turns y_hat into pixels. Latents stay what they were; who decodes needs the new weights.
 DECODER: Final = ("model.g_s.", "model.inverse_gain.")
 
 

@@ -18,8 +18,10 @@ from vcm import dataset, image
 from vcm.errors import ImageError, SpecError
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire, unwarned
+from vcm.roi.embedded import built_in
 from vcm.roi.text import parse
 from vcm.scale.sources import Source, read
+from vcm.task import TaskSpec, find_task
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +35,10 @@ class Data:
             hub.
         regions: folders of label maps (PNG, same stem as the picture); unions of their regions
             serve as masks. Optional: without them masks are random shapes.
-        words: text whose masks, found once and kept in the run's folder, serve as regions: the
-            model learns on the ROIs that it will be used with. "" for none.
+        task: task whose words, tau, dilation and detail give masks that serve as regions: the
+            model learns on the ROIs that it will be used with. They are found once and kept
+            beside the run's folder. "" for none; a built-in task's name or a TOML file.
+        words: a text instead, with the backend's own tau.
         crop: side of a training crop in pixels, a multiple of 64.
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
@@ -45,6 +49,7 @@ class Data:
 
     photos: str = "../shared/data/train/images"
     regions: tuple[str, ...] = ()
+    task: str = ""
     words: str = ""
     crop: int = 256
     batch: int = 8
@@ -58,6 +63,8 @@ class Data:
             raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
         if not 0 <= self.whole <= 1:
             raise SpecError(f"whole: expected 0 to 1, got {self.whole}")
+        if self.task and self.words:
+            raise SpecError("data: expected task or words, got both")
         if self.crop < 64 or self.crop % 64:
             raise SpecError(f"crop: expected a multiple of 64, got {self.crop}")
         for key in ("batch", "held_out"):
@@ -132,27 +139,52 @@ def _decoded(source: Source, data: Data) -> Photo:
 
 
 def words_masks(data: Data, folder: Path) -> Data:
-    """The data, with the masks of its words as regions; what is missing of these is made.
+    """The data, with the masks of its task or words as regions; what is missing of these is made.
+
+    Args:
+        folder: where masks are kept, in a folder for each set of words, numbers, network and
+            pictures.
 
     Raises:
+        SpecError: if there is no such task.
         UnknownWord: if the words-to-mask network does not know a word.
     """
-    if not data.words:
+    if not data.task and not data.words:
         return data
-    words, backend = parse(data.words), load_backend("embedded")
-    target = folder / "words" / hashlib.sha256(data.words.encode()).hexdigest()[:12]
+    spec = _spec(data)
+    words, backend = parse(spec.text), load_backend("embedded", detail=spec.detail)
+    known = (spec.text, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
+    target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
-    for source in dataset.pictures(data.photos):
-        path = target / f"{_stem(source)}.png"
-        if path.is_file():
-            continue
+    missing = [s for s in dataset.pictures(data.photos) if not _mask_of(s, target).is_file()]
+    if missing:
+        _log.warning("finding the words in %d pictures, once", len(missing))
+    for source in missing:
         try:
             with unwarned():  # many pictures show none of the words
-                found = acquire(read(source), words, backend, sigma=1.0, on_empty="background")
+                found = acquire(
+                    read(source), words, backend, sigma=1.0,
+                    tau=spec.tau, dilation=spec.dilation, on_empty="background",
+                )  # fmt: skip
         except ImageError:  # counted when the pictures are loaded
             continue
-        image.write(path, found.roi.astype(np.uint8))
+        image.write(_mask_of(source, target), found.roi.astype(np.uint8))
     return replace(data, regions=(str(target),))
+
+
+def _spec(data: Data) -> TaskSpec:
+    if data.task:
+        return find_task(data.task)
+    words = parse(data.words)
+    return TaskSpec("text", 1, "", words.phrases, words.exclude)
+
+
+def _place(photos: str) -> str:
+    return str(Path(photos).resolve()) if Path(photos).exists() else photos
+
+
+def _mask_of(source: Source, folder: Path) -> Path:
+    return folder / f"{_stem(source)}.png"
 
 
 def _stem(source: Source) -> str:

@@ -17,6 +17,8 @@ from vcm.train.config import Training
 from vcm.train.data import Batch
 from vcm.train.task import TaskLoss
 
+TaskTerm = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # x_hat, x, m, seed -> (B,)
+
 
 class Share(NamedTuple):
     """Which pictures of a step these are.
@@ -35,11 +37,19 @@ class Share(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The loss, which is minimised, and its parts, means over the pictures: each ()."""
+    """The loss, which is minimised, and its parts, means over the pictures: each ().
+
+    Attributes:
+        mse: as it is weighed: by the mask and the ROI's border.
+        roi, background: plain squared error of the pixels inside and outside, a sum over the
+            pixels of a side divided by all pixels that the step has: the two add up to the error.
+    """
 
     loss: Tensor
     bpp: Tensor
     mse: Tensor
+    roi: Tensor
+    background: Tensor
     task: Tensor
 
 
@@ -57,7 +67,7 @@ class Step(nn.Module):
         self.model = model
         self.rate = Rate(config.model.Z)
         self.config = config
-        self._task: Callable[[Tensor, Tensor, Tensor], Tensor] | None = task
+        self.task: TaskTerm | None = task
 
     def forward(self, data: Batch, share: Share) -> Terms:
         """The loss of some pictures of a step."""
@@ -68,7 +78,7 @@ class Step(nn.Module):
         middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
         mse = lmbda_of(data.hundredths, *self.config.task.mse)
         outcome = Outcome(coded.x_hat, bpp)
-        return weighed(self.config, self._task, data, outcome, lmbda, middle, mse)
+        return weighed(self.config, self.task, data, outcome, lmbda, middle, mse, share)
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """Coded pictures, rounded as in use, by way of the networks alone."""
@@ -92,7 +102,7 @@ class PublishedStep(nn.Module):
             if name.endswith("quantiles"):  # found when the model is released
                 parameter.requires_grad_(False)
         self.config = config
-        self._task: Callable[[Tensor, Tensor, Tensor], Tensor] | None = task
+        self.task: TaskTerm | None = task
 
     def forward(self, data: Batch, share: Share) -> Terms:
         """The loss of some pictures of a step."""
@@ -101,7 +111,7 @@ class PublishedStep(nn.Module):
         lmbda = torch.full_like(coded.bpp, self.config.published.lmbda)
         middle = self.config.published.lmbda
         mse = torch.full_like(coded.bpp, math.prod(self.config.task.mse) ** 0.5)
-        return weighed(self.config, self._task, data, coded, lmbda, middle, mse)
+        return weighed(self.config, self.task, data, coded, lmbda, middle, mse, share)
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """As `Step.look`; the quality means nothing."""
@@ -115,22 +125,26 @@ class PublishedStep(nn.Module):
 
 def weighed(
     config: Training,
-    task_loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+    task_loss: TaskTerm | None,
     data: Batch,
     coded: Outcome,
     lmbda: Tensor,
     middle: float,
     mse_weight: Tensor,
+    share: Share,
 ) -> Terms:
     """Rate, distortion and task put together."""
     mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m))
     task, distortion = torch.zeros_like(mse), mse
     if task_loss is not None:
-        task = task_loss(coded.x_hat.float(), data.x, data.m)
+        task = task_loss(coded.x_hat.float(), data.x, data.m, share.seed + share.first)
         distortion = mse_weight * mse + config.task.mu * task / 255**2
     loss = rate_distortion(coded.bpp, distortion, lmbda, middle)
+    with torch.no_grad():
+        error = (coded.x_hat - data.x).square()
+        roi, background = ((error * side).mean() for side in (data.m == 1, data.m < 1))
     bpp, mean_mse, mean_task = (t.detach().mean() for t in (coded.bpp, mse, task))
-    return Terms(loss, bpp, mean_mse, mean_task)
+    return Terms(loss, bpp, mean_mse, roi, background, mean_task)
 
 
 def _noise(share: Share, count: int) -> Noise:

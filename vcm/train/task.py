@@ -18,7 +18,8 @@ class Task:
     Attributes:
         model: "adapter:weights" or a file, see `vcm.models`.
         loss: "features": distance of the model's features of the decoded and the original picture;
-            "labels": the model's own training loss, its labels what it is sure of on the original.
+            "labels": the model's own training loss, its labels what it is sure of on the original
+            (of the whole picture: the mask does not weigh it).
         levels: which of the model's feature maps count, finest first; empty: all.
         mu: weight of the term, in units of 255^2 * MSE on [0, 1]: like the distortion it is
             multiplied by lmbda, so that one model serves every rate.
@@ -62,20 +63,28 @@ class TaskLoss:
         if not hasattr(self._teacher, "features" if task.loss == "features" else "loss"):
             raise SpecError(f"task.loss {task.loss!r}: {task.model} cannot give it")
 
-    def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor) -> Tensor:
-        """The term of each picture, (B,) float32; the same for all by "labels".
+    def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int = 0) -> Tensor:
+        """The term of each picture: (B,) float32, which no other picture of the batch changes.
 
         Args:
             x_hat, x: (B, 3, H, W) float32, about [0, 1], RGB.
             m: (B, 1, H, W) mask values: as in the distortion, the background weighs m squared.
+            seed: of the first picture; models that sample in their loss do so by it.
         """
         x_hat, x = (self._seen(t) for t in (x_hat.clamp(0, 1), x))
         if self.task.loss == "features":
             with torch.no_grad():
                 wanted = self._features(x)
             return feature_distance(self._features(x_hat), wanted, m)
-        labels = self._teacher.labels(x)
-        return self._teacher.loss(x_hat, labels).expand(len(x))  # type: ignore[no-any-return]
+        # One by one: models divide by what they found in the whole batch.
+        each = ((x_hat[i : i + 1], x[i : i + 1], seed + i) for i in range(len(x)))
+        return torch.stack([self._own_loss(*one) for one in each])
+
+    def _own_loss(self, x_hat: Tensor, x: Tensor, seed: int) -> Tensor:
+        devices = [x.device] if x.is_cuda else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            return self._teacher.loss(x_hat, self._teacher.labels(x))  # type: ignore[no-any-return]
 
     def _features(self, x: Tensor) -> list[Tensor]:
         features: list[Tensor] = self._teacher.features(x)
