@@ -22,11 +22,11 @@ from vcm.train.release import release
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "task_yolo.toml"
-OURS = "at=0/12/25/40/60"
-TUNED = "at=0/15/30/50/75"  # fewer bits at the same quality number
+OURS = "at=0/12/25/40/60/80"
+TUNED = "at=0/15/30/50/70/90"  # fewer bits at the same quality number
 ANCHORS = (
-    "x265:at=45/41/37/33,x265+roi:at=45/41/37/33,vvenc:preset=fast:at=45/41/37/33,"
-    "vvenc+blur:preset=fast:at=45/41/37/33,vvenc+flat:preset=fast:at=45/41/37/33"
+    "x265:at=45/41/37/33/28,x265+roi:at=45/41/37/33/28,vvenc:preset=fast:at=45/41/37/33/28,"
+    "vvenc+blur:preset=fast:at=45/41/37/33/28,vvenc+flat:preset=fast:at=45/41/37/33/28"
 )
 
 

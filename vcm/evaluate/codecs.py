@@ -1,15 +1,17 @@
 """Codecs of an evaluation by name: "vcm:sigma=0.3", "x265+roi:offset=-12", "vvenc+blur"."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import bitstream, pipeline, plugin
+from vcm import anchors, bitstream, pipeline, plugin
 from vcm.anchors import ANCHORS, RoiAnchor
 from vcm.anchors.base import Anchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
@@ -118,7 +120,7 @@ class Classical:
     @property
     def key(self) -> str:
         coders = " ".join(f"{n} {v}" for n, v in versions().items() if n in CODERS)
-        return f"{self.name} {self.preset} {coders}"
+        return f"{self.name} {self.preset} {coders} {_anchors_digest()}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         if self.uses_roi:
@@ -217,6 +219,15 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
     if plugin.is_plugin(spec.base):  # its files are others when it is changed
         preset = f"{spec.base} {plugin.file_of(spec.base).stat().st_mtime_ns}"
     return Classical(coded, bool(spec.mode), settings, preset)
+
+
+@cache
+def _anchors_digest() -> str:
+    """Of the modules that call the coders: their options are there."""
+    total = hashlib.sha256()
+    for path in sorted(Path(anchors.__file__).parent.glob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:12]
 
 
 def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """One picture of an evaluation: coded by every codec at every setting, and looked at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.dataset import VOC, DataSet, coco
-from vcm.errors import ModelError, SpecError, VcmError
+from vcm.errors import ModelError, SpecError, VcmError, WorkerError
 from vcm.evaluate.codecs import Image, RatedCodec, build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.store import Store
@@ -22,7 +23,7 @@ from vcm.roi import backend_for
 from vcm.roi.acquire import NOTHING, acquire, unwarned
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
-from vcm.scale.sources import Source, read
+from vcm.scale.sources import File, Source, read
 from vcm.vision.base import Detector, Objects, Segmenter
 from vcm.vision.names import coco_name
 
@@ -62,6 +63,7 @@ class Measurer:
         record = earlier or {
             "key": self.plan.key,
             "name": photo.name,
+            "stamp": stamp(photo, self.plan.data),
             "height": picture.shape[0],
             "width": picture.shape[1],
             "roi_share": roi.share,
@@ -77,8 +79,9 @@ class Measurer:
     def coded(self, text: str, picture: Image, roi: Roi, setting: float) -> tuple[bytes, Image]:
         """The file of a picture by one of the codecs, and what it decodes to."""
         codec = self.codecs[text]
-        data = self._store.encoded(codec, picture, roi, setting)
-        return data, codec.decode(data, *picture.shape[:2])
+        with blamed(codec.name):
+            data = self._store.encoded(codec, picture, roi, setting)
+            return data, codec.decode(data, *picture.shape[:2])
 
     def _rows(self, text: str, photo: Source, picture: Image, roi: Roi) -> Record:
         codec = self.codecs[text]
@@ -105,20 +108,45 @@ class Measurer:
         if self.model.kind == "semantic":
             return self._confusion(photo, picture, original)
         model: Detector = self.model  # type: ignore[assignment]
-        return packed(model.detect(picture))
+        with blamed(self.plan.model):
+            return packed(model.detect(picture))
 
     def _confusion(self, photo: Source, picture: Image, original: Image) -> Record:
         """Pixels by true and seen class, as [true, seen, count] triples."""
         model: Segmenter = self.model  # type: ignore[assignment]
-        seen = model.segment(picture)
-        if self.plan.data.masks is None:  # agreement with itself on the original
-            names, true = model.names, model.segment(original)
+        with blamed(self.plan.model):
+            seen = model.segment(picture)
+            itself = model.segment(original) if self.plan.data.masks is None else None
+        if itself is not None:  # agreement with itself on the original
+            names, true = model.names, itself
         else:
             names, true = VOC, self.plan.data.labels(photo)
             seen = relabelled(seen, model.names, VOC)
         counts = confusion(true, seen, len(names))
         pairs = np.argwhere(counts).tolist()
         return {"confusion": [[*pair, int(counts[tuple(pair)])] for pair in pairs]}
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """What a codec or a model raises, as an error of one picture: it must not stop the others."""
+    try:
+        yield
+    except (VcmError, MemoryError):
+        raise
+    except Exception as error:
+        if "memory" in str(error):  # as torch says it
+            raise
+        raise WorkerError(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def stamp(photo: Source, data: DataSet) -> str:
+    """Sizes and times of a picture's files: whether they are still those that were measured."""
+    if not isinstance(photo, File):
+        return ""
+    masks = [] if data.masks is None else [data.masks / f"{photo.path.stem}.png"]
+    stats = [path.stat() for path in (photo.path, *masks) if path.is_file()]
+    return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
 
 
 def is_done(record: Record, text: str, codec: RatedCodec) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vcm.errors import VcmError
-from vcm.evaluate.measure import Measurer, Record
+from vcm.evaluate.measure import Measurer, Record, stamp
 from vcm.evaluate.plan import Plan
 from vcm.files import make_folder, write_atomic
 from vcm.scale.sources import Source
@@ -82,8 +82,8 @@ def load(folder: Path, photo: Source, plan: Plan) -> Record | None:
         record: Record = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
     except (OSError, EOFError, ValueError):  # none yet, or of another program
         return None
-    known = record.get("key") == plan.key and record["name"] == photo.name  # a/b is not a_b
-    return record if known else None
+    known = {"key": plan.key, "name": photo.name, "stamp": stamp(photo, plan.data)}
+    return record if known.items() <= record.items() else None  # of names, a/b is not a_b
 
 
 def _path(folder: Path, photo: Source) -> Path:
