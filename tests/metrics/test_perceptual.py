@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vcm.errors import MetricError
-from vcm.metrics.perceptual import decibels, ms_ssim
+from vcm.metrics.perceptual import decibels, ms_ssim, ms_ssim_in
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, by the paper
 
@@ -45,6 +45,45 @@ def test_agrees_with_the_definition(noise, cat, rng):
     photo = cat[:288, :448]  # halves four times
     noisy = np.clip(photo + rng.normal(0, noise, photo.shape), 0, 255).astype(np.uint8)
     assert ms_ssim(photo, noisy) == pytest.approx(reference(photo, noisy), abs=2e-5)
+
+
+@pytest.mark.parametrize("side", [(288, 448), (300, 451), (161, 177)])
+def test_of_the_whole_picture_the_part_is_the_whole(side, cat, rng):
+    photo = cat[: side[0], : side[1]]
+    noisy = np.clip(photo + rng.normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
+    (whole,) = ms_ssim_in(photo, noisy, [np.ones(photo.shape[:2], bool)])
+    assert whole == pytest.approx(ms_ssim(photo, noisy), abs=2e-5)
+
+
+def test_a_part_by_its_definition(cat, rng):
+    photo = cat[:288, :448]
+    noisy = np.clip(photo + rng.normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
+    place = np.zeros(photo.shape[:2], bool)
+    place[40:200, 100:350] = True
+    product, share = np.ones(3), place.astype(float)
+    x, y = ([t[..., c].astype(float) for c in range(3)] for t in (photo, noisy))
+    for number, weight in enumerate(WEIGHTS):
+        inner = share[5:-5, 5:-5]
+        for c in range(3):
+            similarity = _structure(x[c], y[c])
+            if number == 4:
+                mx, my, c1 = _blur(x[c]), _blur(y[c]), (0.01 * 255) ** 2
+                similarity = similarity * (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+            product[c] *= np.average(similarity, weights=inner) ** weight
+        if number < 4:
+            x, y, share = [_half(t) for t in x], [_half(t) for t in y], _half(share)
+    assert ms_ssim_in(photo, noisy, [place]) == [pytest.approx(product.mean(), abs=2e-5)]
+
+
+def test_what_is_far_from_a_part_does_not_count(cat, rng):
+    photo = np.ascontiguousarray(cat[:288, :448])
+    noisy = photo.copy()
+    noisy[:, 300:] = rng.integers(0, 255, noisy[:, 300:].shape)
+    left = np.zeros(photo.shape[:2], bool)
+    left[:, :64] = True
+    inside, outside = ms_ssim_in(photo, noisy, [left, ~left])
+    assert inside == pytest.approx(1) and outside < ms_ssim(photo, noisy) < 1
+    assert np.isnan(ms_ssim_in(photo, noisy, [np.zeros_like(left)])[0])
 
 
 def test_equal_pictures_and_decibels(cat):

@@ -129,7 +129,7 @@ def interval(values: Floats) -> dict[str, float | None]:
 
 def _scaled(metric: str, value: float) -> float:
     """A score on the scale that curves are interpolated on."""
-    return decibels(value) if metric == "MS-SSIM" else value
+    return decibels(value) if metric.endswith("MS-SSIM") else value
 
 
 def _finite(value: float) -> float | None:

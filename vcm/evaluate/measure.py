@@ -16,7 +16,7 @@ from vcm.evaluate.store import Store
 from vcm.metrics import learned
 from vcm.metrics.detection import categories
 from vcm.metrics.distortion import psnr
-from vcm.metrics.perceptual import SIDE_MIN, ms_ssim
+from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
 from vcm.roi import backend_for
@@ -29,6 +29,7 @@ from vcm.vision.names import coco_name
 
 Record = dict[str, Any]
 Roi = NDArray[np.bool_]
+SIMILARITIES: Final = ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM")
 CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
 
@@ -99,7 +100,8 @@ class Measurer:
         places = {"PSNR": None, "ROI-PSNR": roi, "background PSNR": ~roi}
         scores = {k: min(psnr(picture, decoded, where), CAP) for k, where in places.items()}
         if min(picture.shape[:2]) >= SIDE_MIN:
-            scores["MS-SSIM"] = ms_ssim(picture, decoded)
+            values = ms_ssim_in(picture, decoded, (np.ones_like(roi), roi, ~roi))
+            scores |= dict(zip(SIMILARITIES, values, strict=True))
         scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
         return {k: v for k, v in scores.items() if np.isfinite(v)}
 

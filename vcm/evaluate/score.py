@@ -18,7 +18,10 @@ from vcm.vision.base import Kind
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 1_000
 SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
-QUALITY: Final = ("PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "LPIPS", "DISTS")
+QUALITY: Final = (
+    "PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM",
+    "LPIPS", "DISTS",
+)  # fmt: skip
 
 
 class Scores(NamedTuple):
