@@ -36,7 +36,7 @@ def test_a_coco_folder_and_its_file_are_one_set(folder):
 
 def test_a_part_of_a_set(folder):
     part = load(folder, "split=other")
-    assert [p.id for p in part.photos] == [5] and part.part
+    assert [p.id for p in part.photos] == [5] and part.only and not part.part
     with pytest.raises(SpecError, match="no images with split=none"):
         load(folder, "split=none")
     with pytest.raises(SpecError, match="FIELD=VALUE"):

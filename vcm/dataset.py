@@ -34,7 +34,8 @@ class DataSet:
         photos: in a fixed order.
         annotations: a COCO instances file, or None.
         masks: a folder of class masks, or None.
-        part: whether some of its pictures were left out.
+        only: condition that its pictures fulfil, see `load`; None: all of them.
+        part: whether others were left out as well.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataSet:
     photos: tuple[Source, ...]
     annotations: Path | None
     masks: Path | None
+    only: str | None = None
     part: bool = False
 
     def labels(self, photo: Source) -> NDArray[np.uint8]:
@@ -84,7 +86,7 @@ def load(path: str | Path, only: str | None = None) -> DataSet:
     if annotations.is_file():
         photos, name = _listed(annotations, only), folder.resolve().name
         drawn = masks if masks.is_dir() else None
-        return DataSet(name, folder, photos, annotations, drawn, only is not None)
+        return DataSet(name, folder, photos, annotations, drawn, only)
     if only is not None:
         raise SpecError(f"--only {only}: {path} has no instances.json whose entries could say that")
     inner = path / "images"

@@ -21,10 +21,14 @@ class Expected:
     Attributes:
         score: in the metric's percent, 0 to 100.
         tolerance: the largest difference that is still the same result, in the same unit.
+        weights: of the model that it is for; None: the task's.
+        only: "field=value", the part of the set that it is for; None: all of it.
     """
 
     score: float
     tolerance: float
+    weights: str | None = None
+    only: str | None = None
 
     def __post_init__(self) -> None:
         _require(0 <= self.score <= 100, "score", "0 to 100", self.score)
@@ -51,6 +55,7 @@ class TaskSpec:
         classes: the categories that count; empty: all of the set.
         metric: what the score is.
         expected: the score on uncompressed pictures.
+        also: the same of other models, or of parts of the set.
 
     Example:
         >>> task = vcm.TaskSpec("mine", 1, "find dogs", phrases=("dog",), exclude=("cat",))
@@ -73,6 +78,7 @@ class TaskSpec:
     classes: tuple[str, ...] = ()
     metric: Metric | None = None
     expected: Expected | None = None
+    also: tuple[Expected, ...] = ()
 
     def __post_init__(self) -> None:
         parts = self.name.split("-")
@@ -90,7 +96,7 @@ class TaskSpec:
             0 <= self.dilation <= MAX_DILATION, "dilation", f"0 to {MAX_DILATION}", self.dilation
         )
         _require(self.detail in (1, 2), "detail", "1 or 2", self.detail)
-        if self.expected is not None:
+        if self.expected is not None or self.also:
             for key in ("model", "data", "metric"):
                 _require(bool(getattr(self, key)), key, "a value, as there is an [expected]", None)
 

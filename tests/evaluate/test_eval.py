@@ -154,6 +154,16 @@ def test_an_unexpected_score_stops_before_anything_is_coded(options):
         check_expected(plan, bad)
     part = replace(plan, data=replace(plan.data, part=True))
     assert check_expected(part, bad) == "uncompressed mIoU 69.4"
+    others = (Expected(60, 0.5, weights="other.onnx"), Expected(50, 0.5, only="split=b"))
+    plan = replace(plan, task=replace(task, also=others))
+    assert "as task text expects" in check_expected(plan, good)
+    for model, only, score in (("onnx:a/other.onnx", None, 60.0), ("embedded", "split=b", 50.0)):
+        other = replace(plan, model=model, data=replace(plan.data, only=only))
+        assert "as task" in check_expected(other, Scores({"mIoU": np.array([score])}, {}))
+        with pytest.raises(MetricError, match=f"expects {score:g}"):
+            check_expected(other, good)
+    unknown = replace(plan, model="onnx:a/third.onnx")
+    assert check_expected(unknown, bad) == "uncompressed mIoU 69.4"
     assert main_metric(task, {"AP": 1, "mIoU": 2}) == "mIoU"
 
 

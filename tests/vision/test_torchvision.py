@@ -193,3 +193,16 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith(f"vcm.errors.ModelError: torchvision's {SMALL} cannot be downloaded")
     assert str(tmp_path / "hub" / "checkpoints") in last and f"torchvision:{SMALL}=" in last
+
+
+def test_weights_of_the_enum_are_taken_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    for name in ("COCO_V1", "COCO_V9"):
+        with pytest.raises(ModelError) as error:
+            TorchVision(f"{SMALL}={name}")
+        assert ("fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth" in str(error.value)) == (
+            name == "COCO_V1"  # the other one is no file
+        )

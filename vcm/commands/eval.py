@@ -94,6 +94,7 @@ def run(
         check_installed()
     plan = planned(options, say)
     folder, measurer = output / "pictures", Measurer(plan)
+    measurer.try_codecs()
     failed: dict[str, str] = {}
     with kept(pool_of(options.workers, options.ray)) as pool:
 

@@ -77,6 +77,19 @@ class Measurer:
                 record["codecs"][text] = self._rows(text, photo, picture, roi.roi)
         return record
 
+    def try_codecs(self) -> None:
+        """Code a small picture by every codec: what can never work is known before hours of work.
+
+        Raises:
+            VcmError: by the first codec that fails.
+        """
+        ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+        roi = np.zeros((64, 64), np.bool_)
+        roi[16:48, 16:48] = True
+        for codec in self.codecs.values():
+            with blamed(codec.name):
+                codec.decode(codec.encode(ramp, roi, codec.settings[0]), 64, 64)
+
     def coded(self, text: str, picture: Image, roi: Roi, setting: float) -> tuple[bytes, Image]:
         """The file of a picture by one of the codecs, and what it decodes to."""
         codec = self.codecs[text]

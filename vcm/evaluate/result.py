@@ -15,7 +15,7 @@ from vcm.evaluate.plan import Plan
 from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, complete, resamples
 from vcm.provenance import provenance
 from vcm.roi.acquire import NOTHING
-from vcm.task import TaskSpec
+from vcm.task import Expected, TaskSpec
 from vcm.vision.base import TaskModel
 
 Floats = NDArray[np.float64]
@@ -46,9 +46,10 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     metric = main_metric(task, scores.values)
     value = float(scores.values[metric][0])
     said = f"uncompressed {metric} {value:.1f}"
-    if not applies(plan) or task.expected is None or metric != task.metric:
+    known = expected_of(plan)
+    if known is None or metric != task.metric:
         return said
-    expected, tolerance = task.expected.score, task.expected.tolerance
+    expected, tolerance = known.score, known.tolerance
     if abs(value - expected) > tolerance:
         raise MetricError(
             f"{said}, task {task.name} expects {expected:g} ± {tolerance:g}: the model, its "
@@ -57,11 +58,15 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     return f"{said}, as task {task.name} expects ({expected:g} ± {tolerance:g})"
 
 
-def applies(plan: Plan) -> bool:
-    """Whether the task's expected score is for this model and just these data."""
+def expected_of(plan: Plan) -> Expected | None:
+    """What the task says of this model and just these data, if anything."""
+    task, data = plan.task, plan.data
+    if data.name != task.data or data.part:
+        return None
     weights = plan.model.rpartition("/")[2].rpartition(":")[2]
-    whole = plan.data.name == plan.task.data and not plan.data.part
-    return whole and weights == plan.task.weights
+    known = ([task.expected] if task.expected else []) + list(task.also)
+    fits = (e for e in known if (e.weights or task.weights, e.only) == (weights, data.only))
+    return next(fits, None)
 
 
 def result(

@@ -31,9 +31,10 @@ class TorchVision:
 
     Args:
         weights: name of a model of torchvision, "fasterrcnn_resnet50_fpn", whose default weights
-            torchvision downloads; or "NAME=FILE" with a state dict of that model, a .pth or
-            .safetensors file. The file says how many classes there are; where these are as many as
-            those of the default weights they have their names, otherwise "class 1" and so on.
+            torchvision downloads; "NAME=COCO_V1" for others that it has; or "NAME=FILE" with a
+            state dict of that model, a .pth or .safetensors file. The file says how many classes
+            there are; where these are as many as those of the default weights they have their
+            names, otherwise "class 1" and so on.
 
     Raises:
         ModelError: if there is no such model, or its weights cannot be downloaded or loaded.
@@ -42,6 +43,8 @@ class TorchVision:
     def __init__(self, weights: str):
         name, _, path = weights.partition("=")
         default = _default(name)
+        if path in type(default).__members__:
+            default, path = type(default)[path], ""
         self._transforms = default.transforms()
         self._net: Any
         self._net, count = _local(name, path, default) if path else _downloaded(name, default)
