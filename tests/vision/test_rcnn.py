@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.errors import ModelError
+from vcm.train.task import Task, TaskLoss
 from vcm.vision import rcnn
 from vcm.vision.base import Objects, unpacked
 from vcm.vision.names import COCO
@@ -115,6 +116,28 @@ def test_it_sees_what_the_default_predictor_sees(
         np.testing.assert_array_equal(masks, objects.pred_masks[order].numpy())
 
 
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+def test_r50_fpn_as_its_config_has_it(
+    kind: str, tmp_path: Path, photos: dict[str, NDArray[np.uint8]]
+) -> None:
+    from detectron2.config import get_cfg
+    from detectron2.modeling import build_model
+
+    whole = (
+        "MODEL.RESNETS.DEPTH", 50, "MODEL.RESNETS.RES2_OUT_CHANNELS", 256,
+        "MODEL.FPN.OUT_CHANNELS", 256, "MODEL.ROI_BOX_HEAD.FC_DIM", 1024,
+        "MODEL.ROI_MASK_HEAD.CONV_DIM", 256,
+    )  # fmt: skip
+    path = checkpoint(kind, tmp_path, *whole)
+    model = Rcnn(str(path))
+    cfg = get_cfg()
+    cfg.merge_from_file(str(ZOO / CONFIGS[kind]))
+    cfg.MODEL.DEVICE = "cpu"
+    shapes = {k: v.shape for k, v in build_model(cfg).state_dict().items()}
+    assert {k: v.shape for k, v in model._net.state_dict().items()} == shapes
+    assert same(model.detect(photos["cat"]), expected(path, photos["cat"]))
+
+
 @pytest.mark.parametrize("turn", [False, True])
 def test_boxes_are_in_pixels_of_the_picture(
     model: Rcnn, cat: NDArray[np.uint8], turn: bool
@@ -194,6 +217,18 @@ def test_its_own_losses_have_gradients(
     (gradient,) = torch.autograd.grad(loss(x), x)
     assert gradient.abs().max() > 0 and torch.isfinite(gradient).all()
     assert not model._net.training
+
+
+def test_a_task_loss_samples_by_the_seed_that_it_is_given(
+    path: Path, cat: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rcnn, "SURE", 0.02)
+    loss = TaskLoss(Task(f"rcnn:{path}", "labels"))
+    x, m = tensor(cat[:128, :160]).repeat(2, 1, 1, 1), torch.ones(2, 1, 128, 160)
+    both = loss(x * 0.9, x, m, 5)
+    torch.manual_seed(99)  # whatever was drawn elsewhere
+    assert torch.equal(both, loss(x * 0.9, x, m, 5))
+    assert torch.allclose(both[1:], loss(x[1:] * 0.9, x[1:], m[1:], 6))
 
 
 def test_losses_leave_the_model_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
