@@ -52,12 +52,11 @@ def trained(name: str, changes: list[str], work: Path) -> tuple[Path, Training]:
 
 def tune(study: dict, work: Path) -> None:
     """Train the variants and write their weights: the encoder's alone if nothing else learnt."""
-    start, first = trained("start", study["start"]["changes"], work)
     for name, changes in study["variants"].items():
-        path, config = trained(name, [*changes, f'run.initial="{start}"'], work)
+        path, config = trained(name, changes, work)
         encoder_only = config.run.learn == "encoder"
         photos = None if encoder_only else Path(config.data.photos)
-        release(path, weights(work, name), photos, first.run.initial if encoder_only else None)
+        release(path, weights(work, name), photos, config.run.initial if encoder_only else None)
 
 
 def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> evaluation.Options:
