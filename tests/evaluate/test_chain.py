@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -178,7 +179,7 @@ def test_what_is_kept_of_objects_is_what_they_were(place, options):
 def test_the_page_shows_how_numbers_and_pictures(place, report):
     page = (place / "out" / "index.html").read_text()
     for key in ("command", "commit", "machine", "date"):
-        assert report[key] is None or str(report[key]).replace("'", "&#39;") in page
+        assert report[key] is None or str(escape(report[key])) in page
     for name, version in report["versions"].items():
         assert name in page and version in page
     assert len(re.findall(r'src="data:image/webp', page)) >= 6
@@ -186,6 +187,9 @@ def test_the_page_shows_how_numbers_and_pictures(place, report):
     for value in report["bd"]["PSNR"].values():
         if value["value"]:
             assert f"{value['value']:+.1f}" in page
+    assert all(str(escape(line)) in page for line in report["left_out"])
+    measured = report["codecs"][0]["points"][0]["scores"].keys()
+    assert {line.partition(":")[0] for line in report["left_out"]} | measured >= {"LPIPS", "DISTS"}
     for share in report["bits_at"].values():
         for value in share.values():
             assert value["value"] is None or f"{value['value']:.3f}" in page

@@ -139,10 +139,10 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
         data = thinned(data, options.photos)
     perceptual, lines = available(PERCEPTUAL if options.perceptual else ())
     for line in lines:
-        say(line)
+        say(f"left out: {line}")
     cache = None if options.no_cache else options.cache or default_folder()
     roi = options.roi, options.roi_weights, options.on_empty
-    return Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual)
+    return Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual, tuple(lines))
 
 
 def _task(options: Options) -> TaskSpec:

@@ -266,5 +266,5 @@ def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
             learned.load(name)
             usable.append(name)
         except (ModelError, VcmError) as error:
-            lines.append(f"left out: {error}")
+            lines.append(f"{name.upper()}: {error}")
     return tuple(usable), lines

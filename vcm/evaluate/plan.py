@@ -31,6 +31,7 @@ class Plan:
         weights: of our codec, where a codec's text does not say.
         cache: folder of coded files, or None.
         perceptual: names of metrics besides PSNR and MS-SSIM.
+        left_out: a line for each of these that cannot be had, and why.
     """
 
     task: TaskSpec
@@ -43,6 +44,7 @@ class Plan:
     weights: str = "base"
     cache: Path | None = None
     perceptual: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def without_codecs(self) -> "Plan":
         """The part that only looks at the uncompressed pictures."""

@@ -124,6 +124,7 @@ def result(
             for share in SHARES
         },
         "failed": failed,
+        "left_out": list(plan.left_out),
     }
 
 
@@ -148,6 +149,7 @@ def _roi(plan: Plan, rows: list[Record]) -> dict[str, Any]:
     shares = [r["roi_share"] for r in rows]
     return {
         "from": plan.roi,
+        "weights": plan.roi_weights,
         "words": plan.task.text,
         "on_empty": plan.on_empty,
         "mean_share": float(np.mean(shares)),
