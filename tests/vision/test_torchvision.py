@@ -21,6 +21,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from vcm.dataset import VOC
 from vcm.errors import ModelError
 from vcm.roi.vocabulary import vocabulary
+from vcm.train.task import Task, TaskLoss
 from vcm.vision.base import unpacked
 from vcm.vision.names import COCO, coco_name
 from vcm.vision.torchvision import TorchVision, _is_original
@@ -206,3 +207,27 @@ def test_weights_of_the_enum_are_taken_by_name(
         assert ("fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth" in str(error.value)) == (
             name == "COCO_V1"  # the other one is no file
         )
+
+
+def test_a_segmenters_own_loss_has_gradients(tmp_path: Path) -> None:
+    name = "deeplabv3_mobilenet_v3_large"
+    path = saved(random_net(name), tmp_path / "x.pth")
+    model = TorchVision(f"{name}={path}")
+    model._net.double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 64, 96, generator=generator).double()
+    labels = model.labels(x)
+    assert len(labels.unique()) > 1
+    worse = (x + 0.3 * torch.rand(x.shape, generator=generator)).requires_grad_()
+    loss = model.loss(worse, labels)
+    assert loss > model.loss(x, labels)
+    (gradient,) = torch.autograd.grad(loss, worse)
+    step = 1e-5 * loss.item() / gradient.norm() ** 2 * gradient
+    with torch.no_grad():
+        change = model.loss(worse + step, labels) - model.loss(worse - step, labels)
+    assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=0.01)
+    task = TaskLoss(Task(f"torchvision:{name}={path}", "labels"))
+    single, m = x.float(), torch.ones(2, 1, 64, 96)
+    both = task(worse.detach().float(), single, m)
+    alone = [task(worse[i : i + 1].detach().float(), single[i : i + 1], m[:1]) for i in range(2)]
+    assert both.shape == (2,) and torch.allclose(both, torch.cat(alone), rtol=1e-4)
