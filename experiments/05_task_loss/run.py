@@ -87,7 +87,7 @@ def compare(study: dict, given: argparse.Namespace) -> None:
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     tuned = [w for name in study["variants"] if (w := weights(given.work, name)).is_file()]
-    ours = [f"vcm:{OURS}", *(f"vcm:weights={w}:{TUNED}" for w in tuned)]
+    ours = [f"vcm:{OURS}", *(f"vcm:weights={w}:{TUNED}" for w in ("yolo11n", *tuned))]
     codecs = ",".join([*ours, ANCHORS])
     for row in study["evaluation"]:
         if given.only not in (None, row["name"]):
