@@ -22,7 +22,10 @@ def chunks(data):
 
 
 def written(folder, exits=1):
-    """All that the offline runs in a folder hold: summary values by name, and run ids.
+    """All that the offline runs in a folder hold: values by name, and run ids.
+
+    Names of the config's values begin with "config/", those of artifacts, whose values are the
+    paths of their files, with "artifact/".
 
     W&B's own process writes the end of a file some time after `finish`.
     """
@@ -47,6 +50,11 @@ def read(folder):
             ended += record.HasField("exit")
             if record.run.run_id:
                 ids.add(record.run.run_id)
+            for item in (*record.config.update, *record.run.config.update):
+                summary[f"config/{item.key}"] = json.loads(item.value_json)
+            for made in (record.artifact, record.request.log_artifact.artifact):
+                if made.name:
+                    summary[f"artifact/{made.type}"] = [e.path for e in made.manifest.contents]
             for item in record.summary.update:
                 summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
             for item in record.history.item:

@@ -1,14 +1,24 @@
 """`vcm train` as people run it: lines, a plan, a sheet of pictures, W&B."""
 
+import csv
+import importlib.util
+import io
+import json
 import signal
 import subprocess
 import sys
+from collections import deque
 
 import pytest
+from rich.console import Console
 
-from vcm import image
+from vcm import image, toml
 from vcm.cli import main
+from vcm.codec.weights import load
+from vcm.commands.train import _table
+from vcm.provenance import commit
 from vcm.train import checkpoint
+from vcm.train.config import Training
 
 TOML = """
 [model]
@@ -68,6 +78,38 @@ def test_lines_and_a_sheet_of_pictures(config, tmp_path, capsys):
     sheet = image.read(tmp_path / "run" / "samples.png")
     assert sheet.shape[1] > 3 * 64 and len(set(map(tuple, sheet.reshape(-1, 3)))) > 100
     assert checkpoint.load(tmp_path / "run" / "final.ckpt")["step"] == 4
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    logged = [
+        json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    ]
+    assert [float(row["loss"]) for row in rows] == [record["loss"] for record in logged]
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert page.count('src="data:image/svg') == 2 and page.count('src="data:image/png') == 1
+    assert "[optim]" in page and "http:" not in page.replace("http://www.w3.org", "")
+    for record in logged:
+        assert record["roi"] + record["background"] > 0
+
+
+def test_without_wandb_a_run_goes_on_with_its_page(config, tmp_path, monkeypatch, capsys):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "vcm.commands.train.find_spec", lambda name: None if name == "wandb" else real(name)
+    )
+    assert run("train", "--config", config(wandb="project")) == 0
+    assert "wandb is not installed" in capsys.readouterr().err
+    assert (tmp_path / "run" / "index.html").is_file()
+
+
+def test_the_live_table_shows_the_last_records_and_the_check(config):
+    record = dict.fromkeys(("loss", "bpp", "mse", "roi", "background", "task"), 0.5)
+    record |= {"step": 100, "seconds": 0.25, "lr": 1e-4}
+    checked = record | {
+        f"q{q}_s{s}_{k}": 30.0 for q in (0, 50) for s in (1.0, 0.1) for k in ("bpp", "psnr", "bg")
+    }
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(_table(deque([record, checked]), checked, toml.load(config(), Training)))
+    text = console.export_text()
+    assert text.count("100/4") == 2 and text.count("30.00→30.0") == 4 and "sigma 0.1" in text
 
 
 def test_a_plan_leaves_nothing_behind(config, tmp_path, capsys):
@@ -107,6 +149,11 @@ def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, monkeypatch):
     values, ids = written(tmp_path / "run")
     assert values["train/loss"] > 0 and values["held out sigma 0.1/q50_s0.1_bpp"] > 0
     assert values["samples/path"].endswith(".png") and values["_step"] == 4
+    assert values["train/roi"] > 0 and values["train/background"] >= 0
+    assert values["config/data"]["crop"] == 64 and values["config/run"]["wandb"] == "project"
+    assert values["config/provenance"]["commit"] == commit()
+    assert values["artifact/model"] == ["codec.safetensors"]
+    assert load(tmp_path / "run" / "codec.safetensors").model.sizes.M == 12
     text = (tmp_path / "c.toml").read_text().replace("steps = 4", "steps = 6")
     (tmp_path / "c.toml").write_text(text)
     assert run("train", "--config", path) == 0

@@ -18,6 +18,7 @@ from vcm.roi import load_backend
 from vcm.roi.mask import RoiMask
 from vcm.task import find_task
 from vcm.train import checkpoint
+from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
 from vcm.train.loop import train
@@ -79,6 +80,15 @@ def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
     # YOLO's loss takes its targets' weights from the predictions, without gradients
     tolerance = {"features": 0.03, "labels": 0.15}[kind]
     assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=tolerance)
+
+
+def test_what_a_model_finds_is_drawn(shared, yolo):
+    assert finder("") is None
+    street = image.read(shared / "data" / "coco213" / "images" / "000000000641.jpg")
+    drawn = finder(yolo)(street)
+    assert drawn.shape == street.shape and 1e-3 < (drawn != street).any(2).mean() < 0.5
+    empty = np.full_like(street, 128)
+    assert np.array_equal(finder(yolo)(empty), empty)
 
 
 def test_feature_distance_by_hand():
@@ -146,6 +156,7 @@ def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
     )  # fmt: skip
     records = list(train(config))
     assert all(r["task"] > 0 for r in records)
+    assert records[-1]["q0_s1.0_task"] > 0 and records[-1]["q100_s0.1_task"] > 0
     (masks,) = (tmp_path / "words").iterdir()
     assert len(list(masks.glob("*.png"))) == 4
 
