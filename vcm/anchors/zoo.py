@@ -33,7 +33,7 @@ def pretrained(name: str, quality: int) -> Any:
 
     try:
         return image_models[name](quality, metric="mse", pretrained=True, progress=False).eval()
-    except (OSError, RuntimeError) as error:  # no network; a damaged download
+    except OSError as error:
         raise ModelError(
             f"{name}, quality {quality}: its weights could not be downloaded ({error}); "
             f"leave this codec out, or run where there is a network once"
