@@ -149,7 +149,7 @@ def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
         data=Data(photos=str(pictures), crop=64, batch=2, held_out=1, words="cat"),
         optim=Optim(steps=6, lr=1e-3, warmup=1),
         run=Run(
-            folder=str(tmp_path), initial=str(tiny_weights), learn="encoder", precision="fp32",
+            folder=str(tmp_path / "run"), initial=str(tiny_weights), learn="encoder", precision="fp32",
             log_every=3, check_every=100,
         ),
         task=Task(yolo, mu=100, mse=(0.1, 0.1)),
@@ -161,7 +161,7 @@ def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
     assert len(list(masks.glob("*.png"))) == 4
 
     tuned = tmp_path / "tuned.safetensors"
-    release(tmp_path / "final.ckpt", tuned, encoder_of=str(tiny_weights))
+    release(tmp_path / "run" / "final.ckpt", tuned, encoder_of=str(tiny_weights))
     with pytest.raises(ModelError, match="put the weight file of that model beside it"):
         load(tuned)
     (tmp_path / "base.safetensors").write_bytes(tiny_weights.read_bytes())
