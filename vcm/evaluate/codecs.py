@@ -112,6 +112,7 @@ class Classical:
     uses_roi: bool
     settings: Settings
     preset: str
+    code: str  # what calls the coder, as it was when this was made
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ class Classical:
     @property
     def key(self) -> str:
         coders = " ".join(f"{n} {v}" for n, v in versions().items() if n in CODERS)
-        return f"{self.name} {self.preset} {coders} {_anchors_digest()}"
+        return f"{self.name} {self.preset} {coders} {self.code}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         if self.uses_roi:
@@ -218,7 +219,7 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
         raise SpecError(f"codec {text!r}: its settings are whole numbers, got {settings}")
     if plugin.is_plugin(spec.base):  # its files are others when it is changed
         preset = f"{spec.base} {plugin.file_of(spec.base).stat().st_mtime_ns}"
-    return Classical(coded, bool(spec.mode), settings, preset)
+    return Classical(coded, bool(spec.mode), settings, preset, _anchors_digest())
 
 
 @cache
