@@ -149,8 +149,8 @@ def test_an_encoder_tuned_for_a_detector_keeps_every_decoder(
         data=Data(photos=str(pictures), crop=64, batch=2, held_out=1, words="cat"),
         optim=Optim(steps=6, lr=1e-3, warmup=1),
         run=Run(
-            folder=str(tmp_path / "run"), initial=str(tiny_weights), learn="encoder", precision="fp32",
-            log_every=3, check_every=100,
+            folder=str(tmp_path / "run"), initial=str(tiny_weights), learn="encoder",
+            precision="fp32", log_every=3, check_every=100,
         ),
         task=Task(yolo, mu=100, mse=(0.1, 0.1)),
     )  # fmt: skip
