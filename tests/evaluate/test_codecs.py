@@ -7,6 +7,7 @@ from vcm.anchors.roi import rectangles
 from vcm.errors import SpecError
 from vcm.evaluate.codecs import QUALITIES, build, labels, parse
 from vcm.evaluate.store import Store, name
+from vcm.metrics.distortion import psnr
 
 
 def test_what_a_text_says():
@@ -60,7 +61,10 @@ def test_two_streams_of_a_picture_that_is_all_roi_are_one(photos):
     assert len(two.encode(photo, everything, 33)) < len(one.encode(photo, everything, 33)) + 20
 
 
-@pytest.mark.parametrize("text", ["x265+two", "kvazaar+roi", "avif+flat", "jpeg", "x265-444+blur"])
+@pytest.mark.parametrize(
+    "text",
+    ["x265+two", "kvazaar+roi", "avif+flat", "jpeg", "x265-444+blur", "jpeg+two"],
+)
 def test_every_codec_obeys_the_roi(text, photos):
     photo = photos["cat"][60:190, 40:230]  # 130 x 190, neither a multiple of 8
     roi = np.zeros(photo.shape[:2], np.bool_)
@@ -101,3 +105,22 @@ def test_the_store_codes_once_for_equal_input(tmp_path, photos):
     path.write_bytes(b"kept")
     assert store.encoded(jpeg, photo, roi, 50) == b"kept" != data
     assert Store(None).encoded(jpeg, photo, roi, 50) == data
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "vvenc:preset=faster"])
+def test_two_streams_of_any_codec_leave_the_background_coarse(photos, name):
+    photo = np.ascontiguousarray(photos["cat"][:192, :256])
+    roi = np.zeros(photo.shape[:2], bool)
+    roi[64:128, 64:160] = True
+    base, _, rest = name.partition(":")
+    two = build(f"{base}+two{':' + rest if rest else ''}", 0.1, "base")
+    plain = build(name, 0.1, "base")
+    setting = plain.settings[5]
+    pictures = [c.decode(c.encode(photo, roi, setting), *photo.shape[:2]) for c in (two, plain)]
+    inside, outside = (
+        [psnr(photo, picture, where) for picture in pictures] for where in (roi, ~roi)
+    )
+    assert inside[0] > inside[1] - 1 and outside[0] < outside[1] - 2
+    lowest = plain.settings[0]
+    if base != "vvenc":  # has no coarser setting: one stream, and five bytes
+        assert len(two.encode(photo, roi, lowest)) == len(plain.encode(photo, roi, lowest)) + 5

@@ -18,6 +18,7 @@ Roi = NDArray[np.bool_]  # (H, W)
 BLOCK = 16  # pixels; the finest that x265's QP map is
 CTU = 64  # pixels; of kvazaar's map
 MOST = 255  # rectangles of a file
+STEP = 4  # QPs from one setting of a video codec to the next
 QP_RANGE = 63  # of x265 at 10 bit: what a qoffset of 1 means
 
 
@@ -96,11 +97,12 @@ class DeltaQpMap:
 class TwoStreams:
     """A coarse picture, and the ROI's rectangles laid over it at the finer setting.
 
-    Works with any codec whose settings are QPs. The file: number of rectangles (1 byte), for each
+    The file: number of rectangles (1 byte), for each
     x, y, w, h (2 bytes each), then each stream behind its length (4 bytes), the coarse one first.
 
     Args:
-        coarser: QP steps by which the whole picture is coarser than the rectangles.
+        coarser: QP steps by which the whole picture is coarser than the rectangles; of a codec
+            without QPs one of its settings counts as four.
     """
 
     def __init__(self, anchor: Anchor, coarser: int = 12):
@@ -109,13 +111,21 @@ class TwoStreams:
         self.name = f"{anchor.name}, two streams {coarser}"
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        boxes = [] if roi.all() else rectangles(roi)  # nothing is outside: once is enough
-        coarse = min(setting + self.coarser, max(self.settings)) if boxes else setting
+        boxes, coarse = rectangles(roi), self._coarse(setting)
+        if not boxes or roi.all() or coarse == setting:  # nothing to tell apart: once is enough
+            boxes, coarse = [], setting
         parts = [image] + [image[y : y + h, x : x + w] for x, y, w, h in boxes]
         qps = [coarse] + [setting] * len(boxes)
         streams = [self.anchor.encode(p, qp) for p, qp in zip(parts, qps, strict=True)]
         head = bytes([len(boxes)]) + b"".join(struct.pack("<4H", *box) for box in boxes)
         return head + b"".join(struct.pack("<I", len(s)) + s for s in streams)
+
+    def _coarse(self, setting: int) -> int:
+        coarsest: int | None = getattr(self.anchor, "coarsest", None)
+        if coarsest is not None:
+            return min(setting + self.coarser, coarsest)
+        place = min(range(len(self.settings)), key=lambda i: abs(self.settings[i] - setting))
+        return self.settings[max(0, place - self.coarser // STEP)]
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         boxes = list(struct.iter_unpack("<4H", data[1 : 1 + 8 * data[0]]))

@@ -14,6 +14,7 @@ class X265:
     """
 
     settings: tuple[int, ...] = (47, 43, 39, 35, 31, 27, 23, 19, 15)
+    coarsest: int = 51  # QP
 
     def __init__(self, pixels: str, preset: str = "slower"):
         self.pixels, self.preset = pixels, preset
@@ -40,6 +41,7 @@ class Kvazaar:
 
     name: str = "kvazaar"
     settings: tuple[int, ...] = (47, 43, 39, 35, 31, 27, 23, 19, 15)
+    coarsest: int = 51  # QP
 
     def __init__(self, preset: str = "slower"):
         self.preset = preset
@@ -59,6 +61,7 @@ class SvtAv1:
 
     name: str = "SVT-AV1"
     settings: tuple[int, ...] = (63, 56, 49, 42, 35, 28, 21, 14, 8)
+    coarsest: int = 63  # QP
 
     def __init__(self, preset: int = 2):
         self.preset = preset
@@ -77,6 +80,7 @@ class Vvenc:
 
     name: str = "vvenc"
     settings: tuple[int, ...] = (47, 43, 39, 35, 31, 27, 23, 19, 15)
+    coarsest: int = 63  # QP
 
     def __init__(self, preset: str = "medium"):
         self.preset = preset

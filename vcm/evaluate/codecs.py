@@ -178,11 +178,11 @@ def parse(text: str) -> Spec:
 
 
 def _modes(base: str) -> tuple[str, ...]:
-    if base == "vcm" or base in ZOO:
+    if base == "vcm":
         return ()
-    if base in ("x265", "x265-444", "kvazaar"):
-        return ROI_MODES
-    return ("blur", "flat", "two") if base in VIDEO else ("blur", "flat")
+    if base == "jpeg2000":  # its settings are rates: a stream of the ROI would be no finer
+        return ("blur", "flat")
+    return ROI_MODES if base in ("x265", "x265-444", "kvazaar") else ("blur", "flat", "two")
 
 
 def _options(base: str, mode: str) -> tuple[str, ...]:
