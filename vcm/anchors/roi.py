@@ -97,8 +97,8 @@ class DeltaQpMap:
 class TwoStreams:
     """A coarse picture, and the ROI's rectangles laid over it at the finer setting.
 
-    The file: number of rectangles (1 byte), for each
-    x, y, w, h (2 bytes each), then each stream behind its length (4 bytes), the coarse one first.
+    The file: number of rectangles (1 byte), for each x, y, w, h (2 bytes each), then each stream
+    behind its length (4 bytes), the coarse one first.
 
     Args:
         coarser: QP steps by which the whole picture is coarser than the rectangles; of a codec
@@ -115,8 +115,8 @@ class TwoStreams:
         if not boxes or roi.all() or coarse == setting:  # nothing to tell apart: once is enough
             boxes, coarse = [], setting
         parts = [image] + [image[y : y + h, x : x + w] for x, y, w, h in boxes]
-        qps = [coarse] + [setting] * len(boxes)
-        streams = [self.anchor.encode(p, qp) for p, qp in zip(parts, qps, strict=True)]
+        settings = [coarse] + [setting] * len(boxes)
+        streams = [self.anchor.encode(p, s) for p, s in zip(parts, settings, strict=True)]
         head = bytes([len(boxes)]) + b"".join(struct.pack("<4H", *box) for box in boxes)
         return head + b"".join(struct.pack("<I", len(s)) + s for s in streams)
 

@@ -10,7 +10,7 @@ their energy.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ MEAN_UNIT = 16  # means are coded in sixteenths of a quantisation step
 Z_MAX = 15  # hyper-latents are integers in [-15, 15]
 ORDER = (0, 3, 1, 2)  # pass i codes group g at position g ^ ORDER[i] of each square: all differ
 PASSES = len(ORDER)
+Move = Callable[[int, Tensor], Tensor]  # of the elements of a pass
 
 
 class Parameters(NamedTuple):
@@ -54,12 +55,12 @@ def quarter(number: int, t: Tensor) -> Tensor:
 
     Position after position of the 2x2 squares, M/4 channels each.
     """
-    return _Quarter.apply(number, t) if t.requires_grad else _quarter(number, t)
+    return _Moved.apply(number, t, _quarter, _spread) if t.requires_grad else _quarter(number, t)
 
 
 def spread(number: int, q: Tensor) -> Tensor:
     """The inverse of `quarter`: (B, M, h, w), channels last, 0 where other passes code."""
-    return _Spread.apply(number, q) if q.requires_grad else _spread(number, q)
+    return _Moved.apply(number, q, _spread, _quarter) if q.requires_grad else _spread(number, q)
 
 
 def _quarter(number: int, t: Tensor) -> Tensor:
@@ -76,28 +77,20 @@ def _spread(number: int, q: Tensor) -> Tensor:
     return t
 
 
-class _Quarter(torch.autograd.Function):
-    """Each is the other's gradient: autograd's own would copy the whole latent for every place."""
+class _Moved(torch.autograd.Function):
+    """A move of elements whose gradient is the move back: `_quarter` and `_spread` are such a pair.
+
+    Autograd's own would copy the whole latent for every place.
+    """
 
     @staticmethod
-    def forward(ctx: Any, number: int, t: Tensor) -> Tensor:
-        ctx.number = number
-        return _quarter(number, t)
+    def forward(ctx: Any, number: int, t: Tensor, move: Move, back: Move) -> Tensor:
+        ctx.number, ctx.back = number, back
+        return move(number, t)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
-        return None, _spread(ctx.number, gradient)
-
-
-class _Spread(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, number: int, q: Tensor) -> Tensor:
-        ctx.number = number
-        return _spread(number, q)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
-        return None, _quarter(ctx.number, gradient)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
+        return None, ctx.back(ctx.number, gradient), None, None
 
 
 def place(number: int, q: Tensor, target: Tensor) -> None:
