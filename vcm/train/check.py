@@ -17,6 +17,7 @@ from vcm.vision.base import Detector, Segmenter
 Image = NDArray[np.uint8]
 SIGMAS = (1.0, 0.1)
 SHOWN, SHOWN_QUALITY = 4, 25
+SEEN = (0, 220, 255)  # boxes; the ROI's outline is yellow
 
 
 @torch.no_grad()
@@ -79,7 +80,8 @@ def finder(task_model: str) -> Callable[[Image], Image] | None:
         if model.kind == "semantic":
             return draw.classes(picture, cast(Segmenter, model).segment(picture), model.names)
         found = cast(Detector, model).detect(picture)
-        return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
+        labelled = draw.labelled(found, model.names)
+        return draw.boxed(draw.instances(picture, found), labelled, SEEN)
 
     return seen
 
