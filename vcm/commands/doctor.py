@@ -27,6 +27,7 @@ ENCODERS: Final = {  # codec of `vcm eval` -> ffmpeg's name
 FOR: Final = {  # extra -> what it is for
     "yolo": "task models of ultralytics", "clipseg": "models of transformers",
     "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
+    "dashboard": "workspaces of Weights & Biases",
     "train": "training on several devices", "hub": "data sets of the hub",
     "eval": "vcm eval", "onnx": "ONNX models and vcm export", "perceptual": "LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
