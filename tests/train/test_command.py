@@ -17,6 +17,7 @@ from vcm.cli import main
 from vcm.codec.weights import load
 from vcm.commands.train import _table
 from vcm.provenance import commit
+from vcm.report import training
 from vcm.train import checkpoint
 from vcm.train.config import Training
 
@@ -88,6 +89,16 @@ def test_lines_and_a_sheet_of_pictures(config, tmp_path, capsys):
     assert "[optim]" in page and "http:" not in page.replace("http://www.w3.org", "")
     for record in logged:
         assert record["roi"] + record["background"] > 0
+
+
+def test_a_log_that_an_older_version_began_goes_on_a_page(tmp_path):
+    old = {"step": 1, "loss": 2.0, "bpp": 1.0, "mse": 0.1, "task": 0.0, "seconds": 0.5, "lr": 1e-4}
+    new = old | {"step": 2, "roi": 0.06, "background": 0.04}
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in (old, new)))
+    training.write(tmp_path, {}, {})
+    assert "<h1>" in (tmp_path / "index.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [row["roi"] for row in rows] == ["", "0.06"]
 
 
 def test_without_wandb_a_run_goes_on_with_its_page(config, tmp_path, monkeypatch, capsys):

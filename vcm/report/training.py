@@ -68,7 +68,8 @@ def _terms(records: Sequence[Record]) -> bytes:
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(2, 3, figsize=(12, 6), layout="constrained")
     for axis, name in zip(axes.flat, TERMS, strict=True):
-        axis.plot([r["step"] for r in records], [r[name] for r in records], linewidth=1)
+        known = [r for r in records if name in r]  # an older vcm may have begun the run
+        axis.plot([r["step"] for r in known], [r[name] for r in known], linewidth=1)
         axis.set(title=name, xlabel="step")
         axis.grid(alpha=0.3)
     return _svg(figure)
