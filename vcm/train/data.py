@@ -59,20 +59,21 @@ class Batches(Dataset[Batch]):
 
 
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:
-    pixels, labels = photo
-    height, width = pixels.shape[:2]
-    scale = max(min(1.0, rng.uniform(0.5, 1.17)), side / min(height, width))
-    if scale < 1:  # smaller pictures show finer detail per pixel and fewer JPEG blocks
-        size = (max(side, round(width * scale)), max(side, round(height * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        if labels is not None:
-            labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
-        height, width = pixels.shape[:2]
-    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    """A square of the picture, up to twice as large and made smaller; some are mirrored."""
+    height, width = photo.pixels.shape[:2]
+    scale = min(1.0, rng.uniform(0.5, 1.17))  # smaller ones show finer detail, fewer JPEG blocks
+    span = min(round(side / scale), height, width)
+    top, left = rng.integers(height - span + 1), rng.integers(width - span + 1)
     step = rng.choice([1, -1])
-    window = np.s_[top : top + side, left : left + side]
-    cut = np.ascontiguousarray(pixels[window][:, ::step])
-    return Photo(cut, None if labels is None else np.ascontiguousarray(labels[window][:, ::step]))
+
+    def cut(image: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+        part = image[top : top + span, left : left + span]
+        if span > side:
+            part = cv2.resize(part, (side, side), interpolation=interpolation)  # type: ignore[assignment]
+        return np.ascontiguousarray(part[:, ::step])
+
+    pixels = cut(photo.pixels, cv2.INTER_AREA)
+    return Photo(pixels, None if photo.labels is None else cut(photo.labels, cv2.INTER_NEAREST))
 
 
 def mask_values(
