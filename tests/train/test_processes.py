@@ -18,8 +18,9 @@ from vcm.errors import ModelError
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Training
 from vcm.train.data import batch
-from vcm.train.loop import Trainer, train
+from vcm.train.loop import steps, train
 from vcm.train.photos import load_photos
+from vcm.train.trainer import Trainer
 
 TOML = """
 [model]
@@ -133,14 +134,14 @@ def test_a_run_that_diverges_stops_and_keeps_the_checkpoint_before(config, pictu
     photos, held_out = load_photos(config.data)
     trainer = Trainer(config, photos)
     path = Path(config.run.folder) / "last.ckpt"
-    steps = trainer.steps(photos, held_out, path)
+    records = steps(trainer, photos, held_out)
     for _ in range(10):
         trainer.advance(batch(photos, config.data, config.run.seed, trainer.step))
     trainer.save(path)
     with torch.no_grad():
         trainer.all.model.g_s.tail.bias.fill_(50.0)  # as a step that went wrong
     with pytest.raises(ModelError, match=r"diverged; the same command with a lower optim.lr"):
-        next(steps)
+        next(records)
     assert checkpoint.load(path)["step"] == 10
 
 
@@ -149,12 +150,12 @@ def test_a_loss_a_few_times_the_usual_never_becomes_usual(config, pictures):
     trainer = Trainer(config, photos)
     for _ in range(3):
         trainer.advance(batch(photos, config.data, config.run.seed, trainer.step))
-    usual = trainer.loss
+    usual = trainer.health.loss
     with pytest.raises(ModelError, match=r"run\.folder=.* goes on from the last checkpoint"):
         for _ in range(60):
             trainer._move(4 * usual)
-    assert trainer.loss == usual
-    trainer.far = 0
+    assert trainer.health.loss == usual
+    trainer.health.far = 0
     for parameter in trainer.all.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     with pytest.raises(ModelError, match="diverged"):

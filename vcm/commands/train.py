@@ -23,8 +23,9 @@ from vcm.report import training
 from vcm.track import log_model, log_training, tracked
 from vcm.train.check import SIGMAS
 from vcm.train.config import Training
-from vcm.train.loop import processes, train
+from vcm.train.loop import train
 from vcm.train.release import release
+from vcm.train.trainer import processes
 
 _log = logging.getLogger(__name__)
 ROWS: Final = 12  # of the live table

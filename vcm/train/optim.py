@@ -1,5 +1,6 @@
 """The optimiser: Adam whose steps cannot run away."""
 
+import math
 from typing import Final
 
 import torch
@@ -51,3 +52,11 @@ def tame(optimiser: torch.optim.Optimizer) -> None:
         # not less than a tenth: what begins to learn later has no usual gradient yet
         factors = (LARGEST * (usual / energy.clamp(min=1e-30)).sqrt()).clamp(0.1, 1)
         torch._foreach_mul_(gradients, list(factors))
+
+
+def learning_rate(config: Optim, step: int) -> float:
+    """Linear warm-up, flat, then half a cosine to zero at the last step."""
+    start = config.decay_from * config.steps
+    progress = max(0.0, (step - start) / max(1.0, config.steps - start))
+    warm = min(1.0, (step + 1) / config.warmup)
+    return config.lr * warm * 0.5 * (1 + math.cos(math.pi * progress))

@@ -13,8 +13,8 @@ import torch
 from vcm.dataset import pictures
 from vcm.train.config import Training
 from vcm.train.data import batch
-from vcm.train.loop import Trainer
 from vcm.train.photos import Photo, load_photos
+from vcm.train.trainer import Trainer
 
 STEPS: Final = 3  # that are timed, after one to warm up
 
