@@ -5,6 +5,7 @@ import pytest
 
 from vcm import image
 from vcm.commands import bench
+from vcm.errors import SpecError
 
 
 @pytest.mark.parametrize("megapixels", [0.01, 0.135, 2.0])
@@ -24,6 +25,15 @@ def test_a_codec_is_measured(name, cat, tmp_path):
     timed = bench.measure(name, path, 0.02)
     assert timed.encode > 0 and timed.decode > 0 and timed.peak > 20
     assert 100 < timed.bytes < 0.02e6 * 3
+
+
+def test_words_are_found_in_the_enlarged_photo(photos, tmp_path):
+    path = tmp_path / "person.png"
+    image.write(path, photos["person"])
+    even, steered = (bench.measure(name, path, 0.3) for name in ("vcm", bench.WITH_WORDS))
+    assert steered.bytes < 0.9 * even.bytes
+    with pytest.raises(SpecError, match="found nothing that matches 'zebra'"):
+        bench.run(path, (0.1,), (bench.WITH_WORDS,), "zebra")
 
 
 def test_the_table_compares_with_the_first_codec_of_a_size(cat, tmp_path):

@@ -148,12 +148,12 @@ def demo(output: Path, model: str | None, weights: str) -> None:
 @options.cases
 @click.option("--json", "as_json", is_flag=True, help="Report a line of JSON for each case.")
 def bench(
-    photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...], as_json: bool
+    photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...], text: str, as_json: bool
 ) -> None:
     """Time our codec beside others on a photo, enlarged; each in a process of its own."""
     from vcm.commands import bench as command
 
-    measured = command.run(photo, megapixels, codec or command.CASES)
+    measured = command.run(photo, megapixels, codec or command.CASES, text)
     if as_json:
         for timed in measured:
             click.echo(json.dumps(timed._asdict()))

@@ -1,10 +1,12 @@
 """Whole files or no files: the one way in which this package writes to disk."""
 
 import contextlib
+import json
 import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
 from vcm.errors import OutputError
 
@@ -30,6 +32,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise OutputError(
             f"cannot write {str(path)!r}: {reason}; choose another place or make room"
         ) from error
+
+
+def add_json(path: Path, entries: dict[str, Any]) -> None:
+    """Add entries to a JSON file, which other processes may have added to meanwhile.
+
+    Raises:
+        OutputError: as `write_atomic`.
+    """
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    write_atomic(path, (json.dumps(known | entries, indent=1) + "\n").encode())
 
 
 def make_folder(path: Path) -> Path:

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from vcm import image, pipeline
 from vcm.codec.codec import Codec
 from vcm.metrics.distortion import psnr
+from vcm.provenance import provenance
 from vcm.roi.mask import RoiMask
 
 SIGMAS = (1.0, 0.3, 0.1, 0.03)
@@ -78,6 +79,7 @@ def main() -> None:
     print(json.dumps(means, indent=1))
     print(f"{kept} of {len(results)} photos: bytes and background fall, ROI within {TOLERANCE} dB")
     summary = {"quality": options.quality, "photos": len(results), "kept": kept, "means": means}
+    summary["provenance"] = provenance()
     Path(__file__).with_name("results.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 

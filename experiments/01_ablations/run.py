@@ -20,6 +20,7 @@ from vcm.codec import weights
 from vcm.codec.loss import bpp_est
 from vcm.codec.rate import Rate
 from vcm.errors import MetricError
+from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Run, Training
@@ -137,6 +138,7 @@ def main() -> None:
     for name, row in rows.items():
         print(f"{name:<34} " + "  ".join(f"{k} {v:.2f}" for k, v in row.items()))
     result = {"photos": len(todo), "steps": options.steps, "variants": rows}
+    result["provenance"] = provenance()
     (HERE / "results.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -19,8 +19,10 @@ from vcm.anchors import ANCHORS
 from vcm.bd import bd_rate
 from vcm.codec.codec import Codec
 from vcm.errors import MetricError
+from vcm.files import write_atomic
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import decibels, ms_ssim
+from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.roi.mask import RoiMask
 
@@ -146,8 +148,12 @@ def main() -> None:
     }
     for name, row in table.items():
         print(f"{name:<10} " + "  ".join(f"{key} {value:+6.1f} %" for key, value in row.items()))
+    if set(options.codecs) < {*ANCHORS, "vcm"}:
+        print("results.json and plot.png are left as they were: these are not all codecs")
+        return
     summary = {"pictures": len(pictures), "range_bpp": RANGE, "bd_rate": table}
-    (HERE / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
+    summary["provenance"] = provenance()
+    write_atomic(HERE / "results.json", (json.dumps(summary, indent=1) + "\n").encode())
     plot(results, HERE / "plot.png")
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import torch
 from click import progressbar
 
 from vcm.commands import bench
+from vcm.provenance import provenance
 
 HERE = Path(__file__).parent
 SIZES = (0.4, 4.0, 40.0)
@@ -71,10 +71,9 @@ def main() -> None:
     commands = shell(options.photo)
     for name, value in commands.items():
         print(f"{name:<22} {value:.2f} s")
-    machine = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
-    machine["threads"] = str(torch.get_num_threads())
     result = {
-        "machine": machine,
+        "provenance": provenance(),
+        "threads": torch.get_num_threads(),
         "codecs": [one._asdict() for one in timed],
         "shell_seconds": commands,
     }

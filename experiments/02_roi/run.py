@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from click import progressbar
@@ -22,7 +22,9 @@ from vcm.anchors import ROI_ANCHORS
 from vcm.bd import bd_rate
 from vcm.codec.codec import Codec
 from vcm.errors import MetricError
+from vcm.files import add_json
 from vcm.metrics.distortion import psnr
+from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.roi.mask import RoiMask
 
@@ -182,10 +184,11 @@ def main() -> None:
 def report(results: dict[str, dict[str, list[Row]]], data: str) -> None:
     """Print the tables, write results.json and the plot."""
     even = results["vcm sigma 1"]
-    table: dict[str, dict[str, float]] = {}
+    table: dict[str, dict[str, Any]] = {}
     for label, rows in results.items():
         bd = [v for name in even if (v := roi_bd(even[name], rows[name])) is not None]
         table[label] = {"ROI BD-rate vs vcm sigma 1, %": float(np.mean(bd)), "pairs": len(bd)}
+        table[label]["means"] = means(rows)
         background = [r["background"] - r["roi"] for case in rows.values() for r in case]
         table[label]["background minus ROI, dB"] = float(np.mean(background))
         if label in ROI_ANCHORS:
@@ -200,11 +203,24 @@ def report(results: dict[str, dict[str, list[Row]]], data: str) -> None:
             table[label]["our bits at equal ROI and background PSNR, %"] = float(saved)
             table[label]["points"] = len(ratios)
     for label, row in table.items():
-        print(f"{label:<24} " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
-    path = HERE / "results.json"
-    known = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps(known | {data: {"texts": len(even), **table}}, indent=1) + "\n")
+        told = ((key, value) for key, value in row.items() if key != "means")
+        print(f"{label:<24} " + "  ".join(f"{key} {value:.4g}" for key, value in told))
+    about = {"texts": len(even), "provenance": provenance()}
+    add_json(HERE / "results.json", {data: about | table})
     plot(results, HERE / f"plot-{data}.png")
+
+
+def means(rows: dict[str, list[Row]]) -> list[Row]:
+    """Mean bpp and PSNR of ROI and background at each setting."""
+    settings = zip(*rows.values(), strict=True)
+    return [
+        {
+            "bpp": float(np.mean([r["bits"] / r["pixels"] for r in setting])),
+            "roi": float(np.mean([r["roi"] for r in setting])),
+            "background": float(np.mean([r["background"] for r in setting])),
+        }
+        for setting in map(list, settings)
+    ]
 
 
 def plot(results: dict[str, dict[str, list[Row]]], path: Path) -> None:

@@ -18,6 +18,7 @@ from vcm.bd import bd_rate
 from vcm.codec.codec import Codec
 from vcm.errors import MetricError
 from vcm.metrics.distortion import psnr
+from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire, select
@@ -228,6 +229,7 @@ def main() -> None:
             methods["DeepLabv3-MobileNetV2"] = of_labels(deeplab)
         methods["YOLOv8n-seg"] = of_words(yolo, names)
         results[data] = {"photos": len(samples), "methods": masks(samples, names, methods)}
+        results[data]["provenance"] = provenance()
         results[data]["coding"] = cost(samples, names, embedded, Codec.load())
         print(results[data]["coding"])
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -5,14 +5,13 @@ for each evaluation; the pages lie in --work.
 """
 
 import argparse
-import json
 import tomllib
 from pathlib import Path
 
 import click
 
 from vcm.commands import eval as evaluation
-from vcm.files import write_atomic
+from vcm.files import add_json, write_atomic
 
 HERE = Path(__file__).parent
 
@@ -56,16 +55,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--work", type=Path, default=Path("runs/04_tasks"))
-    parser.add_argument("--only", help="the evaluation of this name")
-    parser.add_argument("--photos", type=int, help="so many of each data set")
-    parser.add_argument("--codecs", help="instead of the study's")
+    study = tomllib.loads((HERE / "study.toml").read_text())
+    names = [row["name"] for row in study["evaluation"]]
+    parser.add_argument("--only", nargs="+", choices=names, help="the evaluations of these names")
+    parser.add_argument("--photos", type=int, help="so many, for a try: into --work")
+    parser.add_argument("--codecs", help="instead of the study's, for a try: into --work")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    study = tomllib.loads((HERE / "study.toml").read_text())
-    path = HERE / "results.json"
-    results = json.loads(path.read_text()) if path.is_file() else {}
+    target = HERE if given.photos is None and given.codecs is None else given.work
     for row in study["evaluation"]:
-        if given.only not in (None, row["name"]):
+        if given.only and row["name"] not in given.only:
             continue
         click.echo(f"== {row['name']}")
         folder = given.work / row["name"].replace(", ", "-").replace(" ", "_")
@@ -74,9 +73,8 @@ def main() -> None:
         for line in evaluation.lines(report):
             click.echo(line)
         plot = (folder / f"{report['metric'].replace(' ', '-')}.png").read_bytes()
-        write_atomic(HERE / f"{folder.name}.png", plot)
-        results[row["name"]] = short(report)
-        write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())
+        write_atomic(target / f"{folder.name}.png", plot)
+        add_json(target / "results.json", {row["name"]: short(report)})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Weights and pages lie in --work; writes results.json and a plot for each evaluat
 """
 
 import argparse
-import json
 import tomllib
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import click
 
 from vcm.commands import eval as evaluation
 from vcm.commands.train import run as train
-from vcm.files import write_atomic
+from vcm.files import add_json, write_atomic
 from vcm.report.plots import curve
 from vcm.train.config import Training, load
 from vcm.train.release import release
@@ -84,24 +83,23 @@ def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> eval
 
 def compare(study: dict, given: argparse.Namespace) -> None:
     """Evaluate every variant that has weights, beside our own model and the anchors."""
-    path = HERE / "results.json"
-    results = json.loads(path.read_text()) if path.is_file() else {}
+    target = HERE if given.photos is None else given.work  # parts of it are nobody's result
     tuned = [w for name in study["variants"] if (w := weights(given.work, name)).is_file()]
     ours = [f"vcm:{OURS}", *(f"vcm:weights={w}:{TUNED}" for w in ("yolo11n", *tuned))]
     codecs = ",".join([*ours, ANCHORS])
     for row in study["evaluation"]:
-        if given.only not in (None, row["name"]):
+        if given.only and row["name"] not in given.only:
             continue
         folder = given.work / slug(row["name"])
         folder.mkdir(parents=True, exist_ok=True)
         report = evaluation.run(folder, options(row, codecs, given), click.echo)
         click.echo("\n".join([f"== {row['name']}", *evaluation.lines(report)]))
-        write_atomic(HERE / f"{folder.name}.png", curve(report, report["metric"], "png"))
+        write_atomic(target / f"{folder.name}.png", curve(report, report["metric"], "png"))
         for codec in report["codecs"]:
             for point in codec["points"]:
                 point.pop("classes", None)
-        results[row["name"]] = {k: v for k, v in report.items() if k != "uncompressed_classes"}
-        write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())
+        kept = {k: v for k, v in report.items() if k != "uncompressed_classes"}
+        add_json(target / "results.json", {row["name"]: kept})
 
 
 def main() -> None:
@@ -110,11 +108,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--work", type=Path, default=Path("runs/05_task_loss"))
-    parser.add_argument("--only", help="the evaluation of this name")
-    parser.add_argument("--photos", type=int, help="so many of the data set")
+    study = tomllib.loads((HERE / "variants.toml").read_text())
+    names = [row["name"] for row in study["evaluation"]]
+    parser.add_argument("--only", nargs="+", choices=names, help="the evaluations of these names")
+    parser.add_argument("--photos", type=int, help="so many, for a try: into --work")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    study = tomllib.loads((HERE / "variants.toml").read_text())
     if given.what == "evaluate":
         compare(study, given)
         return

@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm import image
 from vcm.anchors import ANCHORS
 from vcm.errors import MetricError, SpecError
+from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Work = Callable[[], Any]
+TEXT: Final = "person"
+WITH_WORDS: Final = "vcm with TMA"
 COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
-CASES: Final = ("vcm", "vcm with TMA", *COMPRESSAI, "avif", "x265-444", "vvenc")
+CASES: Final = ("vcm", WITH_WORDS, *COMPRESSAI, "avif", "x265-444", "vvenc")
 LIMIT: Final = 300.0  # seconds; a tenth of it is too slow for larger sizes, and for repetition
 HEAD: Final = (
     f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times slower than vcm:"
@@ -34,8 +38,8 @@ class Timed(NamedTuple):
 
     Attributes:
         encode, decode: seconds, the best of the repetitions.
-        peak: MiB of resident memory, the interpreter and its libraries included; without those of
-            programs that it calls.
+        peak: MiB of resident memory: of the interpreter with its libraries, and of the largest
+            program that it calls.
     """
 
     name: str
@@ -46,11 +50,16 @@ class Timed(NamedTuple):
     peak: float
 
 
-def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[Timed]:
+def run(
+    photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...], text: str = TEXT
+) -> Iterator[Timed]:
     """Each case at each size, while it is measured; what was too slow at a size ends there.
 
+    Args:
+        text: the words of the case with TMA.
+
     Raises:
-        SpecError: if a size or a codec's name cannot be.
+        SpecError: if a size or a codec's name cannot be, or the photo does not show the words.
         ImageError: if the photo cannot be read.
         MetricError: if a codec fails.
     """
@@ -61,16 +70,20 @@ def run(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterat
     for name in cases:
         if name not in CASES:
             raise SpecError(f"--codec: expected one of {', '.join(CASES)}, got {name!r}")
-    image.read(photo)  # here, where what is wrong with it is said well
-    return _measured(photo, sizes, cases)
+    picture = image.read(photo)  # here, where what is wrong with it is said well
+    if WITH_WORDS in cases:
+        _finder(text)(picture)
+    return _measured(photo, sizes, cases, text)
 
 
-def _measured(photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...]) -> Iterator[Timed]:
+def _measured(
+    photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...], text: str
+) -> Iterator[Timed]:
     slow: set[str] = set()
     for megapixels in sizes:
         for name in cases:
             if name not in slow:
-                timed = _elsewhere(name, photo, megapixels)
+                timed = _elsewhere(name, photo, megapixels, text)
                 yield timed
                 if timed.encode + timed.decode > LIMIT / 10:
                     slow.add(name)
@@ -87,10 +100,11 @@ def table(measured: Iterator[Timed]) -> Iterator[str]:
         yield _line(timed, first)
 
 
-def measure(name: str, photo: Path, megapixels: float) -> Timed:
+def measure(name: str, photo: Path, megapixels: float, text: str = TEXT) -> Timed:
     """Time one codec in this process, after one run to warm up."""
-    picture = enlarged(image.read(photo), megapixels)
-    encode, decode = _codec(name, picture)
+    original = image.read(photo)
+    picture = enlarged(original, megapixels)
+    encode, decode = _codec(name, picture, original, text)
     repetitions = 3 if megapixels < 10 else 1
     first, data = _best(encode, 1)
     if first < LIMIT / 30:
@@ -99,7 +113,8 @@ def measure(name: str, photo: Path, megapixels: float) -> Timed:
     second, _ = _best(lambda: decode(data), 1)
     if second < LIMIT / 30:
         second, _ = _best(lambda: decode(data), repetitions)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = sum(resource.getrusage(who).ru_maxrss for who in users) / 1024
     return Timed(name, megapixels, first, second, _length(data), peak)
 
 
@@ -115,10 +130,20 @@ def enlarged(picture: Image, megapixels: float) -> Image:
     return np.ascontiguousarray(whole[: target[0], : target[1]])
 
 
-def _codec(name: str, picture: Image) -> tuple[Work, Callable[[Any], Any]]:
+def _codec(
+    name: str, picture: Image, original: Image, text: str
+) -> tuple[Work, Callable[[Any], Any]]:
     """What encodes the picture, and what decodes the result."""
-    if name.startswith("vcm"):
-        return _ours(picture, words=name != "vcm")
+    if name == WITH_WORDS:
+        # the photo itself at that size: side by side, what it shows would be too small for words
+        find, shown = (
+            _finder(text),
+            np.asarray(cv2.resize(original, picture.shape[1::-1]), np.uint8),
+        )
+        return _ours(picture, lambda: find(shown))
+    if name == "vcm":
+        even = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "everything")
+        return _ours(picture, lambda: even)
     if name in COMPRESSAI:
         return _compressai(name, picture)
     anchor = ANCHORS[name]
@@ -126,23 +151,25 @@ def _codec(name: str, picture: Image) -> tuple[Work, Callable[[Any], Any]]:
     return lambda: anchor.encode(picture, setting), lambda data: anchor.decode(data, *size)
 
 
-def _ours(picture: Image, words: bool) -> tuple[Work, Callable[[Any], Any]]:
+def _ours(picture: Image, find: Callable[[], RoiMask]) -> tuple[Work, Callable[[Any], Any]]:
     from vcm import pipeline
     from vcm.codec.codec import Codec
-    from vcm.roi import load_backend
-    from vcm.roi.acquire import acquire
-    from vcm.roi.mask import RoiMask
-    from vcm.roi.text import parse
 
     codec = Codec.load()
-    even = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "everything")
-    backend = load_backend("embedded") if words else None
+    return (
+        lambda: pipeline.encode(picture, find(), codec, quality=50),
+        lambda data: pipeline.decode(data, codec),
+    )
 
-    def encode() -> bytes:
-        mask = acquire(picture, parse("person"), backend, sigma=0.1) if backend else even
-        return pipeline.encode(picture, mask, codec, quality=50)
 
-    return encode, lambda data: pipeline.decode(data, codec)
+def _finder(text: str) -> Callable[[Image], RoiMask]:
+    """What finds the words in a picture, with a SpecError if it does not show them."""
+    from vcm.roi import load_backend
+    from vcm.roi.acquire import acquire
+    from vcm.roi.text import parse
+
+    words, backend = parse(text), load_backend("embedded")
+    return lambda picture: acquire(picture, words, backend, sigma=0.1, on_empty="error")
 
 
 def _compressai(name: str, picture: Image) -> tuple[Work, Callable[[Any], Any]]:
@@ -181,13 +208,15 @@ def _length(data: Any) -> int:
     return len(data) if isinstance(data, bytes) else sum(len(s[0]) for s in data["strings"])
 
 
-def _elsewhere(name: str, photo: Path, megapixels: float) -> Timed:
+def _elsewhere(name: str, photo: Path, megapixels: float, text: str) -> Timed:
     """Measured in a process of its own, so that memory is its own too."""
     code = (
         "import json, sys; from pathlib import Path; from vcm.commands import bench;"
-        "print(json.dumps(bench.measure(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))))"
+        "print(json.dumps(bench.measure(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]),"
+        "sys.argv[4])))"
     )
-    command = [sys.executable, "-W", "ignore", "-c", code, name, str(photo), str(megapixels)]
+    told = [name, str(photo), str(megapixels), text]
+    command = [sys.executable, "-W", "ignore", "-c", code, *told]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MetricError(f"{name}: {done.stderr.strip().splitlines()[-1]}")

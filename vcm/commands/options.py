@@ -123,7 +123,10 @@ _CASES: Final = (
                  show_default=True, metavar="NUMBER",
                  help="Size to measure at. May be given several times."),
     click.option("--codec", multiple=True, metavar="NAME",
-                 help="Only this one. May be given several times. Default: ours and seven others."),
+                 help="Only this one. May be given several times. Default: ours, with and without "
+                 "words, and six others."),
+    click.option("--text", default="person", show_default=True, metavar="WORDS",
+                 help="What ours looks for in the case with words: the photo must show it."),
 )  # fmt: skip
 
 _RAY: Final = click.option(
