@@ -18,7 +18,7 @@ from vcm.roi.text import parse
 from vcm.task import TaskSpec
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-TRIES, NEAR = 4, 0.02  # to meet a size with effort
+TRIES, NEAR = 4, 0.02  # to meet a size
 
 
 def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
@@ -102,18 +102,18 @@ def encode(
     assert size is not None
     head, wanted = len(file(0, Strings(b"", b""))), float(size)
     best = b""
-    for _ in range(TRIES if effort else 1):
+    for _ in range(TRIES):  # a quality by the entropy estimate, then a look at the real file
         try:
             quality = codec.encoder.quality_for(x, m, wanted, head)
         except SpecError:
             if not best:
                 raise
-            break  # no quality is so high that effort's file would be as large
+            break  # no quality's file is so large, or so small
         data = file(quality, codec.compress(x, m, quality, effort))
         best = min(best or data, data, key=lambda d: abs(len(d) - size))
         if abs(len(data) / size - 1) < NEAR:
             break
-        wanted *= size / len(data)  # the search for a quality knows nothing of effort's gain
+        wanted *= size / len(data)  # the estimate knows nothing of effort's gain, or of whole words
     return best
 
 

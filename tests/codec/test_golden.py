@@ -7,8 +7,10 @@ import pytest
 
 from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
+from vcm.codec.int8 import Int8Conv, is_exact
 from vcm.codec.latent import Strings
 from vcm.codec.weights import load
+from vcm.errors import BitstreamError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -28,3 +30,20 @@ def test_golden_file(version):
     assert np.abs(expected["y_hat"]).max() > 100  # it is not an empty picture
     difference = pipeline.decode(data, codec).astype(int) - expected["x_hat"]
     assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.skipif(not is_exact(), reason="needs a processor with exact sums of bytes")
+def test_a_file_is_read_although_a_sum_of_bytes_is_wrong(monkeypatch, caplog):
+    codec = Codec(load(GOLDEN / "v1.safetensors"), bf16=False)
+    stream = bitstream.unpack((GOLDEN / "v1.vcm").read_bytes())
+    header = stream.header
+    told = header.height, header.width, header.quality / 100, header.tile
+    real = Int8Conv.relu
+    monkeypatch.setattr(Int8Conv, "relu", lambda conv, a: real(conv, a) ^ 37)
+    y_hat = codec.decoder.read(Strings(stream.z, stream.y), *told)
+    assert np.array_equal(y_hat.numpy(), np.load(GOLDEN / "v1.npz")["y_hat"])
+    assert "read at the second attempt" in caplog.text
+    caplog.clear()
+    with pytest.raises(BitstreamError):
+        codec.decoder.read(Strings(stream.z, stream.y[: len(stream.y) // 8 * 4]), *told)
+    assert not caplog.text

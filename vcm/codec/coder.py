@@ -24,6 +24,8 @@ PRECISION = 16  # bits of a frequency
 SHARES = 24  # bits of the probabilities that the range coder works with
 SYMBOL_MAX = 2**15 - 1
 SLACK = 64  # bits by which symbols may hold more than their string, by rounding
+# Bits by which a string may be longer than its symbols: its last words, and what each loses of 2^-8.
+REST, LOSS = 128, 0.006
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
 
@@ -153,6 +155,7 @@ class Reader:
         words = np.frombuffer(data, "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
         self._left = 8.0 * len(data) + SLACK
+        self._count = 0
 
     def read(self, rows: Rows) -> Symbols:
         """The next part's symbols, one for each table row: (n,) int16.
@@ -177,7 +180,18 @@ class Reader:
         except AssertionError as error:  # constriction's word for "no such data"
             raise BitstreamError(f"string: not made by this model ({error})") from error
         symbols[order] = value
+        self._count += len(order)
         return symbols
+
+    def end(self) -> None:
+        """To be called after the last part.
+
+        Raises:
+            BitstreamError: if the string is longer than what was read of it: it was made by other
+                tables, or their rows were found wrongly.
+        """
+        if self._left > SLACK + REST + LOSS * self._count:
+            raise BitstreamError("string: not made by this model: longer than its symbols")
 
     def _spend(self, bits: float) -> None:
         self._left -= bits

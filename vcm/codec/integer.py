@@ -9,6 +9,8 @@ Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression wit
 models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -52,6 +54,19 @@ def compand(v: Tensor) -> Tensor:
     """
     root = (v.abs() + 16).sqrt() * 4 - 16
     return round_ste(root.clamp(max=WEIGHT_MAX)) * v.sign()
+
+
+@contextmanager
+def without_bytes(model: nn.Module) -> Iterator[bool]:
+    """Within it the model's sums are taken in float32; yields whether they were not before."""
+    known = [(m, m._int8) for m in model.modules() if isinstance(m, IntConv2d)]
+    for module, _ in known:
+        module._int8 = None
+    try:
+        yield any(int8 is not None for _, int8 in known)
+    finally:
+        for module, int8 in known:
+            module._int8 = int8
 
 
 class IntConv2d(nn.Conv2d):

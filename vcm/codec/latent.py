@@ -142,7 +142,9 @@ class LatentCoder:
         """z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32."""
         tiles.check_side(side, h, w)
         shape = (1, self._model.sizes.Z, *z_size(h, w))
-        z_symbols = self._coders["z"].reader(strings.z).read(_z_rows(shape))
+        reader = self._coders["z"].reader(strings.z)
+        z_symbols = reader.read(_z_rows(shape))
+        reader.end()
         return torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
 
     def _read_y(
@@ -163,7 +165,8 @@ class LatentCoder:
             take(symbols, flat)
             return torch.from_numpy(symbols).view(rows.shape).clamp_(-Y_MAX, Y_MAX)
 
-        return self._walk(z_hat, h, w, quality, side, code)
+        yield from self._walk(z_hat, h, w, quality, side, code)
+        reader.end()
 
     def _walk(
         self,

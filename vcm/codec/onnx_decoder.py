@@ -110,7 +110,9 @@ class OnnxDecoder:
     def _read_z(self, stream: Bitstream, h: int, w: int) -> Floats:
         shape = (self._channels["z"], -(-h // STEP), -(-w // STEP))
         rows = np.repeat(np.arange(shape[0], dtype=np.uint8), shape[1] * shape[2])
-        z = self._z.reader(stream.z).read(rows).reshape(shape)
+        reader = self._z.reader(stream.z)
+        z = reader.read(rows).reshape(shape)
+        reader.end()
         return z.clip(-SYMBOL_MAX["z"], SYMBOL_MAX["z"]).astype(np.float32)
 
     def _features(
@@ -142,6 +144,7 @@ class OnnxDecoder:
                 value = ((symbols + means) * MEAN_UNIT).clip(-Y_HAT_MAX, Y_HAT_MAX) * coded
                 _place(number, value, tile.of(y_hat))
                 _place(number, _compand(value), tile.of(known))
+        reader.end()
         return y_hat[:, :h, :w]
 
     def _parameters(

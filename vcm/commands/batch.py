@@ -216,6 +216,8 @@ def lines(report: Report) -> list[str]:
     done = len(report["files"]) if "files" in report else report["done"]
     failures = report.get("failures", len(failed))
     text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
+    if "files" in report and report["done_before"]:
+        text.append("what was there was not compared with these options; --overwrite makes it anew")
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
     if report["nothing_found"]:
         text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
