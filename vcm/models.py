@@ -1,7 +1,7 @@
 """The task models by name: one literal table; a module is imported when its model is asked for."""
 
 from importlib import import_module
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final, cast
 
 from vcm import plugin
@@ -43,6 +43,19 @@ def load_model(name: str) -> TaskModel:
     module, cls, _ = ADAPTERS[adapter]
     arguments = (weights,) if weights else ()
     return cast(TaskModel, getattr(import_module(module), cls)(*arguments))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no model can have, before any work.
+
+    Raises:
+        SpecError: if it does not say which adapter, or there is no such file.
+    """
+    if plugin.is_plugin(name):
+        return
+    adapter, weights = parsed(name)
+    if adapter in ("onnx", "tflite") and not Path(weights).exists():
+        raise SpecError(f"task model {name!r}: there is no such file")
 
 
 def load_teacher(name: str) -> Any:

@@ -27,6 +27,11 @@ WORD = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
         ("double‑decker", ("double-decker",), ()),  # a hyphen that does not break
         ("person, no dog", ("person",), ("dog",)),
         ("person, Without a dog", ("person",), ("a dog",)),
+        ("vehicle without bus", ("vehicle",), ("bus",)),
+        ("cat not dog", ("cat",), ("dog",)),
+        ("vehicle but not bus, person", ("vehicle", "person"), ("bus",)),
+        ("person no dog no cat", ("person",), ("dog", "cat")),
+        ("person, !!!", ("person",), ()),
         ("nothing, notebook", ("nothing", "notebook"), ()),
         ("person & dog/cat + bird", ("person", "dog", "cat", "bird"), ()),
     ],
@@ -35,7 +40,9 @@ def test_examples(text: str, phrases: tuple[str, ...], exclude: tuple[str, ...])
     assert parse(text) == Words(phrases, exclude)
 
 
-@pytest.mark.parametrize("text", ["", "  \t\n", ",,;", "-", "-bus", ", -bus,", "no bus", "—"])
+@pytest.mark.parametrize(
+    "text", ["", "  \t\n", ",,;", "!!!", "-", "-bus", ", -bus,", "no bus", "—"]
+)
 def test_a_text_without_a_phrase_is_an_error(text: str) -> None:
     with pytest.raises(SpecError, match="expected words such as"):
         parse(text)

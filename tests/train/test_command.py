@@ -14,6 +14,7 @@ from rich.console import Console
 
 from vcm import image, toml
 from vcm.cli import main
+from vcm.codec.codec import Codec
 from vcm.codec.weights import load
 from vcm.commands.train import _table
 from vcm.provenance import commit
@@ -170,3 +171,9 @@ def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, monkeypatch):
     assert run("train", "--config", path) == 0
     again, both = written(tmp_path / "run", exits=2)
     assert both == ids and again["_step"] == 6
+    base, tuned = tmp_path / "run" / "codec.safetensors", tmp_path / "tuned"
+    more = [f"run.folder={tuned}", f"run.initial={base}", "run.learn=encoder"]
+    assert run("train", "--config", path, *more) == 0
+    encoder = (tuned / "codec.safetensors").rename(base.with_name("encoder.safetensors"))
+    assert Codec.load(encoder).fingerprint == Codec.load(base).fingerprint
+    assert encoder.stat().st_size < base.stat().st_size

@@ -24,7 +24,7 @@ PRECISION = 16  # bits of a frequency
 SHARES = 24  # bits of the probabilities that the range coder works with
 SYMBOL_MAX = 2**15 - 1
 SLACK = 64  # bits by which symbols may hold more than their string, by rounding
-# Bits by which a string may be longer than its symbols: its last words, and what each loses of 2^-8.
+# Bits by which a string may be longer than its symbols: its last words, and what each may lose.
 REST, LOSS = 128, 0.006
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
@@ -177,6 +177,7 @@ class Reader:
                 first = escaped[np.argsort(order[escaped])]
                 value[first] = self._decoder.decode(c.raw, len(first)) - _RAW // 2
                 self._spend(16.0 * len(first))
+                self._count += len(first)
         except AssertionError as error:  # constriction's word for "no such data"
             raise BitstreamError(f"string: not made by this model ({error})") from error
         symbols[order] = value

@@ -89,9 +89,10 @@ def side_for(height: int, width: int) -> int:
 
 def check_side(side: int, height: int, width: int) -> None:
     """Raises a BitstreamError for tiles that no encoder makes, of a latent of that size."""
-    if side % STEP or 0 < side < SIDE_MIN or (side == 0 and max(height, width) > WHOLE):
+    fits = SIDE_MIN <= side <= WHOLE if side else max(height, width) <= WHOLE
+    if side % STEP or not fits:
         raise BitstreamError(
-            f"tile: expected a multiple of {STEP} of at least {SIDE_MIN} latents, "
+            f"tile: expected a multiple of {STEP} from {SIDE_MIN} to {WHOLE} latents, "
             f"or 0 for up to {WHOLE} latents a side, got {side} for {width} x {height}"
         )
 

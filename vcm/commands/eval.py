@@ -28,6 +28,7 @@ from vcm.evaluate.result import (
 from vcm.evaluate.store import default_folder
 from vcm.files import write_atomic
 from vcm.metrics.learned import NAMES as PERCEPTUAL
+from vcm.models import check_name
 from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
 from vcm.roi.acquire import OnEmpty
@@ -128,6 +129,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     task = _task(options)
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
+    check_name(model)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
     if not codecs or len(set(codecs)) < len(codecs):
         raise SpecError(f"--codecs: expected different codecs, got {options.codecs!r}")
@@ -156,7 +158,8 @@ def _task(options: Options) -> TaskSpec:
 
 def _model_of(task: TaskSpec) -> str:
     if task.model is None or task.weights is None:
-        raise SpecError(f"task {task.name} names no model; give one with --model")
+        told = f"task {task.name}" if task.name != "text" else "--text"
+        raise SpecError(f"{told} names no model; give one with --model")
     return f"{task.model}:{task.weights}"
 
 

@@ -17,7 +17,8 @@ PATH: Final = click.Path(path_type=Path)
 weights = click.option(
     "--weights", default="base", metavar="NAME", show_default=True,
     shell_complete=completion.weights,
-    help="Codec model: a built-in name or a file. Both ends need the same.",
+    help="Codec model: a built-in name (base, yolo11n) or a file. The decoder of base reads what "
+    "both built-in ones write; files of other models need these at both ends.",
 )  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
@@ -195,6 +196,8 @@ _EVAL: Final = (
                  help="Folder of coded files. Default: ~/.cache/vcm/files."),
     click.option("--no-cache", is_flag=True, help="Keep no coded files."),
     click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well."),
+    click.option("--perceptual/--no-perceptual", default=True, show_default=True,
+                 help="LPIPS and DISTS too, whose networks are downloaded once (760 MB)."),
     click.option("--unchecked", is_flag=True,
                  help="Go on if the uncompressed score is unexpected."),
 )  # fmt: skip

@@ -57,8 +57,7 @@ def run(config: Training) -> None:
                 if wandb_run is not None:
                     log_training(wandb_run, record, folder)
             if wandb_run is not None:
-                release(folder / "final.ckpt", folder / "codec.safetensors")
-                log_model(wandb_run, folder / "codec.safetensors")
+                log_model(wandb_run, _weights(config, folder))
     except KeyboardInterrupt:
         if processes().is_main_process:
             click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
@@ -144,6 +143,14 @@ def _tracking(config: Training, folder: Path) -> AbstractContextManager[Any]:
         return nullcontext()
     described = asdict(config) | {"provenance": provenance()}
     return tracked(config.run.wandb, folder.name, described, folder)
+
+
+def _weights(config: Training, folder: Path) -> Path:
+    """A weight file of the finished run; of an encoder that was tuned alone just that."""
+    told, target = config.run, folder / "codec.safetensors"
+    tuned = told.learn == "encoder" and told.initial and not told.initial.endswith(".ckpt")
+    release(folder / "final.ckpt", target, encoder_of=told.initial if tuned else None)
+    return target
 
 
 def _page(config: Training, folder: Path) -> None:

@@ -8,8 +8,12 @@ from vcm.errors import SpecError
 MAX_PHRASES = 128  # task files name all the classes of their model
 _DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors make of a minus
 _MINUS = re.compile(r"(^|\s)-\s*(?=[^\s-])")  # after a space it starts an exclusion
-_SEPARATOR = re.compile(r"[,;\n、，؛،&/+|]|\s(?=-[^\s-])")
-_NOT = re.compile(r"(?:no|not|without|except|but not)\s+", re.IGNORECASE)
+_LETTER = re.compile(r"\w")  # of any script
+_TAKES_AWAY = r"(?:no|not|without|except|but not)\s"
+_SEPARATOR = re.compile(
+    rf"[,;\n、，؛،&/+|]|\s(?=-[^\s-])|(?<!\bbut)\s(?={_TAKES_AWAY})", re.IGNORECASE
+)
+_NOT = re.compile(rf"{_TAKES_AWAY}\s*", re.IGNORECASE)
 
 
 class Words(NamedTuple):
@@ -31,7 +35,7 @@ def parse(text: str) -> Words:
     """The phrases of a text, in order, each once.
 
     Commas (of several scripts), semicolons, new lines, "&", "+", "/" and "|" separate phrases; a
-    phrase with a minus, "no", "not" or "without" before it is excluded.
+    phrase with a minus, "no", "not", "without" or "except" before it is excluded.
 
     Raises:
         SpecError: if no phrase is left to look for, or there are too many.
@@ -43,10 +47,11 @@ def parse(text: str) -> Words:
     plain = _MINUS.sub(r"\1-", _DASHES.sub("-", text))
     parts = [_not(" ".join(p.split())) for p in _SEPARATOR.split(plain)]
     exclude = [part.lstrip("-").strip() for part in parts if part.startswith("-")]
-    phrases = [part for part in parts if part and not part.startswith("-")]
+    phrases = [part for part in parts if not part.startswith("-") and _LETTER.search(part)]
     words = Words(tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(w for w in exclude if w)))
     if not words.phrases:
-        raise SpecError(f"text: expected words such as 'person, dog', got {text[:40]!r}")
+        only = "what is left out alone" if words.exclude else repr(text[:40])
+        raise SpecError(f"text: expected words such as 'person, dog', got {only}")
     if len(words.phrases) + len(words.exclude) > MAX_PHRASES:
         raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {len(parts)}")
     return words
