@@ -1,4 +1,4 @@
-"""docs/results.md from the results.json of the experiments: no number in it is typed by hand."""
+"""docs/results.md: tables from the results.json of the experiments, answers from their READMEs."""
 
 import json
 import re
@@ -21,6 +21,7 @@ def answer(name: str) -> str:
     folder = HERE / name
     text = (folder / "README.md").read_text().partition("\n## Answer")[2].partition("\n## ")[0]
     body = text.partition("\n")[2].strip()  # without the rest of the heading
+    body = re.sub(r"!\[[^]]*\]\([^)]+\)\s*", "", body)  # plots have their place in the template
     return re.sub(
         r"(?<=\]\()(?!https?:|#)[^)]+",
         lambda link: relpath(normpath(folder / link[0]), TARGET.parent),

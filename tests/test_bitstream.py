@@ -250,10 +250,12 @@ def test_read_names_the_file_and_the_cause(tmp_path: Path) -> None:
     with (tmp_path / "huge.vcm").open("wb") as file:  # sparse: takes no room on disk
         file.write(pack(SMALL))
         file.truncate(bitstream.MAX_BYTES + 1)
+    (tmp_path / "half.vcm").write_bytes(pack(SMALL)[:50])
     for name, message in {
         "photo.jpg": "photo.jpg': expected a .vcm file, got a JPEG",
         "empty.vcm": "empty.vcm': the file is empty",
         "huge.vcm": "huge.vcm': expected at most 1073741824 bytes",
+        "half.vcm": "half.vcm': the file is truncated",
         "none.vcm": "No such file",
         ".": "is a folder",
         "a\0b": "null byte",

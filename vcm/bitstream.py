@@ -193,11 +193,11 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> bytes:
-    """The bytes of a file that at least begins like a .vcm file and is not absurdly long.
+    """The bytes of a whole .vcm file, as `unpack` takes them.
 
     Raises:
-        BitstreamError: no such file, unreadable, foreign, of another version, or over
-            `MAX_BYTES`, which is found out before the rest is read.
+        BitstreamError: no such file, unreadable, damaged, foreign, of another version, or over
+            `MAX_BYTES`, which is found out before the rest is read. The message names the file.
     """
     path = Path(path)
     if path.is_dir():
@@ -209,7 +209,9 @@ def read(path: str | Path) -> bytes:
             length = os.fstat(file.fileno()).st_size
             if length > MAX_BYTES:
                 raise BitstreamError(f"expected at most {MAX_BYTES} bytes, got {length}")
-            return data + file.read()
+            data += file.read()
+            unpack(data)
+            return data
     except BitstreamError as error:
         raise BitstreamError(f"{str(path)!r}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
@@ -252,7 +254,7 @@ def _identify(data: bytes) -> None:
     if version > VERSION:
         raise BitstreamError(
             f"the file has format version {version}, this vcm reads {VERSION}: "
-            f"it was made by a newer vcm (update: pip install -U vcm) or is damaged"
+            f"it was made by a newer vcm (update yours) or is damaged"
         )
 
 

@@ -35,7 +35,7 @@ def distortion_weights(m: Tensor) -> Tensor:
     """Weight of each pixel's squared error: (B, 1, H, W). The background weighs sigma^2.
 
     A pixel of the ROI weighs one over the share of ROI around it, at most 16. Latents cover about
-    16 pixels: one on the border serves few ROI pixels, and with equal weights it would get fewer
+    16 pixels: one on the border covers few ROI pixels, and with equal weights it would get fewer
     bits than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
 
     Source: Jin et al. 2025, arXiv:2507.00373, training loss (m^2). Deviation: the border's weight.

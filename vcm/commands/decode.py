@@ -54,8 +54,7 @@ def run(
 
 def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str, Any]:
     target = places.of_picture(source, output, overwrite)
-    data = bitstream.read(source)
-    bitstream.unpack(data)  # refuse a bad file before the model is loaded
+    data = bitstream.read(source)  # refuses a bad file before the model is loaded
     picture, report = _decoded(data, Codec.load(weights))
     image.write(target, picture)
     return {"file": str(target)} | report

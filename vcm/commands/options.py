@@ -89,7 +89,7 @@ _ROI: Final = (
                  help="How much the rest matters, over 0, at most 1: 1 as much as the ROI, 0.03 "
                  "hardly. Default: the task's, or 0.1."),
     click.option("--tau", type=float, metavar="NUMBER",
-                 help="How sure the words must be, between 0 and 1: lower finds more. Default: "
+                 help="How sure the network must be, between 0 and 1: lower finds more. Default: "
                  "the task's, or the backend's."),
     click.option("--dilation", type=int, metavar="PIXELS",
                  help="Grow what the words find by so much. Default: the task's, or 0."),
@@ -116,7 +116,7 @@ _RATE: Final = (
                  help="Instead of quality: bytes that the file should have."),
     click.option("--effort", type=int, default=0, metavar="STEPS",
                  help="Search so many steps for a better file: 60 save about 4 % of the bytes and "
-                 "take some hundred times as long. Decoding is as ever."),
+                 "take some hundred times as long. Decoding does not change."),
 )  # fmt: skip
 
 _CASES: Final = (
