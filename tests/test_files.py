@@ -6,8 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from vcm import bitstream, image
 from vcm.errors import OutputError
 from vcm.files import write_atomic
 
@@ -166,3 +169,39 @@ def test_killed_while_writing_a_file_is_absent_or_whole(tmp_path: Path) -> None:
             assert len(content) == 3_000_000 and len(set(content)) == 1
             seen.add(content[0])
     assert seen
+
+
+KILLED_BEFORE_THE_NAME = """
+import os, sys
+from vcm.cli import main
+os.fsync = lambda file: os.kill(os.getpid(), 9)
+main(sys.argv[1:])
+"""
+
+
+def test_killed_encoders_leave_no_part_of_a_file(tmp_path: Path, cat: NDArray[np.uint8]) -> None:
+    """Kill -9 while it starts, while it codes, as soon as it writes, and before the last step."""
+    output = tmp_path / "out" / "cat.vcm"
+    output.parent.mkdir()
+    image.write(tmp_path / "cat.png", cat)
+    arguments = ["encode", "cat.png", "-o", str(output)]
+    command = [sys.executable, "-m", "vcm", *arguments]
+    for seconds in (0.3, 1, 2, 60):
+        child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + seconds
+        while child.poll() is None and time.monotonic() < end:
+            if any(output.parent.iterdir()):
+                break
+            time.sleep(0.0003)
+        child.kill()
+        child.wait()
+        if output.exists():
+            bitstream.unpack(output.read_bytes())
+        for path in output.parent.iterdir():
+            path.unlink()
+    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_THE_NAME, *arguments], cwd=tmp_path)
+    assert done.returncode == -9
+    assert not output.exists() and any(output.parent.iterdir())
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    header = bitstream.unpack(output.read_bytes()).header
+    assert (header.height, header.width) == cat.shape[:2]

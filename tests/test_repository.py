@@ -57,6 +57,17 @@ def test_the_workflow_runs_make_test_on_each_python_that_is_supported() -> None:
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(low, high)]
 
 
+def test_the_workflow_decodes_by_the_oldest_torch_that_is_supported() -> None:
+    job = yaml(".github/workflows/test.yml")["jobs"]["oldest-torch"]
+    commands = "\n".join(step["run"] for step in job["steps"] if "run" in step)
+    wanted = (REPOSITORY / "pyproject.toml").read_text()
+    for name in ("torch", "torchvision"):
+        (low,) = re.findall(rf'"{name}>=([\d.]+),', wanted)
+        assert f'"{name}=={low}.*"' in commands
+    # without this variable the test is skipped
+    assert "VCM_OTHER_PYTHON" in job["env"] and "-k another_torch" in commands
+
+
 def test_the_hooks_before_a_commit_are_the_tools_of_make_lint() -> None:
     (local,) = yaml(".pre-commit-config.yaml")["repos"]
     entries = " ".join(hook["entry"] for hook in local["hooks"])

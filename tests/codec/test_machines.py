@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,40 +12,78 @@ from torch import Tensor
 
 from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
-from vcm.codec.entropy import PASSES
+from vcm.codec.entropy import MEAN_UNIT, PASSES
+from vcm.codec.int8 import is_exact
+from vcm.codec.integer import SIGNED_ZERO
 from vcm.codec.latent import Strings
 from vcm.codec.lma import mask_level
-from vcm.codec.model import STRIDE, Quality
+from vcm.codec.model import STRIDE, Quality, latent_size
 from vcm.codec.tiles import HYPER_HALO
 from vcm.codec.transforms import to_blocks
 from vcm.codec.weights import load
 from vcm.roi.mask import RoiMask
 
-# Decodes photo.vcm with the released weights; saves the latent and the picture.
+# Decodes the files with the released weights; saves latents, pictures and what it really ran with.
 CHILD = """
 import sys, numpy as np, torch
 from vcm import bitstream
+from vcm.codec import integer
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
-torch.backends.mkldnn.set_flags("onednn-off" not in sys.argv)
-stream = bitstream.unpack(open("photo.vcm", "rb").read())
-h = stream.header
+from vcm.codec.model import Quality, latent_size
+torch.set_num_threads(int(sys.argv[1]))
+if sys.argv[2] == "floats":
+    torch.backends.mkldnn.set_flags(False)
+    integer.is_exact = lambda: False
 codec = Codec.load()
-strings = Strings(stream.z, stream.y)
-y_hat = codec.decoder.read(strings, h.height, h.width, h.quality / 100, h.tile)
-x_hat = codec.decoder.render(y_hat, h.height, h.width, h.quality / 100)
-np.savez("out.npz", y_hat=y_hat.numpy(), x_hat=x_hat.numpy())
-"""
-MACHINES = {
-    "1 thread": {"OMP_NUM_THREADS": "1"},
-    "2 threads": {"OMP_NUM_THREADS": "2"},
-    "4 threads": {"OMP_NUM_THREADS": "4"},
-    "no vector instructions": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
-    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-    "AVX512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
-    "AVX512 with VNNI": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
-    "oneDNN off": {},
+out = {
+    "torch": torch.__version__,
+    "threads": torch.get_num_threads(),
+    "capability": torch.backends.cpu.get_cpu_capability(),
+    "onednn": torch.backends.mkldnn.enabled,
+    "bytes": integer.is_exact(),
 }
+for name in ("whole", "tiled"):
+    stream = bitstream.unpack(open(f"{name}.vcm", "rb").read())
+    h = stream.header
+    size, strings, quality = (h.height, h.width), Strings(stream.z, stream.y), h.quality / 100
+    with torch.inference_mode():  # by the decoder a failed reading would be tried once more
+        y_hat = codec.latents.read(strings, *latent_size(*size), Quality.single(quality), h.tile)
+    x_hat = codec.decoder.render(y_hat, *size, quality)
+    out |= {f"{name}.y_hat": y_hat.numpy(), f"{name}.x_hat": x_hat.numpy()}
+np.savez("out.npz", **out)
+"""
+
+
+class Machine(NamedTuple):
+    """A process that decodes as other machines do.
+
+    Attributes:
+        threads: that it computes with.
+        capability: the instructions of torch's own kernels, None: all that there are.
+        isa: the instructions of oneDNN's, None: all that there are.
+        kernels: "bytes" where these instructions add them up exactly, or "floats" without oneDNN.
+    """
+
+    threads: int = 1
+    capability: str | None = None
+    isa: str | None = None
+    kernels: str = "bytes"
+
+
+MACHINES = {
+    "1 thread": Machine(),
+    "2 threads": Machine(2),
+    "4 threads": Machine(4),
+    "no vector instructions": Machine(1, "DEFAULT", "SSE41"),
+    "AVX2": Machine(1, "AVX2", "AVX2"),
+    "AVX512": Machine(1, "AVX512", "AVX512_CORE"),
+    "AVX512 with VNNI": Machine(1, "AVX512", "AVX512_CORE_VNNI"),
+    "oneDNN off": Machine(kernels="floats"),
+}
+BELOW = {"AVX512": ("DEFAULT", "AVX2", "AVX512"), "AVX2": ("DEFAULT", "AVX2")}  # what it can do too
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+PHOTOS = ["cat", "person", "cup"]
 
 
 @pytest.fixture(scope="module")
@@ -53,51 +92,131 @@ def codec():
 
 
 @pytest.fixture(scope="module")
-def file(photos, codec):
-    """A photo coded for a part of it at a quality with large and small latents."""
-    photo = photos["person"][:200, :250]
-    roi = np.zeros(photo.shape[:2], np.bool_)
-    roi[40:160, 60:200] = True
-    return pipeline.encode(
-        np.ascontiguousarray(photo), RoiMask(roi, 0.1, "test"), codec, quality=80
-    )
+def plain():
+    return Codec(load(), bf16=False)
+
+
+@pytest.fixture(scope="module")
+def files(photos, codec):
+    """Photos coded for a part of them: qualities with large and with small latents, one of 2 x 2
+    tiles."""
+    whole = np.ascontiguousarray(photos["person"][:200, :250])
+    tiled = np.concatenate([photos["cat"], photos["cat"][::-1]])
+    found = {}
+    for name, photo, quality, coder in (
+        ("whole", whole, 80, codec),
+        ("tiled", tiled, 40, Codec(load(), side=24)),
+    ):
+        roi = np.zeros(photo.shape[:2], np.bool_)
+        roi[60:-60, 50:-50] = True
+        found[name] = pipeline.encode(photo, RoiMask(roi, 0.1, "test"), coder, quality=quality)
+    assert bitstream.unpack(found["tiled"]).header.tile == 24
+    return found
+
+
+@pytest.fixture(scope="module")
+def decoded(files, codec):
+    """Latents and pictures of this process, by the names that a child has for them."""
+    found = {}
+    for name, data in files.items():
+        stream = bitstream.unpack(data)
+        h = stream.header
+        size, strings, quality = (h.height, h.width), Strings(stream.z, stream.y), h.quality / 100
+        with torch.inference_mode():
+            q, (h16, w16) = Quality.single(quality), latent_size(*size)
+            y_hat = codec.latents.read(strings, h16, w16, q, h.tile)
+        x_hat = codec.decoder.render(y_hat, *size, quality)
+        found |= {f"{name}.y_hat": y_hat.numpy(), f"{name}.x_hat": x_hat.numpy()}
+    return found
+
+
+def decoded_by(python, machine, files, folder):
+    """What a child saves."""
+    for name, data in files.items():
+        (folder / f"{name}.vcm").write_bytes(data)
+    environment = dict(os.environ)
+    if machine.capability:
+        environment["ATEN_CPU_CAPABILITY"] = machine.capability.lower()
+    if machine.isa:
+        environment["ONEDNN_MAX_CPU_ISA"] = machine.isa
+    arguments = [python, "-c", CHILD, str(machine.threads), machine.kernels]
+    subprocess.run(arguments, cwd=folder, env=environment, check=True, capture_output=True)
+    return np.load(folder / "out.npz")
+
+
+def check_equal(there, here):
+    for name, value in here.items():
+        if name.endswith("y_hat"):
+            assert np.array_equal(there[name], value), name
+        else:
+            assert np.abs(there[name].astype(int) - value.astype(int)).max() <= 1, name
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_processes_of_other_machines_agree(name, file, codec, tmp_path):
-    (tmp_path / "photo.vcm").write_bytes(file)
-    arguments = [sys.executable, "-c", CHILD, *(["onednn-off"] if name == "oneDNN off" else [])]
-    environment = os.environ | MACHINES[name]
-    subprocess.run(arguments, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    stream = bitstream.unpack(file)
-    h = stream.header
-    size = h.height, h.width
-    strings = Strings(stream.z, stream.y)
-    y_hat = codec.decoder.read(strings, *size, h.quality / 100, h.tile)
-    there = np.load(tmp_path / "out.npz")
-    assert np.array_equal(there["y_hat"], y_hat.numpy())
-    x_hat = codec.decoder.render(y_hat, *size, h.quality / 100).numpy()
-    assert np.abs(there["x_hat"].astype(int) - x_hat.astype(int)).max() <= 1
+def test_processes_of_other_machines_agree(name, files, decoded, tmp_path):
+    machine, here = MACHINES[name], torch.backends.cpu.get_cpu_capability()
+    if machine.capability and machine.capability not in BELOW.get(here, ()):
+        pytest.skip(f"this processor has no {machine.capability}")
+    if machine.isa == "AVX512_CORE_VNNI" and not is_exact():
+        pytest.skip("this processor has no VNNI")
+    there = decoded_by(sys.executable, machine, files, tmp_path)
+    assert there["threads"] == machine.threads
+    assert there["capability"] == (machine.capability or here)
+    assert there["onednn"] == (machine.kernels == "bytes")
+    exact = is_exact() and machine.isa in (None, "AVX512_CORE_VNNI")
+    assert there["bytes"] == (exact and machine.kernels == "bytes")
+    check_equal(there, decoded)
+
+
+@pytest.mark.skipif("VCM_OTHER_PYTHON" not in os.environ, reason="set VCM_OTHER_PYTHON")
+def test_another_torch_agrees(files, decoded, tmp_path):
+    """VCM_OTHER_PYTHON: the interpreter of an environment with vcm and another version of torch."""
+    there = decoded_by(os.environ["VCM_OTHER_PYTHON"], Machine(), files, tmp_path)
+    assert str(there["torch"]) != torch.__version__
+    check_equal(there, decoded)
 
 
 @pytest.mark.parametrize("quality", [5, 50, 95])
-def test_bfloat16_gives_the_same_picture_within_rounding(quality, cat):
-    fast, plain = (Codec(load(), bf16=flag) for flag in (True, False))
-    x = torch.from_numpy(cat).permute(2, 0, 1)[None]
-    strings = plain.compress(x, torch.ones(1, 1, *cat.shape[:2]), quality)
-    pictures = [c.decompress(strings, *cat.shape[:2], quality).int() for c in (fast, plain)]
+@pytest.mark.parametrize("name", PHOTOS)
+def test_bfloat16_gives_the_same_picture_within_rounding(name, quality, plain, photos):
+    x, fast = pixels(photos[name]), Codec(load(), bf16=True)
+    size = x.shape[2:]
+    strings = plain.compress(x, torch.ones(1, 1, *size), quality)
+    pictures = [c.decompress(strings, *size, quality).int() for c in (fast, plain)]
     assert (pictures[0] - pictures[1]).abs().max() <= 1
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_layouts_and_batches_agree(layout, codec, rng):
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("quality", [20, 90])
+def test_tiles_leave_no_seam_in_photos(quality, bf16, cat):
+    """Tiles of any side give the picture; tiles that files may have give the symbols too."""
+    x = pixels(cat)
+    size = x.shape[2:]
+    whole, coded, shown = (Codec(load(), side=side, bf16=bf16) for side in (0, 24, 8))
+    analysed = whole.encoder.analyse(x, torch.ones(1, 1, *size))
+    latent, parts = (c.encoder.quantise(analysed, quality) for c in (whole, coded))
+    assert len(parts.y_parts) == 2 * len(latent.y_parts)
+    assert torch.equal(latent.y_hat, parts.y_hat)
+    pictures = [c.decoder.render(latent.y_hat, *size, quality).int() for c in (whole, shown)]
+    assert (pictures[0] - pictures[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("stored", ["bytes", "floats"])
+def test_layouts_and_batches_agree(stored, layout, codec, rng):
+    """Bytes are what the codec uses; all is compared with floats, picture by picture."""
     networks, sizes = codec.model.parameters_y, codec.model.sizes
     z = torch.from_numpy(rng.integers(-15, 16, (3, sizes.Z, 3, 4))).float()
     known = torch.from_numpy(rng.integers(-127, 128, (3, sizes.M, 12, 16))).float()
     level = torch.tensor([0.0, 131.0, 255.0])
+    given = z, known
+    if stored == "bytes":
+        given = z.to(torch.int8), (known + SIGNED_ZERO).to(torch.uint8)
+    z_given, known_given = (t.contiguous(memory_format=layout) for t in given)
+    features = networks.features(z_given, level, (12, 16))
+    assert features.dtype == known_given.dtype
     for number in range(PASSES):
-        features = networks.features(z.contiguous(memory_format=layout), level, (12, 16))
-        together = networks(number, features, level, known.contiguous(memory_format=layout))
+        together = networks(number, features, level, known_given)
         for i in range(3):
             one = slice(i, i + 1)
             alone = networks.features(z[one].contiguous(), level[one], (12, 16))
@@ -105,6 +224,31 @@ def test_layouts_and_batches_agree(layout, codec, rng):
             for a, b in zip(single, together, strict=True):
                 assert torch.equal(a, b[one])
             assert (single.rows == single.rows.round()).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("bf16", [False, True])
+def test_pictures_of_a_batch_agree(bf16, layout, plain, photos):
+    qualities, size = (5, 50, 95), (192, 272)
+    y_hat = []
+    for name, quality in zip(PHOTOS, qualities, strict=True):
+        x = pixels(photos[name])[..., : size[0], : size[1]]
+        strings = plain.compress(x, torch.ones(1, 1, *size), quality)
+        y_hat.append(plain.decoder.read(strings, *size, quality, side=0) / MEAN_UNIT)
+    batch = torch.cat(y_hat).contiguous(memory_format=layout)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        together = plain.model.synthesise(batch, Quality.of(100 * torch.tensor(qualities)))
+        single = [
+            plain.model.synthesise(y, Quality.single(quality))
+            for y, quality in zip(y_hat, qualities, strict=True)
+        ]
+    levels = [(255 * u + 127.5).clamp(0, 255).round() for u in (together, torch.cat(single))]
+    assert (levels[0] - levels[1]).abs().max() <= 1
+
+
+def pixels(photo):
+    """(1, 3, H, W) uint8."""
+    return torch.from_numpy(photo).permute(2, 0, 1)[None]
 
 
 def test_double_precision_agrees(codec, rng):

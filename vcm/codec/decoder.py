@@ -47,15 +47,16 @@ class Decoder:
         told = strings, h, w, Quality.single(quality), side
         try:
             return self.latents.read(*told)
-        except BitstreamError:
-            with without_bytes(self.model) as other:
-                if not other:
-                    raise
-                y_hat = self.latents.read(*told)  # raises again if it is the file's fault
-            _log.warning(
-                "read at the second attempt: this processor summed bytes wrongly; please report it"
-            )
-            return y_hat
+        except BitstreamError as found:
+            error = found.with_traceback(None)  # which holds the memory of the first attempt
+        with without_bytes(self.model) as other:
+            if not other:
+                raise error
+            y_hat = self.latents.read(*told)  # raises again if it is the file's fault
+        _log.warning(
+            "read at the second attempt: this processor summed bytes wrongly; please report it"
+        )
+        return y_hat
 
     @torch.inference_mode()
     def bits_at(

@@ -111,8 +111,8 @@ class LatentCoder:
         Raises:
             BitstreamError: if the strings cannot be of such a latent.
         """
+        z_hat = self._read_z(strings, h, w, side)  # first: a forged size takes no memory
         y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
-        z_hat = self._read_z(strings, h, w, side)
         walk = self._read_y(strings, z_hat, h, w, quality, side, lambda symbols, rows: None)
         for number, tile, value in walk:
             place(number, value, tile.of(y_hat))
