@@ -54,6 +54,9 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     where it was. With --workers, --ray, shards or a set that is no folder, manifest.jsonl says
     what became of each picture; a changed picture, or changed options, are done again then.
 
+    Pictures are turned as EXIF says; transparency is drawn over white, colour profiles are ignored,
+    of an animation the first picture is taken. EXIF and other metadata are not kept.
+
     \b
     vcm encode photo.jpg --text "person, dog" --sigma 0.1 -o photo.vcm
     vcm encode photo.jpg --box 48,384,208,528 --bytes 12000 -o photo.vcm

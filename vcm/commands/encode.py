@@ -180,8 +180,9 @@ def lines(report: dict[str, Any]) -> list[str]:
     if "failed" in report:
         return batch.lines(report)
     share, r = 100 * report["roi_share"], report
+    outside = f"outside: sigma {r['sigma']:g}" if share < 100 else "nothing is outside"
     return [
         f"{r['file']}: {r['bytes']} bytes, {r['bpp']:.3f} bpp, quality {r['quality']:g}",
-        f"ROI: {r['roi']}, {share:.1f} % of the picture; outside: sigma {r['sigma']:g}",
+        f"ROI: {r['roi']}, {share:.1f} % of the picture; {outside}",
         f"time: ROI {r['seconds_roi']:.2f} s, encoding {r['seconds_encode']:.2f} s",
     ]
