@@ -83,8 +83,8 @@ _ROI: Final = (
     click.option("--mask", type=PATH,
                  help="What matters is white in this picture, which has the same size."),
     click.option("--box", multiple=True, metavar="X,Y,W,H",
-                 help="What matters is in this box: left, top, width, height in pixels of the upright "
-                 "picture; what is outside of it is cut off. May be given several times."),
+                 help="What matters is in this box: left, top, width, height in pixels of the "
+                 "upright picture; what lies outside is cut off. May be given several times."),
     click.option("--sigma", type=float, metavar="NUMBER",
                  help="How much the rest matters, over 0, at most 1: 1 as much as the ROI, 0.03 "
                  "hardly. Default: the task's, or 0.1."),
