@@ -74,6 +74,7 @@ class Coder:
         self.information = np.zeros(self.frequency.shape)  # float64: of large pictures many add up
         for target, share in zip(self.information, shares, strict=True):
             target[: len(share)] = SHARES - np.log2(share)
+        self.least = float(sum(SHARES - np.log2(share.max()) for share in shares[silent:]))
         categorical = constriction.stream.model.Categorical
         self.models = [
             categorical(row[: n - 1] / 2.0**PRECISION, perfect=False)
@@ -156,6 +157,15 @@ class Reader:
         self._decoder = constriction.stream.queue.RangeDecoder(words)
         self._left = 8.0 * len(data) + SLACK
         self._count = 0
+
+    def check_room(self, count: int) -> None:
+        """Refuse, before any memory is taken, a string too short for `count` symbols of each row.
+
+        Raises:
+            BitstreamError: if they hold more information than it, whatever they are.
+        """
+        if count * self._coder.least > self._left:
+            raise BitstreamError(f"string: too short for {count} symbols of each table row")
 
     def read(self, rows: Rows) -> Symbols:
         """The next part's symbols, one for each table row: (n,) int16.

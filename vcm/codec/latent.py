@@ -143,6 +143,7 @@ class LatentCoder:
         tiles.check_side(side, h, w)
         shape = (1, self._model.sizes.Z, *z_size(h, w))
         reader = self._coders["z"].reader(strings.z)
+        reader.check_room(shape[2] * shape[3])
         z_symbols = reader.read(_z_rows(shape))
         reader.end()
         return torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)

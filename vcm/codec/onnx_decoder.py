@@ -109,8 +109,9 @@ class OnnxDecoder:
 
     def _read_z(self, stream: Bitstream, h: int, w: int) -> Floats:
         shape = (self._channels["z"], -(-h // STEP), -(-w // STEP))
-        rows = np.repeat(np.arange(shape[0], dtype=np.uint8), shape[1] * shape[2])
         reader = self._z.reader(stream.z)
+        reader.check_room(shape[1] * shape[2])
+        rows = np.repeat(np.arange(shape[0], dtype=np.uint8), shape[1] * shape[2])
         z = reader.read(rows).reshape(shape)
         reader.end()
         return z.clip(-SYMBOL_MAX["z"], SYMBOL_MAX["z"]).astype(np.float32)
