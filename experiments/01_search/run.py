@@ -1,18 +1,21 @@
-"""Which architecture? Short trainings, each of the same processor time, one table.
+"""Which architecture? Short trainings at equal time, one table.
 
-Every variant begins with the linear start, learns for --seconds of one core's time (not steps: what
-is slower gets fewer), and is measured on held-out training photos. Goes on where it was; writes
-results.json.
+Every variant begins with the linear start and is measured on held-out training photos. At equal
+time: what is released makes --steps; a variant makes as many as fit into the time of these, by the
+cost of its steps, which are timed in turn with those of the released one. So a machine that is
+slower for a while favours none. Goes on where it was; writes results.json.
 """
 
 import argparse
 import json
 import time
 import tomllib
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import parts
 import torch
@@ -26,14 +29,14 @@ from vcm.files import write_atomic
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.train.check import check
-from vcm.train.config import load
+from vcm.train.config import Training, load
 from vcm.train.data import batch
-from vcm.train.photos import load_photos
+from vcm.train.photos import Photo, load_photos
 from vcm.train.trainer import Trainer
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "base.toml"
-SIDE = 256
+SIDE, PAIRS = 256, 10
 ALWAYS = ["run.threads=1", "optim.average=0.99", "optim.decay_from=1.0"]
 Row = dict[str, float]
 
@@ -45,26 +48,42 @@ def variants() -> dict[str, tuple[list[str], str]]:
     return changed | {name: ([], part) for name, part in told["parts"].items()}
 
 
-def trained(name: str, seconds: float, work: Path) -> Row:
-    """The held-out numbers of a variant after so much time of this process."""
+def trained(name: str, steps: int, work: Path) -> Row:
+    """The held-out numbers of a variant after the time of so many steps of the released one."""
     kept = work / f"{name.replace('/', '-')}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
     torch.set_num_threads(1)
     changes, part = variants()[name]
-    config = load(CONFIG, [*changes, *ALWAYS, f'run.folder="{work}/none"'])
+    config, plain = (
+        load(CONFIG, [*given, *ALWAYS, f'run.folder="{work}/none"']) for given in (changes, [])
+    )
     photos, held_out = load_photos(config.data)
     with parts.replaced(part):
+        cost = relative_cost(config, plain, photos) if changes else 1.0
         trainer = Trainer(config, photos, partial(parts.build, part))
-        start = time.process_time()
-        while time.process_time() - start < seconds:
-            trainer.advance(batch(photos, config.data, config.run.seed, trainer.step))
+        for step in range(round(steps / cost)):
+            trainer.advance(batch(photos, config.data, config.run.seed, step))
         trainer.all.load_state_dict(trainer.average.values)
         row = check(trainer.all.eval(), held_out, SIDE)
         row |= {"steps": trainer.step, "kMAC per pixel": kmac(trainer.all.model)}
     work.mkdir(parents=True, exist_ok=True)
     write_atomic(kept, json.dumps(row).encode())
     return row
+
+
+def relative_cost(config: Training, plain: Training, photos: Sequence[Photo]) -> float:
+    """Time of a step in times of the released one's: the median of pairs, one after the other."""
+    pair = [Trainer(c, photos) for c in (plain, config)]
+    ratios = []
+    for step in range(PAIRS + 1):
+        times = []
+        for trainer in pair:
+            start = time.process_time()
+            trainer.advance(batch(photos, config.data, config.run.seed, step))
+            times.append(time.process_time() - start)
+        ratios.append(times[1] / times[0])
+    return median(ratios[1:])  # the first one warms up
 
 
 @torch.no_grad()
@@ -103,18 +122,18 @@ def beside(base: Row, row: Row) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=200)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--work", type=Path, default=Path("runs/01_search"))
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    names, work = list(variants()), given.work / f"{given.seconds:g}"
-    job = partial(trained, seconds=given.seconds, work=work)
+    names, work = list(variants()), given.work / f"{given.steps}"
+    job = partial(trained, steps=given.steps, work=work)
     with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
         rows = dict(zip(names, pool.map(job, names), strict=True))
     table = {name: beside(rows[names[0]], row) for name, row in rows.items()}
     for name, row in table.items():
         print(f"{name:<42} " + "  ".join(f"{key} {value:.1f}" for key, value in row.items()))
-    result = {"seconds": given.seconds, "variants": table, "provenance": provenance()}
+    result = {"steps": given.steps, "variants": table, "provenance": provenance()}
     write_atomic(HERE / "results.json", (json.dumps(result, indent=1) + "\n").encode())
 
 

@@ -70,6 +70,6 @@ def test_the_results_are_the_generated_ones(monkeypatch: pytest.MonkeyPatch) -> 
     import report
 
     written: dict[Path, str] = {}
-    monkeypatch.setattr(Path, "write_text", written.__setitem__)
+    monkeypatch.setattr(Path, "write_text", lambda path, text: written.update({path: text}))
     report.main()
     assert written == {report.TARGET: report.TARGET.read_text()}

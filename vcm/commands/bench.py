@@ -38,8 +38,8 @@ class Timed(NamedTuple):
 
     Attributes:
         encode, decode: seconds, the best of the repetitions.
-        peak: MiB of resident memory: of the interpreter with its libraries, and of the largest
-            program that it calls.
+        peak: MiB of resident memory, the interpreter and its libraries included; without those of
+            programs that it calls: what Linux tells of these begins with their parent's.
     """
 
     name: str
@@ -113,8 +113,7 @@ def measure(name: str, photo: Path, megapixels: float, text: str = TEXT) -> Time
     second, _ = _best(lambda: decode(data), 1)
     if second < LIMIT / 30:
         second, _ = _best(lambda: decode(data), repetitions)
-    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = sum(resource.getrusage(who).ru_maxrss for who in users) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Timed(name, megapixels, first, second, _length(data), peak)
 
 
