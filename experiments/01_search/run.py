@@ -2,8 +2,9 @@
 
 Every variant begins with the linear start and is measured on held-out training photos. At equal
 time: what is released makes --steps; a variant makes as many as fit into the time of these, by the
-cost of its steps, which are timed in turn with those of the released one. So a machine that is
-slower for a while favours none. Goes on where it was; writes results.json.
+cost of its steps, which are timed in turn with those of the released one (another part of parts.py
+is taken to cost the same). So a machine that is slower for a while favours none. Goes on where it
+was; writes results.json.
 """
 
 import argparse
