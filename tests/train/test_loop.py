@@ -47,6 +47,14 @@ def _config(pictures, folder, steps=6, **run):
     )
 
 
+def test_a_resumed_run_takes_the_rates_that_the_config_says_now(pictures, tmp_path):
+    config = _config(pictures, tmp_path / "a", steps=3)
+    list(train(config))
+    faster = replace(config, optim=replace(config.optim, steps=6, slow=0.7, deep=0.9))
+    groups = Trainer(faster, load_photos(faster.data)[0]).optimiser.param_groups
+    assert [group["factor"] for group in groups] == [0.7, 0.9, 1.0]
+
+
 def test_killed_and_resumed_equals_unbroken(pictures, tmp_path):
     whole, broken = _config(pictures, tmp_path / "a"), _config(pictures, tmp_path / "b")
     list(train(whole))

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
 from vcm.codec.klt import start_from_klt
@@ -24,6 +25,7 @@ from vcm.train.task import TaskLoss
 
 _log = logging.getLogger(__name__)
 Build = Callable[[Sizes], RoiHyperprior]
+SHARED: Final = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
 PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
 
 
@@ -49,6 +51,7 @@ class Trainer:
             mixed_precision=PRECISIONS["fp32" if config.published.base else run.precision],
             gradient_accumulation_steps=run.accumulate,
             cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[SHARED],
         )
         self.step = 0
         self.health = Health(run.folder)
@@ -125,7 +128,10 @@ class Trainer:
         if state["sizes"] != own:
             raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {own}")
         self.all.load_state_dict(state["model"])
+        factors = [group["factor"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, factor in zip(self.optimiser.param_groups, factors, strict=True):
+            group["factor"] = factor  # the config's, which may have changed since
         self.average.restore(state["average"])
         self.step = state["step"]
         self.health.norm, self.health.loss = state["norm"], state["loss"]
