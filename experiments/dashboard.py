@@ -21,7 +21,7 @@ CODECS = (  # as `vcm eval` calls them; bars of what an evaluation lacks stay em
 )  # fmt: skip
 
 
-def lines(title: str, keys: list[str], x: str = "Step") -> reports.LinePlot:
+def lines(title: str, keys: list[str], x: str = "train/step") -> reports.LinePlot:
     """One panel of curves."""
     return reports.LinePlot(title=title, x=x, y=keys)
 

@@ -61,10 +61,14 @@ def check_name(name: str) -> None:
 def load_teacher(name: str) -> Any:
     """A frozen task model whose features and losses have gradients down to the pixels.
 
+    "FILE.py:NAME" is a task model of the caller's own that has `features` as `YoloNet` has them.
+
     Raises:
         SpecError: if the name does not say which adapter, or it has no gradients.
         ModelError, MissingExtra: if the model cannot be loaded.
     """
+    if plugin.is_plugin(name):
+        return plugin.load(name, ("kind", "names"))
     adapter, weights = parsed(name)
     if adapter not in TEACHERS:
         raise SpecError(

@@ -13,6 +13,7 @@ from typing import Any, Final
 from vcm.errors import MissingExtra, ModelError
 from vcm.files import write_atomic
 
+STEP: Final = "train/step"  # in what `training_values` gives
 ID: Final = "wandb.json"  # in a run's folder: a resumed run continues the same one
 
 
@@ -20,7 +21,8 @@ ID: Final = "wandb.json"  # in a run's folder: a resumed run continues the same 
 def tracked(project: str, name: str, config: dict[str, Any], folder: Path) -> Iterator[Any]:
     """A W&B run, finished when the block ends; marked as failed if it ends by an error.
 
-    A folder belongs to one run: opened again, that run is continued.
+    A folder belongs to one run: opened again, that run is continued. (A sweep's agent makes a new
+    one each time.)
 
     Args:
         config: what the run is told, shown beside its results.
@@ -70,6 +72,11 @@ def _known(path: Path) -> str | None:
     return known
 
 
+def training_axis(run: Any) -> None:
+    """Curves over the training's own steps: W&B's only ever grow, and a run may go back."""
+    run.define_metric("*", step_metric=STEP)
+
+
 def log_training(run: Any, record: dict[str, float], folder: Path) -> None:
     """A record of `vcm train`: terms of the loss, curves by quality and sigma, pictures."""
     import wandb
@@ -78,7 +85,7 @@ def log_training(run: Any, record: dict[str, float], folder: Path) -> None:
     samples = folder / "samples.png"
     if "q50_s1.0_bpp" in record and samples.is_file():
         values["samples"] = wandb.Image(str(samples))
-    run.log(values, step=int(record["step"]))
+    run.log(values)
 
 
 def training_values(record: dict[str, float]) -> dict[str, float]:

@@ -160,7 +160,7 @@ def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, monkeypatch):
     assert run("train", "--config", path) == 0
     values, ids = written(tmp_path / "run")
     assert values["train/loss"] > 0 and values["held out sigma 0.1/q50_s0.1_bpp"] > 0
-    assert values["samples/path"].endswith(".png") and values["_step"] == 4
+    assert values["samples/path"].endswith(".png") and values["train/step"] == 4
     assert values["train/roi"] > 0 and values["train/background"] >= 0
     assert values["config/data"]["crop"] == 64 and values["config/run"]["wandb"] == "project"
     assert values["config/provenance"]["commit"] == commit()
@@ -170,7 +170,7 @@ def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, monkeypatch):
     (tmp_path / "c.toml").write_text(text)
     assert run("train", "--config", path) == 0
     again, both = written(tmp_path / "run", exits=2)
-    assert both == ids and again["_step"] == 6
+    assert both == ids and again["train/step"] == 6
     base, tuned = tmp_path / "run" / "codec.safetensors", tmp_path / "tuned"
     more = [f"run.folder={tuned}", f"run.initial={base}", "run.learn=encoder"]
     assert run("train", "--config", path, *more) == 0

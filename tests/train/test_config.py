@@ -19,7 +19,8 @@ def test_the_configs_that_come_along_are_valid(name):
 def test_changes_win_and_name_the_folder():
     config = load(CONFIGS / "base.toml", ["task.mu=7", "data.sigma=[0.1, 0.2]", "run.wandb=vcm"])
     assert config.task.mu == 7 and config.data.sigma == (0.1, 0.2) and config.run.wandb == "vcm"
-    assert config.run.folder == "runs/base-task.mu=7_data.sigma=_0.1_0.2_run.wandb=vcm"
+    assert config.run.folder == "runs/base-task.mu=7_data.sigma=_0.1_0.2_"
+    assert load(CONFIGS / "base.toml", ["run.wandb=vcm", "run.workers=2"]).run.folder == "runs/base"
     assert load(CONFIGS / "base.toml", ["run.folder=x"]).run.folder == "x"
 
 
@@ -31,6 +32,13 @@ def test_changes_win_and_name_the_folder():
         ("task.mu=much", "mu"),
         ("data.photos.x=1", "photos is a value"),
         ("=1", "table.key=value"),
+        ("loss.lmbda_low=0", "0 < low <= high"),
+        ("optim.clip=0", "clip: expected more than 0"),
+        ("optim.decay_from=2", "decay_from: expected 0 to 1"),
+        ("run.workers=-1", "workers: expected 0 or more"),
+        ("task.levels=[-1]", "levels"),
+        ("published.pretrained=1", "pretrained: expected 0 to 0"),
+        ("run.learn=decoder", "the other half"),
     ],
 )
 def test_changes_that_cannot_be(change, message):

@@ -47,6 +47,57 @@ def _config(pictures, folder, steps=6, **run):
     )
 
 
+def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
+    config = _config(pictures, tmp_path / "a", steps=3)
+    list(train(config))
+    usual = Trainer(config, load_photos(config.data)[0]).health.loss
+    assert usual > 0 and "otherwise" not in caplog.text
+    list(train(config))  # nothing is left to do
+    assert "its 3 steps are made" in caplog.text
+    changed = replace(config, loss=replace(config.loss, lmbda_high=0.5))
+    trainer = Trainer(changed, load_photos(config.data)[0])
+    assert "loss.lmbda_high 0.06 -> 0.5" in caplog.text
+    assert trainer.step == 3 and trainer.health.loss == float(
+        "inf"
+    )  # what was usual is not any more
+    decoder = replace(config, run=replace(config.run, learn="decoder", initial="base"))
+    with pytest.raises(ModelError, match="learns 'all', config says 'decoder'"):
+        Trainer(decoder, load_photos(config.data)[0])
+
+
+def test_one_loss_that_is_far_from_usual_does_not_spoil_the_end(pictures, tmp_path):
+    config = _config(pictures, tmp_path / "a")
+    trainer = Trainer(config, load_photos(config.data)[0])
+    trainer.health.far = 1
+    trainer.save(tmp_path / "last.ckpt")
+    assert not trainer.health.ill and not (tmp_path / "last.ckpt").exists()
+    trainer.save(tmp_path / "final.ckpt", last=True)
+    assert checkpoint.step_of(tmp_path / "final.ckpt") == 0
+    trainer.health.far = 5
+    assert trainer.health.ill
+
+
+def test_checks_are_made_when_they_are_due(pictures, tmp_path):
+    config = _config(pictures, tmp_path / "a", steps=7)
+    config = replace(config, run=replace(config.run, log_every=4, check_every=3))
+    records = list(train(config))
+    assert [r["step"] for r in records] == [3, 4, 6, 7]
+    assert [r["step"] for r in records if "q50_s1.0_bpp" in r] == [3, 6, 7]
+
+
+def test_an_encoder_is_tuned_for_the_decoder_it_came_with(pictures, tmp_path):
+    list(train(_config(pictures, tmp_path / "a", steps=1)))
+    run = Run(
+        folder=str(tmp_path / "b"), learn="encoder", initial=str(tmp_path / "a" / "final.ckpt")
+    )
+    config = replace(_config(pictures, tmp_path), run=run)
+    photos, _ = load_photos(config.data)
+    assert Trainer(config, photos).step == 0
+    wider = replace(config, model=replace(SIZES, hidden=24))
+    with pytest.raises(ModelError, match="another decoder"):
+        Trainer(wider, photos)
+
+
 def test_a_resumed_run_takes_the_rates_that_the_config_says_now(pictures, tmp_path):
     config = _config(pictures, tmp_path / "a", steps=3)
     list(train(config))
@@ -101,9 +152,8 @@ def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
     sizes = replace(SIZES, analysis=Widths(16, 24, 1, 1), context=24, hidden=20)
     config = _config(pictures, tmp_path / "large", initial=str(tmp_path / "small" / "final.ckpt"))
     photos, _ = load_photos(config.data)
-    end = initial.tensors(str(tmp_path / "small" / "final.ckpt"))
     before, after = Trainer(small, photos), Trainer(replace(config, model=sizes), photos)
-    before._adopt(end), after._adopt(end)
+    initial.adopt(before.all, str(tmp_path / "small" / "final.ckpt"), "all")  # averages, as after's
     x, m = batch(photos, config.data, 0, 0)[:2]
     quality = torch.tensor([3000, 8000])
     with torch.no_grad():

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from vcm import image, toml
-from vcm.errors import ModelError
+from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.config import Optim, Training
-from vcm.train.data import batch
+from vcm.train.data import Own, batch
 from vcm.train.loop import steps, train
 from vcm.train.photos import load_photos
 from vcm.train.trainer import Trainer
@@ -102,6 +102,59 @@ def test_two_processes_that_are_stopped_stop_at_one_step(pictures, tmp_path):
     assert checkpoint.load(tmp_path / "run" / "last.ckpt")["step"] >= 1
 
 
+def test_parts_of_a_batch_are_the_batch(config):
+    photos, _ = load_photos(config.data)
+    whole = batch(photos, config.data, 1, 7)
+    parts = [batch(photos, config.data, 1, 7, Own(number, 2)) for number in range(2)]
+    for all_of_it, halves in zip(whole, zip(*parts, strict=True), strict=True):
+        assert torch.equal(all_of_it, torch.cat(halves))
+    with pytest.raises(SpecError, match="multiple of 3 processes, got 4"):
+        batch(photos, config.data, 1, 7, Own(0, 3))
+
+
+ELSEWHERE = """
+import os, sys
+from dataclasses import replace
+from pathlib import Path
+from vcm import toml
+from vcm.errors import ModelError
+from vcm.train.config import Training
+from vcm.train.loop import train
+config = toml.load(Path(sys.argv[1]), Training)
+folder = config.run.folder + os.environ["RANK"]  # as on a machine of its own
+try:
+    list(train(replace(config, run=replace(config.run, folder=folder))))
+except ModelError as error:
+    print(error)
+"""
+
+
+def test_processes_that_do_not_share_the_folder_are_told(config, tmp_path):
+    list(train(replace(config, run=replace(config.run, folder=config.run.folder + "0"))))
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [sys.executable, *launch, str(tmp_path / "elsewhere.py"), str(tmp_path / "c.toml")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.count("begin at steps [0, 4]: all machines must see") == 2, done.stderr
+
+
+def test_a_signal_to_workers_too_saves(config, tmp_path):
+    path = tmp_path / "long.toml"
+    text = (tmp_path / "c.toml").read_text().replace("steps = 4", "steps = 1_000_000")
+    path.write_text(f"{text}\nworkers = 2\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vcm", "train", "--config", str(path)], start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("step"))
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130 and "stopped; saved" in errors, errors
+    assert checkpoint.step_of(Path(config.run.folder) / "last.ckpt") >= 1
+
+
 @pytest.fixture
 def config(pictures, tmp_path):
     text = TOML.format(photos=pictures, folder=tmp_path, accumulate=1)
@@ -110,7 +163,7 @@ def config(pictures, tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(config):
-    with pytest.raises(ModelError, match="multiple of 3, got 4"):
+    with pytest.raises(SpecError, match="multiple of 3, got 4"):
         next(train(replace(config, run=replace(config.run, accumulate=3))))
 
 

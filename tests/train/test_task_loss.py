@@ -1,17 +1,16 @@
 """The task loss: gradients reach the pixels, and a codec tuned by it keeps its decoder."""
 
+import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from vcm import image, pipeline
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ModelError, SpecError, UnknownWord
 from vcm.models import load_teacher
 from vcm.pipeline import find_roi
 from vcm.roi import load_backend
@@ -22,7 +21,7 @@ from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
 from vcm.train.loop import train
-from vcm.train.photos import Data, words_masks
+from vcm.train.photos import Data, check_words, load_photos, words_masks
 from vcm.train.release import release
 from vcm.train.step import Share, Step
 from vcm.train.task import Task, TaskLoss, feature_distance
@@ -80,6 +79,59 @@ def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
     # YOLO's loss takes its targets' weights from the predictions, without gradients
     tolerance = {"features": 0.03, "labels": 0.15}[kind]
     assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=tolerance)
+
+
+@pytest.mark.parametrize("kind", ["features", "labels"])
+def test_the_task_model_computes_as_in_use_whatever_the_codec_does(shared, yolo, kind):
+    x = seen(shared)
+    x_hat = (x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(
+        0, 1
+    )
+    loss, m = TaskLoss(Task(yolo, kind)), torch.ones_like(x[:, :1])
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = loss(x_hat, x, m)
+    assert torch.equal(inside, loss(x_hat, x, m))
+
+
+@pytest.mark.parametrize("name", ["yolov10n", "yolo26n", "yolo26n-seg"])
+def test_heads_of_two_branches(shared, tmp_path, name):
+    ultralytics = pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    torch.manual_seed(0)
+    ultralytics.YOLO(f"{name}.yaml").save(tmp_path / f"{name}.pt")
+    teacher = load_teacher(str(tmp_path / f"{name}.pt"))
+    x = seen(shared).requires_grad_()
+    assert [f.shape[-1] for f in teacher.features(x)] == [32, 16, 8]
+    with torch.no_grad():  # random weights are sure of nothing
+        teacher.net.model[-1].bias_init()
+    for term in (
+        teacher.loss(x, teacher.labels(x.detach())),
+        sum(f.mean() for f in teacher.features(x)),
+    ):
+        (gradient,) = torch.autograd.grad(term, x)
+        assert torch.isfinite(gradient).all() and gradient.abs().max() > 0
+
+
+def test_models_that_find_no_boxes_are_no_teachers(tmp_path):
+    ultralytics = pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    for name in ("yolo11n-cls", "yolo11n-pose"):
+        ultralytics.YOLO(f"{name}.yaml").save(tmp_path / f"{name}.pt")
+        with pytest.raises(ModelError, match="expected a YOLO detector or segmenter"):
+            load_teacher(str(tmp_path / f"{name}.pt"))
+
+
+def test_a_teacher_of_ones_own(tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import torch\n"
+        "class Edges:\n"
+        "    kind, names, stride = 'boxes', ('edge',), 16\n"
+        "    def features(self, x):\n"
+        "        return [x.diff(dim=3), x.diff(dim=2)]\n"
+    )
+    loss, x = TaskLoss(Task(f"{mine}:Edges")), torch.rand(2, 3, 32, 32)
+    assert (loss(1 - x, x, torch.ones(2, 1, 32, 32)) == pytest.approx([4.0, 4.0], rel=1e-4)) is True
+    with pytest.raises(SpecError, match="cannot give it"):
+        TaskLoss(Task(f"{mine}:Edges", "labels"))
 
 
 def test_what_a_model_finds_is_drawn(shared, yolo):
@@ -206,6 +258,32 @@ def test_masks_of_words_are_made_once(pictures, tmp_path):
         Data(task="coco-person", words="person")
 
 
+def test_processes_share_the_words_and_pictures_of_one_name_have_masks_of_their_own(
+    photos, tmp_path
+):
+    for shard in range(2):  # both with a picture 0.png, of other contents
+        with tarfile.open(tmp_path / f"in-{shard}.tar", "w") as tar:
+            for number in range(2):
+                picture = photos["cat"] if shard == number else np.full_like(photos["cat"], 128)
+                image.write(tmp_path / "0.png", picture)
+                tar.add(tmp_path / "0.png", f"{number}.png")
+    data = Data(photos=str(tmp_path / "in-{0..1}.tar"), words="cat", held_out=1)
+    for number in range(2):
+        made = words_masks(data, tmp_path / "words", number, 2)
+        assert len(list((tmp_path / "words").rglob("*.png"))) == 2 * (number + 1)
+    learnt, held_out = load_photos(made)
+    for pixels, labels in [*learnt, *held_out]:
+        assert labels.any() == (pixels.std() > 0)
+
+
+def test_words_are_checked_before_any_work():
+    check_words(Data(words="cat -dog"))
+    with pytest.raises(UnknownWord):
+        check_words(Data(words="unicorn"))
+    with pytest.raises(SpecError):
+        check_words(Data(task="no-such-task"))
+
+
 def test_masks_of_a_task_have_its_numbers(pictures, tmp_path):
     spec = tmp_path / "pets.toml"
     text = 'name = "pets"\nversion = 1\ndescription = "pets"\nphrases = ["cat"]\n'
@@ -214,10 +292,9 @@ def test_masks_of_a_task_have_its_numbers(pictures, tmp_path):
         task = find_task(spec)
         data = words_masks(Data(photos=str(pictures), task=str(spec)), tmp_path)
         backend = load_backend("embedded", detail=task.detail)
-        for path in pictures.glob("*.png"):
-            expected = find_roi(image.read(path), task, backend).roi
-            kept = np.asarray(Image.open(Path(data.regions[0]) / path.name))
-            assert np.array_equal(kept, expected)
+        learnt, held_out = load_photos(replace(data, held_out=1))
+        for pixels, labels in [*learnt, *held_out]:
+            assert np.array_equal(labels, find_roi(pixels, task, backend).roi)
     assert len(list(tmp_path.glob("*/"))) == 2
 
 

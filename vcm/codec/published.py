@@ -37,7 +37,7 @@ class Preset:
     Attributes:
         base: "tic", or a model of CompressAI's zoo.
         N, M: its channels; the zoo's cheng2020-anchor has one number, N.
-        pretrained: begin with CompressAI's weights of this quality (1 to 8), 0 for none. They
+        pretrained: begin with CompressAI's weights of this quality (1 to 8, or 6), 0 for none. They
             bring their own N and M.
         lmbda: of the one rate, CompressAI's convention.
     """
@@ -51,6 +51,15 @@ class Preset:
     def __post_init__(self) -> None:
         if self.base and self.base not in BASES:
             raise SpecError(f"base: expected one of {', '.join(BASES)}, got {self.base!r}")
+        most = 0 if self.base in ("", "tic") else 6 if self.base == "cheng2020-anchor" else 8
+        if not 0 <= self.pretrained <= most:
+            raise SpecError(
+                f"pretrained: expected 0 to {most} for {self.base or 'no base'}, "
+                f"got {self.pretrained}"
+            )
+        for key in ("N", "M", "lmbda"):
+            if not getattr(self, key) > 0:
+                raise SpecError(f"{key}: expected more than 0, got {getattr(self, key)}")
 
 
 class Weighed(nn.Module):

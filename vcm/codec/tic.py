@@ -1,8 +1,9 @@
 """TIC, the base codec of the paper: convolutions and Swin blocks, serial 5x5 context.
 
-Source: Lu, Guo, Chen, Cui, Ma 2022, "Transformer-based image compression", arXiv:2111.06707, with
-the widths and depths of its table. Deviation: Swin blocks are torchvision's, entropy models and
-context are CompressAI's.
+Source: Lu, Guo, Chen, Cui, Ma 2022, "Transformer-based image compression", arXiv:2111.06707.
+Deviations: Swin blocks are torchvision's, without stochastic depth; the context is a masked
+convolution and the entropy models are CompressAI's, where TIC has causal attention; the authors'
+later code has three stages in g_a, of 1, 2 and 3 blocks.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,10 @@ HEADS: Final = (8, 8, 8, 16)
 
 
 class Swin(nn.Sequential):
-    """Swin blocks, every second one with shifted windows: (B, C, h, w) -> (B, C, h, w)."""
+    """Swin blocks, every second one with shifted windows, and a skip over all of them.
+
+    (B, C, h, w) -> (B, C, h, w).
+    """
 
     def __init__(self, channels: int, depth: int, heads: int, window: int = WINDOW):
         shifts = [0 if i % 2 == 0 else window // 2 for i in range(depth)]
@@ -32,7 +36,7 @@ class Swin(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = super().forward(x.permute(0, 2, 3, 1))  # type: ignore[no-untyped-call]
-        return y.permute(0, 3, 1, 2)
+        return x + y.permute(0, 3, 1, 2)
 
 
 class Tic(JointAutoregressiveHierarchicalPriors):  # type: ignore[misc]

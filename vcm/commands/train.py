@@ -20,8 +20,9 @@ from rich.table import Table
 from vcm.errors import MissingExtra
 from vcm.provenance import provenance
 from vcm.report import training
-from vcm.track import log_model, log_training, tracked
+from vcm.track import log_model, log_training, tracked, training_axis
 from vcm.train.check import SIGMAS
+from vcm.train.checkpoint import step_of
 from vcm.train.config import Training
 from vcm.train.loop import train
 from vcm.train.release import release
@@ -51,6 +52,8 @@ def run(config: Training) -> None:
     folder = Path(config.run.folder)
     try:
         with _tracking(config, folder) as wandb_run:
+            if wandb_run is not None:
+                training_axis(wandb_run)
             for record in _shown(records, config):
                 if CHECKED in record:
                     _page(config, folder)
@@ -59,8 +62,13 @@ def run(config: Training) -> None:
             if wandb_run is not None:
                 log_model(wandb_run, _weights(config, folder))
     except KeyboardInterrupt:
+        _page(config, folder)
         if processes().is_main_process:
-            click.echo(f"stopped; saved in {folder}, the same command goes on from there", err=True)
+            step = step_of(folder / "last.ckpt")
+            click.echo(
+                f"stopped; saved in {folder}: step {step}, the same command goes on from there",
+                err=True,
+            )
         sys.exit(130)
     finally:
         for number, handler in before.items():

@@ -21,8 +21,10 @@ SEEN = (0, 220, 255)  # boxes; the ROI's outline is yellow
 
 
 @torch.no_grad()
-def check(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> dict[str, float]:
-    """bpp and PSNR by quality and sigma, on centre crops.
+def check(
+    averaged: Step | PublishedStep, held_out: list[Photo], side: int, size: int = 8
+) -> dict[str, float]:
+    """bpp and PSNR by quality and sigma, on centre crops, so many at a time.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
     "q50_s0.1_bg" (of the background), "q50_s0.1_bpp" and, with a task, "q50_s0.1_task".
@@ -31,16 +33,20 @@ def check(averaged: Step | PublishedStep, held_out: list[Photo], side: int) -> d
     record = {}
     for quality in averaged.qualities:
         for sigma in SIGMAS:
-            x_hat, bpp = _coded(averaged, x, roi, sigma, quality)
+            parts = [_coded(averaged, part, roi, sigma, quality) for part in torch.split(x, size)]
+            x_hat, bpp = (torch.cat(t) for t in zip(*parts, strict=True))
             error = (x_hat - x).square()
             name = f"q{quality}_s{sigma}"
             record[f"{name}_bpp"] = bpp.mean().item()
             record[f"{name}_psnr"] = _psnr(error[..., roi])
             record[f"{name}_bg"] = _psnr(error[..., ~roi])
             if averaged.task is not None:
-                record[f"{name}_task"] = (
-                    averaged.task(x_hat, x, _mask(roi, sigma, x), 0).mean().item()
-                )
+                pairs = zip(torch.split(x_hat, size), torch.split(x, size), strict=True)
+                terms = [
+                    averaged.task(seen, part, _mask(roi, sigma, part), size * i)
+                    for i, (seen, part) in enumerate(pairs)
+                ]
+                record[f"{name}_task"] = torch.cat(terms).mean().item()
     return record
 
 

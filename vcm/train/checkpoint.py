@@ -57,6 +57,11 @@ def load(path: Path) -> dict[str, Any]:
     return state  # type: ignore[no-any-return]
 
 
+def step_of(path: Path) -> int:
+    """Steps that a checkpoint has behind it; 0 if there is none."""
+    return int(load(path)["step"]) if path.exists() else 0
+
+
 def grown(old: Tensor, new: Tensor) -> Tensor:
     """`new`, (O, I, ...), with `old`, (o, i, ...), in its first corner and nothing beside it.
 

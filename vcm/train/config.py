@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from vcm import toml
 from vcm.codec.loss import LMBDA
@@ -22,6 +22,12 @@ class Loss:
 
     lmbda_low: float = LMBDA[0]
     lmbda_high: float = LMBDA[1]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lmbda_low <= self.lmbda_high:
+            raise SpecError(
+                f"lmbda: expected 0 < low <= high, got {self.lmbda_low} and {self.lmbda_high}"
+            )
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,12 @@ class Optim:
         for key in ("steps", "warmup"):
             if getattr(self, key) < 1:
                 raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
+        for key in ("lr", "slow", "deep", "clip"):
+            if not getattr(self, key) > 0:
+                raise SpecError(f"{key}: expected more than 0, got {getattr(self, key)}")
+        for key in ("decay_from", "average"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise SpecError(f"{key}: expected 0 to 1, got {getattr(self, key)}")
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,21 @@ class Run:
         for key in ("accumulate", "log_every", "check_every", "save_every"):
             if getattr(self, key) < 1:
                 raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
+        for key in ("seed", "threads", "workers"):
+            if getattr(self, key) < 0:
+                raise SpecError(f"{key}: expected 0 or more, got {getattr(self, key)}")
+
+
+UNNAMED: Final = tuple(
+    f"run.{key}="
+    for key in ("wandb", "threads", "workers", "log_every", "check_every", "save_every")
+)
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> "Training":
     """The config in a TOML file with "table.key=value" changes, which name its folder too.
+
+    But for those of what is told of a run (W&B, logs) and of how it is computed.
 
     Raises:
         SpecError: if the file or a change is not what a config holds.
@@ -98,7 +121,10 @@ def load(path: Path, changes: Sequence[str] = ()) -> "Training":
     config = toml.load(path, Training, changes)
     if not changes or any(change.startswith("run.folder=") for change in changes):
         return config
-    suffix = re.sub(r"[^\w.=-]+", "_", ",".join(changes))
+    named = [change for change in changes if not change.startswith(UNNAMED)]
+    if not named:
+        return config
+    suffix = re.sub(r"[^\w.=-]+", "_", ",".join(named))
     folder = f"{config.run.folder}-{suffix}"
     return replace(config, run=replace(config.run, folder=folder))
 
@@ -114,3 +140,10 @@ class Training:
     task: Task = field(default_factory=Task)
     optim: Optim = field(default_factory=Optim)
     run: Run = field(default_factory=Run)
+
+    def __post_init__(self) -> None:
+        if self.run.learn != "all" and not (self.run.initial or self.published.pretrained):
+            raise SpecError(
+                f"run.learn={self.run.learn}: the other half must have been trained; say what to "
+                f"begin with, such as run.initial=base"
+            )

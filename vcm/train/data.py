@@ -4,7 +4,7 @@ A batch is a pure function of (seed, step): a resumed run sees exactly what an u
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vcm.codec.model import QUALITY_STEPS
+from vcm.errors import SpecError
 from vcm.train.photos import Data, Photo
 
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
@@ -29,17 +30,38 @@ class Batch(NamedTuple):
     hundredths: Tensor
 
 
-def batch(photos: Sequence[Photo], data: Data, seed: int, step: int) -> Batch:
-    """The batch of one step: random crops, flips, scales, masks, sigmas and qualities."""
-    rng = np.random.default_rng((seed, step))
+class Own(NamedTuple):
+    """The part of a step's pictures that a process takes: this one of so many, from 0."""
+
+    number: int = 0
+    of: int = 1
+
+
+ALONE: Final = Own()
+
+
+def batch(photos: Sequence[Photo], data: Data, seed: int, step: int, own: Own = ALONE) -> Batch:
+    """The batch of one step, or a part: random crops, flips, scales, masks, sigmas, qualities.
+
+    Each picture has random numbers of its own, so that nobody prepares another's.
+
+    Raises:
+        SpecError: if the step's pictures cannot be shared out evenly.
+    """
+    if data.batch % own.of:
+        raise SpecError(f"data.batch: expected a multiple of {own.of} processes, got {data.batch}")
+    rng, size = np.random.default_rng((seed, step)), data.batch // own.of
+    part = slice(own.number * size, (own.number + 1) * size)
+    indexes, qualities = rng.integers(len(photos), size=data.batch), _qualities(data.batch, rng)
     crops, masks = [], []
-    for index in rng.integers(len(photos), size=data.batch):
-        pixels, labels = _crop(photos[index], data.crop, rng)
+    for place in range(part.start, part.stop):
+        rng = np.random.default_rng((seed, step, place))
+        pixels, labels = _crop(photos[indexes[place]], data.crop, rng)
         crops.append(pixels)
         masks.append(mask_values(labels, data.crop, rng, data.sigma, data.whole))
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
-    return Batch(x, m, torch.from_numpy(_qualities(data.batch, rng)))
+    return Batch(x, m, torch.from_numpy(qualities[part]))
 
 
 def _qualities(count: int, rng: Generator) -> NDArray[np.int64]:
@@ -51,11 +73,12 @@ def _qualities(count: int, rng: Generator) -> NDArray[np.int64]:
 class Batches(Dataset[Batch]):
     """The batch of each step by its number: for worker processes, which share nothing else."""
 
-    def __init__(self, photos: Sequence[Photo], data: Data, seed: int):
-        self._photos, self._data, self._seed = photos, data, seed
+    def __init__(self, photos: Sequence[Photo], data: Data, seed: int, own: Own):
+        self._told = photos, data, seed
+        self._own = own
 
     def __getitem__(self, step: int) -> Batch:
-        return batch(self._photos, self._data, self._seed, step)
+        return batch(*self._told, step, self._own)
 
 
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:

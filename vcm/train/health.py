@@ -11,6 +11,7 @@ _log = logging.getLogger(__name__)
 OUTLIER: Final = 10.0
 # Steps in a row whose loss is so many times the usual one: the run has diverged.
 DIVERGED, FAR = 50, 3.0
+ILL = 5  # such steps: more than one unlucky batch
 
 
 class Health:
@@ -28,6 +29,11 @@ class Health:
         self.norm = self.loss = math.inf
         self.far = 0
         self._folder = folder
+
+    @property
+    def ill(self) -> bool:
+        """Whether what is learnt now is not to be kept."""
+        return self.far >= ILL
 
     def allows(self, step: int, loss: float, norm: float) -> bool:
         """Whether a step is to be made: not if its gradient is an outlier.

@@ -1,10 +1,11 @@
 """Weights to begin a training with: another run's checkpoint, or a released weight file."""
 
+import logging
 from pathlib import Path
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vcm.codec import weights
 from vcm.codec.coder import PRECISION
@@ -12,7 +13,9 @@ from vcm.codec.rate import Rate
 from vcm.codec.tables import Tables
 from vcm.errors import ModelError
 from vcm.train import checkpoint
+from vcm.train.parts import ENCODER, Learn
 
+_log = logging.getLogger(__name__)
 FIT_STEPS: Final = 400
 
 
@@ -38,6 +41,32 @@ def tensors(name_or_path: str) -> dict[str, Tensor]:
     return {f"model.{k}": v for k, v in released.model.state_dict().items()} | {
         f"rate.{k}": v for k, v in rate.state_dict().items()
     }
+
+
+def adopt(module: nn.Module, name_or_path: str, learn: Learn) -> None:
+    """Begin with the weights of another model, see `tensors`.
+
+    Where transforms, context or hidden layers are wider here, they compute what they did there.
+    Logs what is not there at all.
+
+    Raises:
+        ModelError: if the other model is larger somewhere, or another one altogether; or if the
+            encoder alone is to learn for a decoder that is not the other model's.
+    """
+    own, given = module.state_dict(), tensors(name_or_path)
+    known = own.keys() & given.keys()
+    if not known:
+        raise ModelError(f"{name_or_path}: holds nothing of the model to be trained")
+    alike = {k for k in known if own[k].shape == given[k].shape}
+    decoder = {k for k in own if k.startswith("model.") and not k.startswith(ENCODER)}
+    if learn == "encoder" and not decoder <= alike:
+        raise ModelError(
+            f"{name_or_path}: [model] has another decoder than it; where the encoder alone learns "
+            f"they must be the same"
+        )
+    module.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
+    fresh = ", ".join(sorted(own.keys() - known)) or "none"
+    _log.info("%d tensors taken over, new: %s", len(known), fresh)
 
 
 def fitted(table: Tables) -> Rate:

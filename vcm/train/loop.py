@@ -2,8 +2,11 @@
 
 import copy
 import json
+import logging
+import signal
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -17,7 +20,9 @@ from vcm.train.config import Training
 from vcm.train.data import Batch, Batches
 from vcm.train.optim import learning_rate
 from vcm.train.photos import Photo, load_photos, words_masks
-from vcm.train.trainer import Build, Trainer, processes
+from vcm.train.trainer import Build, Trainer, local_processes, processes
+
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -43,11 +48,16 @@ def train(
     """
     folder = Path(config.run.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with processes().main_process_first():  # the others find the masks made
-        data = words_masks(config.data, folder.parent / "words")
-    photos, held_out = load_photos(data)
+    state = processes()
+    data = words_masks(
+        config.data, folder.parent / "words", state.process_index, state.num_processes
+    )
+    state.wait_for_everyone()  # each finds the words in some of the pictures
+    photos, held_out = load_photos(replace(data, memory=data.memory // local_processes()))
     trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
+    if trainer.step >= config.optim.steps:
+        _log.warning("%s: its %d steps are made; more optim.steps go on", folder, trainer.step)
     if trainer.writes:
         leftovers(folder)
         log_until(folder / "log.jsonl", trainer.step)
@@ -63,9 +73,9 @@ def train(
         raise
     if trainer.step < config.optim.steps:
         raise KeyboardInterrupt
-    if trainer.health.far:
+    if trainer.health.ill:
         raise trainer.health.diverged(trainer.step)
-    trainer.save(folder / "final.ckpt")
+    trainer.save(folder / "final.ckpt", last=True)
     trainer.accelerator.end_training()
 
 
@@ -87,11 +97,12 @@ def steps(
         ended = trainer.step == config.optim.steps
         if trainer.step % run.save_every == 0 or ended:
             trainer.save(path)
-        if trainer.step % run.log_every == 0 or ended:
+        due = trainer.step % run.check_every == 0 or ended
+        if due or trainer.step % run.log_every == 0:
             seconds = (time.perf_counter() - started) / count
             record = {"step": trainer.step} | {k: v / count for k, v in sums.items()}
             record |= {"seconds": seconds, "lr": learning_rate(config.optim, trainer.step)}
-            if trainer.step % run.check_every == 0 or ended:
+            if due:
                 record |= _checked(trainer, held_out)
             sums, started, count = {}, time.perf_counter(), 0
             yield record
@@ -101,12 +112,19 @@ def _batches(trainer: Trainer, photos: Sequence[Photo]) -> Iterable[Batch]:
     """What is left of the run, batch by batch."""
     config, run = trainer.config, trainer.config.run
     return DataLoader(
-        Batches(photos, config.data, run.seed),
+        Batches(photos, config.data, run.seed, trainer.own),
         sampler=range(trainer.step, config.optim.steps),
         batch_size=None,
         num_workers=run.workers,
+        worker_init_fn=_deaf,
         pin_memory=trainer.accelerator.device.type == "cuda",
     )
+
+
+def _deaf(worker: int) -> None:
+    """The main process decides when its workers end, whoever signals all of them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _checked(trainer: Trainer, held_out: list[Photo]) -> dict[str, float]:
@@ -117,7 +135,7 @@ def _checked(trainer: Trainer, held_out: list[Photo]) -> dict[str, float]:
         seen = finder(config.task.model)
         sheet = samples(averaged, held_out, config.data.crop, seen)
         image.write(Path(config.run.folder) / "samples.png", sheet)
-    return check(averaged, held_out, config.data.crop)
+    return check(averaged, held_out, config.data.crop, config.data.batch)
 
 
 def log_until(path: Path, step: int) -> None:

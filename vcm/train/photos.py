@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from vcm import dataset, image
 from vcm.errors import ImageError, SpecError
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire, unwarned
-from vcm.roi.embedded import built_in
+from vcm.roi.embedded import built_in, cover
 from vcm.roi.text import parse
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
@@ -135,15 +135,16 @@ def _decoded(source: Source, data: Data) -> Photo:
     pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
-    return Photo(pixels, _labels(_stem(source), pixels.shape[:2], data.regions))
+    return Photo(pixels, _labels((_stem(source), _key(source)), pixels.shape[:2], data.regions))
 
 
-def words_masks(data: Data, folder: Path) -> Data:
+def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
     """The data, with the masks of its task or words as regions; what is missing of these is made.
 
     Args:
         folder: where masks are kept, in a folder for each set of words, numbers, network and
             pictures.
+        index, of: this is the index-th of so many processes that share the pictures.
 
     Raises:
         SpecError: if there is no such task.
@@ -156,7 +157,8 @@ def words_masks(data: Data, folder: Path) -> Data:
     known = (spec.text, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
-    missing = [s for s in dataset.pictures(data.photos) if not _mask_of(s, target).is_file()]
+    mine = list(dataset.pictures(data.photos))[index::of]
+    missing = [source for source in mine if not _mask_of(source, target).is_file()]
     if missing:
         _log.warning("finding the words in %d pictures, once", len(missing))
     for source in missing:
@@ -172,6 +174,19 @@ def words_masks(data: Data, folder: Path) -> Data:
     return replace(data, regions=(str(target),))
 
 
+def check_words(data: Data) -> None:
+    """Refuse words before any work.
+
+    Raises:
+        SpecError: if there is no such task.
+        UnknownWord: if the words-to-mask network does not know a word.
+    """
+    if data.task or data.words:
+        words = parse(_spec(data).text)
+        for phrase in (*words.phrases, *words.exclude):
+            cover(phrase)
+
+
 def _spec(data: Data) -> TaskSpec:
     if data.task:
         return find_task(data.task)
@@ -184,7 +199,12 @@ def _place(photos: str) -> str:
 
 
 def _mask_of(source: Source, folder: Path) -> Path:
-    return folder / f"{_stem(source)}.png"
+    return folder / f"{_key(source)}.png"
+
+
+def _key(source: Source) -> str:
+    """What the mask of words is called: pictures of two shards may share a name."""
+    return hashlib.sha256(source.where.encode()).hexdigest()[:20]
 
 
 def _stem(source: Source) -> str:
@@ -194,18 +214,21 @@ def _stem(source: Source) -> str:
 
 def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
     """Random 16x16 blocks, (count, 3, 16, 16) float32 in [-0.5, 0.5], of the first 2,000 photos."""
-    rng = np.random.default_rng(seed)
-    some = [photo.pixels for photo in islice(photos, 2_000)]
+    rng, first = np.random.default_rng(seed), min(len(photos), 2_000)
+    shares = np.bincount(rng.integers(first, size=count), minlength=first)
     picks = []
-    for index in rng.integers(len(some), size=count):
-        pixels = some[index]
-        top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
-        picks.append(pixels[top : top + 16, left : left + 16])
+    for index, share in enumerate(shares):  # one after the other: they may not fit into memory
+        pixels = photos[index].pixels
+        for _ in range(share):
+            top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
+            picks.append(pixels[top : top + 16, left : left + 16].copy())
     return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
 
 
-def _labels(name: str, size: tuple[int, ...], folders: tuple[str, ...]) -> NDArray[np.uint8] | None:
-    for folder in folders:
+def _labels(
+    names: Sequence[str], size: tuple[int, ...], folders: tuple[str, ...]
+) -> NDArray[np.uint8] | None:
+    for folder, name in product(folders, names):
         candidate = Path(folder) / f"{name}.png"
         if candidate.is_file():
             return _map(candidate, size)

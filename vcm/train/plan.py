@@ -11,9 +11,10 @@ from typing import Any, Final
 import torch
 
 from vcm.dataset import pictures
+from vcm.train import checkpoint
 from vcm.train.config import Training
 from vcm.train.data import batch
-from vcm.train.photos import Photo, load_photos
+from vcm.train.photos import Photo, check_words, load_photos
 from vcm.train.trainer import Trainer
 
 STEPS: Final = 3  # that are timed, after one to warm up
@@ -22,15 +23,19 @@ STEPS: Final = 3  # that are timed, after one to warm up
 def plan(config: Training) -> dict[str, Any]:
     """Pictures, parameters, steps, seconds a step and memory; leaves nothing on disk.
 
+    Without the time that words take to be found in pictures, and that of the checks.
+
     Raises:
-        VcmError: whatever the training itself would raise at its start.
+        VcmError: whatever a new training would raise at its start.
     """
-    photos, held_out = load_photos(replace(config.data, words=""))
+    check_words(config.data)
+    photos, held_out = load_photos(config.data)
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = replace(config, run=replace(config.run, folder=folder))
         trainer = Trainer(elsewhere, photos)
         seconds = _timed(trainer, elsewhere, photos)
-    steps, done = config.optim.steps, _done(Path(config.run.folder))
+    steps = config.optim.steps
+    done = checkpoint.step_of(Path(config.run.folder) / "last.ckpt")
     learning = [p.numel() for p in trainer.all.parameters() if p.requires_grad]
     total = sum(1 for _ in pictures(config.data.photos))
     return {
@@ -53,7 +58,7 @@ def _timed(trainer: Trainer, config: Training, photos: Sequence[Photo]) -> float
     for number in range(STEPS + 1):
         if number == 1:
             started = time.perf_counter()
-        trainer.advance(batch(photos, config.data, config.run.seed, number))
+        trainer.advance(batch(photos, config.data, config.run.seed, number, trainer.own))
     return (time.perf_counter() - started) / STEPS
 
 
@@ -62,11 +67,3 @@ def _device_memory() -> dict[str, Any]:
     if not torch.cuda.is_available():
         return {}
     return {"memory of the GPU, MiB": torch.cuda.max_memory_allocated() // 2**20}
-
-
-def _done(folder: Path) -> int:
-    """Steps that a run in this folder has behind it."""
-    from vcm.train import checkpoint
-
-    path = folder / "last.ckpt"
-    return int(checkpoint.load(path)["step"]) if path.exists() else 0

@@ -41,6 +41,8 @@ class Task:
             raise SpecError(f"mse: expected two numbers above 0, got {list(self.mse)}")
         if not 0.25 <= self.scale <= 4:
             raise SpecError(f"scale: expected 0.25 to 4, got {self.scale}")
+        if min(self.levels, default=0) < 0:
+            raise SpecError(f"levels: expected numbers from 0, got {list(self.levels)}")
 
 
 class TaskLoss:
@@ -57,7 +59,7 @@ class TaskLoss:
     def __init__(self, task: Task, device: torch.device | str = "cpu"):
         self.task = task
         self._teacher: Any = load_teacher(task.model)
-        for part in vars(self._teacher).values():
+        for part in (self._teacher, *vars(self._teacher).values()):
             if isinstance(part, nn.Module):
                 part.to(device)
         if not hasattr(self._teacher, "features" if task.loss == "features" else "loss"):
@@ -71,6 +73,10 @@ class TaskLoss:
             m: (B, 1, H, W) mask values: as in the distortion, the background weighs m squared.
             seed: of the first picture; models that sample in their loss do so by it.
         """
+        with torch.autocast(x.device.type, enabled=False):  # as it is used: boxes want float32
+            return self._terms(x_hat.float(), x, m, seed)
+
+    def _terms(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int) -> Tensor:
         x_hat, x = (self._seen(t) for t in (x_hat.clamp(0, 1), x))
         if self.task.loss == "features":
             with torch.no_grad():

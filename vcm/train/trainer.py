@@ -1,6 +1,6 @@
 """One step of a training run, and the state that the next one depends on."""
 
-import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,21 +9,19 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor
 
 from vcm.codec.klt import start_from_klt
 from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.errors import ModelError
-from vcm.train import checkpoint, initial, optim
+from vcm.errors import SpecError
+from vcm.train import checkpoint, initial, optim, resume
 from vcm.train.config import Training
-from vcm.train.data import Batch
+from vcm.train.data import Batch, Own
 from vcm.train.health import Health
 from vcm.train.parts import freeze_the_rest
 from vcm.train.photos import Photo, blocks
 from vcm.train.step import PublishedStep, Share, Step, Terms
 from vcm.train.task import TaskLoss
 
-_log = logging.getLogger(__name__)
 Build = Callable[[Sizes], RoiHyperprior]
 SHARED: Final = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
 PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
@@ -35,6 +33,11 @@ def processes() -> PartialState:
     By gloo where there is no GPU. The integer networks need float64, so MPS is none.
     """
     return PartialState(cpu=not torch.cuda.is_available())
+
+
+def local_processes() -> int:
+    """How many processes of the run this machine has, by torchrun and accelerate."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 class Trainer:
@@ -60,7 +63,7 @@ class Trainer:
         self.all = _step(config, build, task)
         state = _earlier(Path(run.folder) / "last.ckpt")
         if run.initial and state is None:
-            self._adopt(initial.tensors(run.initial))
+            initial.adopt(self.all, run.initial, run.learn)
         elif state is None and isinstance(self.all, Step):
             start_from_klt(self.all.model, blocks(photos, run.seed))
         freeze_the_rest(self.all, run.learn)
@@ -72,6 +75,12 @@ class Trainer:
         self.average = checkpoint.Average(self.all, config.optim.average)
         if state is not None:
             self._restore(state)
+        resume.check_together(self.accelerator, self.step, run.folder)
+
+    @property
+    def own(self) -> Own:
+        """Which of a step's pictures are this process's."""
+        return Own(self.accelerator.process_index, self.accelerator.num_processes)
 
     @property
     def writes(self) -> bool:
@@ -88,15 +97,24 @@ class Trainer:
             "average": self.average.values,
             "norm": self.health.norm,
             "loss": self.health.loss,
+            "config": resume.described(self.config),
         }
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, if this process does and the run is healthy."""
-        if self.writes and not self.health.far:
+    def save(self, path: Path, last: bool = False) -> None:
+        """Write a checkpoint, if this process does and the run is healthy.
+
+        Args:
+            last: after the last step one loss that is far from usual is no reason not to.
+        """
+        if self.writes and (last or not self.health.far):
             checkpoint.save(path, self.state())
 
     def advance(self, data: Batch) -> dict[str, float]:
-        """One step; its loss and terms, means over its pictures."""
+        """One step; its loss and terms, means over its pictures.
+
+        Args:
+            data: this process's part of the step's pictures, see `own`.
+        """
         self.all.train()
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * optim.learning_rate(self.config.optim, self.step)
@@ -123,10 +141,8 @@ class Trainer:
         return bool(self.accelerator.reduce(told, "sum") > 0)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state; raises ModelError if it is of a model of another size."""
-        own = self.all.description()
-        if state["sizes"] != own:
-            raise ModelError(f"checkpoint has sizes {state['sizes']}, config says {own}")
+        """Continue from a state; raises ModelError if it is of another model or other parts."""
+        same_loss = resume.checked(state, self.config, self.all.description())
         self.all.load_state_dict(state["model"])
         factors = [group["factor"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
@@ -134,38 +150,26 @@ class Trainer:
             group["factor"] = factor  # the config's, which may have changed since
         self.average.restore(state["average"])
         self.step = state["step"]
-        self.health.norm, self.health.loss = state["norm"], state["loss"]
-
-    def _adopt(self, given: dict[str, Tensor]) -> None:
-        """Begin with the weights of another model, see `initial.tensors`.
-
-        Where transforms, context or hidden layers are wider here, they compute what they did there.
-        Logs what is not there at all.
-
-        Raises:
-            ModelError: if the other model is larger somewhere, or another one altogether.
-        """
-        own = self.all.state_dict()
-        known = own.keys() & given.keys()
-        if not known:
-            raise ModelError(f"{self.config.run.initial}: holds nothing of the model to be trained")
-        self.all.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
-        fresh = ", ".join(sorted(own.keys() - known)) or "none"
-        _log.info("%d tensors taken over, new: %s", len(known), fresh)
+        if same_loss:  # else another loss is usual
+            self.health.norm, self.health.loss = state["norm"], state["loss"]
 
     def _parts(self, data: Batch) -> list[tuple[Batch, Share]]:
         """This process's pictures, in as many parts as gradients are accumulated over."""
-        whole, pieces = len(data.x), self.config.run.accumulate * self.accelerator.num_processes
-        if whole % pieces:
-            raise ModelError(f"data.batch: expected a multiple of {pieces}, got {whole}")
-        size = whole // pieces
-        first = self.accelerator.process_index * self.config.run.accumulate
+        own, pieces = self.own, self.config.run.accumulate
+        if len(data.x) % pieces:
+            raise SpecError(
+                f"data.batch: expected a multiple of {pieces * own.of}, got {len(data.x) * own.of}"
+            )
+        size, first = len(data.x) // pieces, own.number * len(data.x)
         seed = self.config.run.seed * 1_000_003 + self.step
-        slices = [slice(i * size, (i + 1) * size) for i in range(first, first + pieces)]
-        slices = slices[: self.config.run.accumulate]
-        device = self.accelerator.device
+        device, parts = (
+            self.accelerator.device,
+            zip(*(torch.split(t, size) for t in data), strict=True),
+        )
+        shares = (Share(first + i * size, own.of * len(data.x), seed) for i in range(pieces))
         return [
-            (Batch(*(t[s].to(device) for t in data)), Share(s.start, whole, seed)) for s in slices
+            (Batch(*(t.to(device) for t in part)), share)
+            for part, share in zip(parts, shares, strict=True)
         ]
 
     def _move(self, loss: float) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from vcm.vision.yolo import load_yolo
+from vcm.errors import ModelError
+from vcm.vision.yolo import KINDS, load_yolo
 
 SURE: Final = 0.25  # confidence of what counts as there, where there are no labels
 IOU: Final = 0.7  # of the suppression of doubles, as in ultralytics' predictor
@@ -24,7 +25,7 @@ class YoloNet:
 
     Raises:
         MissingExtra: if ultralytics is not installed.
-        ModelError: if the checkpoint cannot be loaded.
+        ModelError: if the checkpoint cannot be loaded, or is no YOLO detector or segmenter.
     """
 
     stride: Final = 32  # sides of its pictures are multiples of it
@@ -32,7 +33,15 @@ class YoloNet:
     def __init__(self, weights: str):
         from ultralytics.cfg import get_cfg
 
-        self.net: Any = load_yolo(weights).model.float().eval().requires_grad_(False)
+        yolo = load_yolo(weights)
+        head: Any = yolo.model.model[-1] if yolo.task in KINDS else None
+        if not hasattr(head, "one2many"):
+            raise ModelError(
+                f"{weights}: expected a YOLO detector or segmenter, got one for {yolo.task} "
+                f"({type(head).__name__})"
+            )
+        head.end2end = False  # of two branches the one whose gradients reach the pixels
+        self.net: Any = yolo.model.float().eval().requires_grad_(False)
         # Only the head: it gives what the loss needs; batch normalisation stays as it was.
         self.net.model[-1].training = True
         given = self.net.args if isinstance(self.net.args, dict) else vars(self.net.args)
@@ -51,7 +60,8 @@ class YoloNet:
         Args:
             x: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32.
         """
-        feats: list[Tensor] = self.net(x)["feats"]
+        told = self.net(x)
+        feats: list[Tensor] = told.get("one2many", told)["feats"]
         return feats
 
     @torch.no_grad()

@@ -1,0 +1,80 @@
+"""What a run that goes on has in common with the run that left its checkpoint."""
+
+import json
+import logging
+from dataclasses import asdict
+from typing import Any, Final
+
+import torch
+from accelerate import Accelerator
+
+from vcm.errors import ModelError
+from vcm.train.config import Training
+
+_log = logging.getLogger(__name__)
+
+# Of no consequence for what is learnt; a longer run is the same run.
+FREE: Final = ("run.folder", "run.wandb", "run.threads", "run.workers", "run.log_every",
+               "run.check_every", "run.save_every", "optim.steps", "data.memory")  # fmt: skip
+LOSS: Final = ("loss.", "task.", "data.", "published.")  # what the size of the loss depends on
+
+
+def described(config: Training) -> str:
+    """A config as checkpoints hold it: JSON."""
+    return json.dumps(asdict(config))
+
+
+def differences(before: str, config: Training) -> dict[str, tuple[Any, Any]]:
+    """What a config says otherwise than the one of a checkpoint: key -> (then, now).
+
+    Args:
+        before: by `described`, maybe of an older version; what only one of them knows is left out.
+    """
+    then, now = (_flat(json.loads(text)) for text in (before, described(config)))
+    return {
+        key: (then[key], value)
+        for key, value in now.items()
+        if key in then and value != then[key] and key not in FREE
+    }
+
+
+def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> bool:
+    """Whether the loss is what it was; says what else is otherwise.
+
+    Args:
+        state: a checkpoint's.
+        sizes: of the model that is to go on.
+
+    Raises:
+        ModelError: if the checkpoint is of another model, or of a run that learnt other parts.
+    """
+    folder = config.run.folder
+    if state.get("sizes") != sizes:
+        raise ModelError(
+            f"{folder}: its checkpoint has sizes {state.get('sizes')}, config says {sizes}; take "
+            f"another run.folder"
+        )
+    changed = differences(state.get("config", "{}"), config)
+    if "run.learn" in changed:
+        then, now = changed["run.learn"]
+        raise ModelError(
+            f"{folder}: this run learns {then!r}, config says {now!r}; take another run.folder"
+        )
+    if changed:
+        told = ", ".join(f"{key} {then} -> {now}" for key, (then, now) in changed.items())
+        _log.warning("%s goes on otherwise than it was saved: %s", folder, told)
+    return not any(key.startswith(LOSS) for key in changed)
+
+
+def check_together(accelerator: Accelerator, step: int, folder: str) -> None:
+    """Raises ModelError if a process begins elsewhere: on a machine that has not this folder."""
+    mine = torch.tensor([step], device=accelerator.device)
+    steps = sorted(set(accelerator.gather(mine).tolist()))
+    if len(steps) > 1:
+        raise ModelError(
+            f"processes begin at steps {steps}: all machines must see the same run.folder, {folder}"
+        )
+
+
+def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {f"{name}.{key}": v for name, table in tables.items() for key, v in table.items()}
