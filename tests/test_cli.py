@@ -256,6 +256,7 @@ def test_pictures_of_every_kind_are_coded(tmp_path, monkeypatch, run, cat):
     for mode, name in pictures.items():
         Image.fromarray(cat).convert(mode).save(name)
     for name in ("deep.png", *pictures.values()):
-        run("encode", name, "-o", "a.vcm", "--overwrite")
-        run("decode", "a.vcm", "-o", "a.png")
-        assert psnr(image.read(tmp_path / name), image.read(tmp_path / "a.png")) > 5
+        run("encode", name, "-o", "a.vcm", "--overwrite", "--weights", "base", "--quality", 90)
+        run("decode", "a.vcm", "-o", "a.png", "--weights", "base")
+        least = 22 if name == "palette.png" else 30  # dithered
+        assert psnr(image.read(tmp_path / name), image.read(tmp_path / "a.png")) > least, name

@@ -26,6 +26,28 @@ def test_the_same_scores_for_a_share_of_the_bits(factor):
     assert bd_rate(curve(RATES, log_score), cheaper) == pytest.approx(100 * (factor - 1), abs=1e-4)
 
 
+def test_bent_curves_are_joined_by_akimas_method():
+    """By SciPy: integrals of log rate over the scores that both reach; other splines differ."""
+    scipy = pytest.importorskip("scipy.interpolate")
+    scores = np.array([[28.0, 31.5, 33.0, 36.5, 37.0], [27.0, 29.0, 34.5, 35.0, 38.5]])
+    a, b = (
+        RDCurve(
+            "c",
+            "PSNR",
+            tuple(RDPoint(round(r * PIXELS), PIXELS, s) for r, s in zip(RATES, row, strict=True)),
+        )
+        for row in scores.tolist()
+    )
+    low, high = scores[:, 0].max(), scores[:, -1].min()
+
+    def by(spline):
+        areas = [spline(row, np.log(RATES)).integrate(low, high) for row in scores]
+        return 100 * (np.exp((areas[1] - areas[0]) / (high - low)) - 1)
+
+    assert bd_rate(a, b) == pytest.approx(by(scipy.Akima1DInterpolator), abs=1e-3)
+    assert abs(by(scipy.PchipInterpolator) - by(scipy.Akima1DInterpolator)) > 0.1
+
+
 def test_known_value_of_two_straight_lines():
     # At score s the octaves of rate are (s - 30) / 5 and (s - 30) / 6. The mean of their difference
     # over the scores that both reach is the difference at the middle score.

@@ -53,6 +53,12 @@ def test_windows_lower_it_as_well(part, left, base, monkeypatch):
     assert cost(part, left, base, 15) < 0.995 * cost(part, left, base, 0)
 
 
+def test_a_search_that_fails_changes_nothing(part, left, base, monkeypatch):
+    monkeypatch.setattr(effort, "RATE", 50.0)  # far beyond every better latent
+    files = [vcm.encode(part, left, base, quality=QUALITY, effort=steps) for steps in (0, 1)]
+    assert files[0] == files[1]
+
+
 def test_the_same_search_gives_the_same_file(part, left, base):
     files = {vcm.encode(part, left, base, quality=QUALITY, effort=12) for _ in range(2)}
     assert len(files) == 1

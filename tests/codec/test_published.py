@@ -1,5 +1,7 @@
 """LMA on published codecs: each learns, writes files and reads them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,10 @@ def test_the_mask_weighs_the_latent():
 def test_what_cannot_be(tmp_path, pictures):
     with pytest.raises(SpecError, match="expected one of tic"):
         Preset("elic")
-    config = load("configs/tic.toml", [f"data.photos={pictures}", f"run.folder={tmp_path}"])
+    config = load(
+        Path(__file__).resolve().parents[2] / "configs" / "tic.toml",
+        [f"data.photos={pictures}", f"run.folder={tmp_path}"],
+    )
     assert config.published.base == "tic" and config.published.N == 128
     (tmp_path / "x.safetensors").write_bytes(b"junk")
     with pytest.raises(ModelError):

@@ -48,6 +48,22 @@ def test_any_symbols_come_back(pairs):
     assert np.array_equal(back, symbols)
 
 
+def test_a_string_longer_or_much_shorter_than_its_symbols_is_refused():
+    rows = np.random.default_rng(0).integers(30, 64, 2_000).astype(np.uint8)
+    coder = Coder(TABLES["y"])
+    writer = coder.writer()
+    writer.write(np.zeros(len(rows), np.int16), rows)
+    honest, longer = coder.reader(writer.data()), coder.reader(writer.data() + bytes(64))
+    for reader in (honest, longer):
+        reader.check_room(20)
+        assert not reader.read(rows).any()
+    honest.end()
+    with pytest.raises(BitstreamError, match="longer than its symbols"):
+        longer.end()
+    with pytest.raises(BitstreamError, match="too short for 1000000 symbols"):
+        coder.reader(writer.data()).check_room(1_000_000)
+
+
 def test_string_is_as_long_as_its_information():
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 64, 100_000).astype(np.uint8)

@@ -91,6 +91,16 @@ def test_rectangles_cover_the_roi_and_do_not_overlap(rng):
     assert rectangles(np.zeros((20, 20), np.bool_)) == []
 
 
+def test_more_parts_than_a_file_holds_become_larger_ones(rng):
+    blocks = np.zeros((60, 60), np.bool_)
+    blocks[::2, ::2] = rng.random((30, 30)) < 0.5  # some 450 parts
+    roi = blocks.repeat(16, 0).repeat(16, 1)
+    count = np.zeros(roi.shape, int)
+    for x, y, w, h in rectangles(roi):
+        count[y : y + h, x : x + w] += 1
+    assert (count[roi] == 1).all() and count.max() == 1 and len(rectangles(roi)) <= 255
+
+
 def test_the_store_codes_once_for_equal_input(tmp_path, photos):
     photo = photos["cup"]
     roi = np.zeros(photo.shape[:2], np.bool_)

@@ -90,6 +90,10 @@ def test_what_records_depend_on(folder):
     assert state.key != key  # a file behind the name of an architecture
     key = known.key
     assert replace(known, roi="embedded").key != key != plan(folder, phrases=("cat",)).key
+    others = {"tau": 0.3, "dilation": 5, "detail": 2, "exclude": ("tie",), "classes": ("cat",)}
+    tasks = [replace(known.task, **{name: value}) for name, value in others.items()]
+    plans = [known, replace(known, on_empty="background"), *(replace(known, task=t) for t in tasks)]
+    assert len({one.key for one in plans}) == len(plans)
     path = folder / "instances.json"
     path.write_text(path.read_text() + " ")  # true masks may be others
     assert known.key != key

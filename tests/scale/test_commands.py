@@ -16,6 +16,8 @@ from vcm.roi import embedded
 from vcm.scale.tars import Shards
 
 OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
+OF_WORDS = {"text": "dog", "tau": 0.2, "dilation": 3, "detail": 2,
+            "on_empty": "background", "store_text": True}  # fmt: skip
 
 
 @pytest.fixture
@@ -53,6 +55,10 @@ def test_what_a_file_depends_on_is_in_its_key(tiny):
     others = [replace(options, **{name: value}) for name, value in OTHERS.items()]
     assert encode.key(options, tiny) == encode.key(same, tiny)
     assert len({encode.key(o, tiny) for o in (options, *others)}) == 1 + len(OTHERS)
+    cat = encode.Options(text="cat")
+    tasks = [encode.Options(task=name) for name in ("coco-person", "coco-vehicles")]
+    others = [replace(cat, **{name: value}) for name, value in OF_WORDS.items()] + tasks
+    assert len({encode.key(o, tiny) for o in (cat, *others)}) == 1 + len(others)
 
 
 def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, monkeypatch):

@@ -174,10 +174,16 @@ def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
 
 
 def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
-    """Rectangles x, y, w, h on whole blocks around the parts of the ROI; none overlap."""
+    """Rectangles x, y, w, h on whole blocks around the parts of the ROI; none overlap.
+
+    Where there are more than a file holds, the parts grow until some are one.
+    """
     blocks = _blocks(roi, BLOCK)
     while True:  # boxes around parts may touch others
         count, _, stats, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8))
+        if count > 1 + MOST:
+            blocks = cv2.dilate(blocks.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            continue
         filled = np.zeros_like(blocks)
         for x, y, w, h, _ in stats[1:]:
             filled[y : y + h, x : x + w] = True
@@ -186,7 +192,7 @@ def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
         blocks = filled
     boxes: list[list[int]] = (stats[1:, :4] * BLOCK).tolist()
     height, width = roi.shape
-    return [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes[:MOST]]
+    return [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes]
 
 
 def _blocks(roi: Roi, side: int) -> Roi:

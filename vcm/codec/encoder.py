@@ -132,13 +132,13 @@ class Encoder:
         return quality_for(estimate, size)
 
     def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
-        with self._precision.fast():
+        with self._precision.fast(tile.size[1]):
             y0, features = self.model.g_a(to_blocks(tiles.filled(x, tile, STRIDE)))
         level = mask_level(tiles.filled(m, tile, STRIDE).float(), MARGIN)
         return Analysed(y0.half(), features.half(), level.half())
 
     def _modulate(self, a: Analysed, quality: Quality) -> Tensor:
-        with self._precision.fast():
+        with self._precision.fast(a.y0.shape[3]):
             y0, features, level = (t.float() for t in a)
             y = self.model.modulate(y0, features, level, quality)
         return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
@@ -148,7 +148,7 @@ class Encoder:
         z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w))
 
         def hyper(outer: Tile) -> Tensor:
-            with self._precision.fast():
+            with self._precision.fast(outer.size[1]):
                 return self.model.hyper(outer.of(y).float()).round()
 
         tiles.tiled(hyper, z_hat, h, w, self.side(h, w), 1 / tiles.STEP, tiles.HYPER_HALO)

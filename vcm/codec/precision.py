@@ -2,7 +2,13 @@
 
 from contextlib import AbstractContextManager
 
+from typing import Final
+
 import torch
+
+# Latents. Strided convolutions in bfloat16 by AMX (oneDNN of torch 2.14) leave memory as it was in
+# results of one column and five rows or more; those of h_a are four times narrower than its input.
+NARROW: Final = 4
 
 
 class Precision:
@@ -15,9 +21,13 @@ class Precision:
     def __init__(self, bf16: bool | None):
         self.bf16 = has_bf16() if bf16 is None else bf16
 
-    def fast(self) -> AbstractContextManager[object]:
-        """A context for networks whose results need not be the same everywhere."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+    def fast(self, width: int = NARROW + 1) -> AbstractContextManager[object]:
+        """A context for networks whose results need not be the same everywhere.
+
+        Args:
+            width: in latents, of what networks with strides work on.
+        """
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16 and width > NARROW)
 
 
 def has_bf16() -> bool:
