@@ -1,7 +1,6 @@
 """Where bfloat16 may be used, and whether it pays."""
 
 from contextlib import AbstractContextManager
-
 from typing import Final
 
 import torch
