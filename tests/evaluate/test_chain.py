@@ -1,6 +1,7 @@
 """The whole of `vcm eval` against every number computed by hand: a fault in the chain shows."""
 
 import csv
+import gzip
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from vcm import image
 from vcm.commands import eval as command
 from vcm.errors import VcmError
 from vcm.evaluate.measure import packed, unpacked
-from vcm.metrics.perceptual import ms_ssim
+from vcm.metrics.perceptual import ms_ssim, ms_ssim_in
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
@@ -59,6 +60,14 @@ class Levels:
 
     def decode(self, data, height, width):
         return np.asarray(Image.open(io.BytesIO(data)))
+
+class Picky(Levels):
+    name = "picky"
+
+    def encode(self, image, setting):
+        if image.shape[1] == 280:
+            raise ValueError("not a picture of 280 columns")
+        return super().encode(image, setting)
 
 class Broken(Levels):
     name = "broken"
@@ -146,6 +155,9 @@ def test_every_number_is_that_of_the_parts_by_themselves(place, options, report)
                 for n, where in (("PSNR", ...), ("ROI-PSNR", roi), ("background PSNR", ~roi))
             }
             mine["MS-SSIM"] = ms_ssim(picture, decoded)
+            mine["ROI-MS-SSIM"], mine["background MS-SSIM"] = (
+                ms_ssim_in(picture, decoded, [where])[0] for where in (roi, ~roi)
+            )
             (row,) = (r for r in rows if r["picture"] == entry["file_name"]
                       and "Levels" in r["codec"] and float(r["setting"]) == setting)  # fmt: skip
             for name, value in mine.items():
@@ -164,6 +176,50 @@ def test_every_number_is_that_of_the_parts_by_themselves(place, options, report)
     assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
     assert point["scores"]["AP"]["value"] > 99  # 256 levels: the picture itself
     assert report["codecs"][0]["points"][0]["scores"]["AP"]["value"] < 100
+
+
+def test_without_labels_it_is_the_agreement_with_what_was_seen_before(
+    place, options, report, tmp_path
+):
+    """The model finds the labels exactly in the uncompressed pictures, so the scores are equal."""
+    shutil.copytree(place / "set" / "images", tmp_path / "photos")
+    told = replace(options, data=tmp_path / "photos", roi="embedded", reference=None)
+    told = replace(told, codecs=f"{place / 'parts.py'}:Levels")
+    again = command.run(tmp_path / "out", told, lambda line: None)
+    assert again["uncompressed"]["agreement AP"]["value"] == pytest.approx(100)
+    for one, other in zip(report["codecs"][0]["points"], again["codecs"][0]["points"], strict=True):
+        for metric in ("AP", "AP50"):
+            value = other["scores"][f"agreement {metric}"]["value"]
+            assert value == pytest.approx(one["scores"][metric]["value"], abs=1e-3)
+
+
+def test_a_picture_that_one_codec_cannot_code_counts_for_none(place, options, tmp_path):
+    parts = place / "parts.py"
+    told = replace(options, codecs=f"{parts}:Levels,{parts}:Picky", reference=None)
+    both = command.run(tmp_path / "both", told, lambda line: None)
+    (name,) = both["failed"]
+    assert "not a picture of 280 columns" in both["failed"][name]
+    shutil.copytree(place / "set", tmp_path / "set")
+    (tmp_path / "set" / "images" / name).unlink()
+    told = replace(told, data=tmp_path / "set", codecs=f"{parts}:Levels")
+    without = command.run(tmp_path / "without", told, lambda line: None)
+    levels, picky = both["codecs"]
+    assert levels["points"] == without["codecs"][0]["points"]
+    assert [p["bits"] for p in picky["points"]] == [p["bits"] for p in levels["points"]]
+
+
+def test_a_score_that_the_task_does_not_expect_stops_before_anything_is_coded(
+    place, options, tmp_path
+):
+    text = (place / "blocks.toml").read_text() + 'model = "mine"\ndata = "set"\nweights = "Colours"\n'
+    (tmp_path / "blocks.toml").write_text(f"{text}[expected]\nscore = 50\ntolerance = 1\n")
+    told = replace(options, task=str(tmp_path / "blocks.toml"), codecs="jpeg:at=30/60/90/95")
+    with pytest.raises(VcmError, match="50"):
+        command.run(tmp_path / "out", told, lambda line: None)
+    kept = [json.loads(gzip.decompress(p.read_bytes())) for p in tmp_path.rglob("*.gz")]
+    assert len(kept) == 3 and not any(record["codecs"] for record in kept)
+    report = command.run(tmp_path / "out", replace(told, unchecked=True), lambda line: None)
+    assert len(report["codecs"][0]["points"]) == 4
 
 
 def test_what_is_kept_of_objects_is_what_they_were(place, options):
