@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from vcm import pipeline
 from vcm.codec.codec import Codec
+from vcm.codec.coder import Coder
 from vcm.codec.entropy import PASSES
-from vcm.codec.latent import Strings
+from vcm.codec.latent import Prepared, Strings
 from vcm.codec.lma import TwoValues
 from vcm.codec.model import Quality, Sizes, hundredths_of
 from vcm.codec.search import quality_for
@@ -45,6 +46,21 @@ def test_any_size_and_quality_round_trips(tiny, height, width, quality, seed):
     assert x_hat.shape == x.shape and x_hat.dtype == torch.uint8
     latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), quality)
     assert torch.equal(tiny.decoder.read(strings, height, width, quality, side=0), latent.y_hat)
+
+
+def test_symbols_beyond_their_range_count_as_its_end(tiny):
+    """Those of z in [-15, 15], of y in [-2000, 2000]: docs/bitstream.md, sections 3.3 and 3.4."""
+    M, Z = tiny.model.sizes.M, tiny.model.sizes.Z
+    y, z_hat = torch.full((1, M, 8, 12), 3e4), torch.full((1, Z, 2, 3), 15.0)
+    prepared = Prepared(y, z_hat, Quality.single(50), 0)
+    strings, latent = tiny.latents.encode(prepared), tiny.latents.quantise(prepared)
+    assert max(int(symbols.max()) for symbols, _ in latent.y_parts) == 2000
+    rows = np.repeat(np.arange(Z, dtype=np.uint8), 6)
+    writer = Coder(tiny.latents.tables["z"]).writer()
+    writer.write(np.full(len(rows), 315, np.int16), rows)
+    for z in (strings.z, writer.data()):
+        y_hat = tiny.decoder.read(Strings(z, strings.y), 128, 192, 50, side=0)
+        assert torch.equal(y_hat, latent.y_hat)
 
 
 def test_string_measures_its_estimate(tiny):

@@ -211,7 +211,9 @@ def test_a_picture_that_one_codec_cannot_code_counts_for_none(place, options, tm
 def test_a_score_that_the_task_does_not_expect_stops_before_anything_is_coded(
     place, options, tmp_path
 ):
-    text = (place / "blocks.toml").read_text() + 'model = "mine"\ndata = "set"\nweights = "Colours"\n'
+    text = (
+        place / "blocks.toml"
+    ).read_text() + 'model = "mine"\ndata = "set"\nweights = "Colours"\n'
     (tmp_path / "blocks.toml").write_text(f"{text}[expected]\nscore = 50\ntolerance = 1\n")
     told = replace(options, task=str(tmp_path / "blocks.toml"), codecs="jpeg:at=30/60/90/95")
     with pytest.raises(VcmError, match="50"):

@@ -5,12 +5,12 @@ import importlib.util
 import io
 import json
 import signal
-import subprocess
 import sys
 from collections import deque
 
 import pytest
 from rich.console import Console
+from running import running
 
 from vcm import image, toml
 from vcm.cli import main
@@ -138,14 +138,15 @@ def test_what_stops_a_run_in_the_background_saves_it(config, tmp_path, number):
     command.append(f'run.folder="{tmp_path / "run"}"')
     ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `... &`
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with running(command) as process:
+            signal.signal(signal.SIGINT, ignored)
+            assert process.stdout is not None
+            next(line for line in process.stdout if line.startswith("step"))
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            assert process.returncode == 130
     finally:
         signal.signal(signal.SIGINT, ignored)
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith("step"))
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
     assert checkpoint.load(tmp_path / "run" / "last.ckpt")["step"] >= 2
 
 

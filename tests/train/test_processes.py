@@ -12,6 +12,7 @@ from threading import Event
 import psutil
 import pytest
 import torch
+from running import running
 
 from vcm import image, toml
 from vcm.errors import ModelError, SpecError
@@ -66,7 +67,9 @@ def losses(pictures, folder, processes, accumulate):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [sys.executable, *launch, "-m", "vcm", "train", "--config", str(config)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("folder ") == 1  # one speaks for all
     lines = (folder / "log.jsonl").read_text().splitlines()
@@ -90,14 +93,12 @@ def test_two_processes_that_are_stopped_stop_at_one_step(pictures, tmp_path):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [sys.executable, *launch, "-m", "vcm", "train", "--config", str(config)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith("step"))
-    ranks = psutil.Process(process.pid).children()
-    next(r for r in ranks if r.environ()["RANK"] == "1").send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    with running(command, env=environment) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("step"))
+        ranks = psutil.Process(process.pid).children()
+        next(r for r in ranks if r.environ()["RANK"] == "1").send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
     assert errors.count("stopped; saved") == 1
     assert checkpoint.load(tmp_path / "run" / "last.ckpt")["step"] >= 1
 
@@ -135,7 +136,9 @@ def test_processes_that_do_not_share_the_folder_are_told(config, tmp_path):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [sys.executable, *launch, str(tmp_path / "elsewhere.py"), str(tmp_path / "c.toml")]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.stdout.count("begin at steps [0, 4]: all machines must see") == 2, done.stderr
 
 
@@ -143,14 +146,11 @@ def test_a_signal_to_workers_too_saves(config, tmp_path):
     path = tmp_path / "long.toml"
     text = (tmp_path / "c.toml").read_text().replace("steps = 4", "steps = 1_000_000")
     path.write_text(f"{text}\nworkers = 2\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vcm", "train", "--config", str(path)], start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith("step"))
-    os.killpg(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    with running([sys.executable, "-m", "vcm", "train", "--config", str(path)]) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("step"))
+        os.killpg(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 130 and "stopped; saved" in errors, errors
     assert checkpoint.step_of(Path(config.run.folder) / "last.ckpt") >= 1
 
