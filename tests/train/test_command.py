@@ -16,7 +16,7 @@ from vcm import image, toml
 from vcm.cli import main
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load
-from vcm.commands.train import _table
+from vcm.commands.train import _stopped, _table
 from vcm.provenance import commit
 from vcm.report import training
 from vcm.train import checkpoint
@@ -132,6 +132,15 @@ def test_a_plan_leaves_nothing_behind(config, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_stopped_before_its_first_record_says_so(config, tmp_path, capsys):
+    told = toml.load(config(), Training)
+    _stopped(told, tmp_path)  # nothing is there yet
+    (tmp_path / "log.jsonl").touch()
+    _stopped(told, tmp_path)
+    assert capsys.readouterr().err.count("stopped; before anything was saved") == 2
+    assert not (tmp_path / "index.html").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_a_run_in_the_background_saves_it(config, tmp_path, number):
     command = [sys.executable, "-m", "vcm", "train", "--config", config(), "optim.steps=1000000"]
@@ -143,6 +152,7 @@ def test_what_stops_a_run_in_the_background_saves_it(config, tmp_path, number):
             assert process.stdout is not None
             next(line for line in process.stdout if line.startswith("step"))
             process.send_signal(number)
+            process.send_signal(signal.SIGTERM)  # as torchrun passes it on
             process.communicate(timeout=60)
             assert process.returncode == 130
     finally:

@@ -37,8 +37,8 @@ class Preset:
     Attributes:
         base: "tic", or a model of CompressAI's zoo.
         N, M: its channels; the zoo's cheng2020-anchor has one number, N.
-        pretrained: begin with CompressAI's weights of this quality (1 to 8, or 6), 0 for none. They
-            bring their own N and M.
+        pretrained: begin with CompressAI's weights of this quality (1 to 8; cheng2020-anchor: to
+            6), 0 for none. They bring their own N and M.
         lmbda: of the one rate, CompressAI's convention.
     """
 

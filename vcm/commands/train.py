@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +30,7 @@ from vcm.train.release import release
 from vcm.train.trainer import processes
 
 _log = logging.getLogger(__name__)
+PATIENCE: Final = 5.0  # seconds in which a signal that comes again is the same one
 ROWS: Final = 12  # of the live table
 CHECKED: Final = "q50_s1.0_bpp"  # in records that hold a check on held-out pictures
 Record = dict[str, float]
@@ -38,14 +40,18 @@ def run(config: Training) -> None:
     """Train to the end; Ctrl-C saves and stops, and the same command goes on from there.
 
     So do SIGINT where a shell had it ignored (`vcm train ... &`), and the SIGTERM of schedulers.
-    The step that it is in is finished before; a second Ctrl-C does not wait for that.
+    The step that it is in is finished before; a second Ctrl-C, some seconds later, does not wait
+    for that. (Sooner it is the same one: torchrun passes on what its processes got as well.)
     """
-    stop = Event()
+    stop, first = Event(), 0.0
 
     def told(number: int, frame: Any) -> None:
-        if stop.is_set():
+        nonlocal first
+        if not stop.is_set():
+            first = time.monotonic()
+            stop.set()
+        elif time.monotonic() - first > PATIENCE:
             raise KeyboardInterrupt
-        stop.set()
 
     before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
     records: Iterator[Record] = train(config, stop=stop)
@@ -62,13 +68,7 @@ def run(config: Training) -> None:
             if wandb_run is not None:
                 log_model(wandb_run, _weights(config, folder))
     except KeyboardInterrupt:
-        _page(config, folder)
-        if processes().is_main_process:
-            step = step_of(folder / "last.ckpt")
-            click.echo(
-                f"stopped; saved in {folder}: step {step}, the same command goes on from there",
-                err=True,
-            )
+        _stopped(config, folder)
         sys.exit(130)
     finally:
         for number, handler in before.items():
@@ -159,6 +159,18 @@ def _weights(config: Training, folder: Path) -> Path:
     tuned = told.learn == "encoder" and told.initial and not told.initial.endswith(".ckpt")
     release(folder / "final.ckpt", target, encoder_of=told.initial if tuned else None)
     return target
+
+
+def _stopped(config: Training, folder: Path) -> None:
+    """Say where the run can go on, and draw it as far as it came."""
+    if not processes().is_main_process:
+        return
+    log = folder / "log.jsonl"
+    if log.is_file() and log.stat().st_size:
+        _page(config, folder)
+    step = step_of(folder / "last.ckpt")
+    kept = f"saved in {folder}: step {step}" if step else "before anything was saved"
+    click.echo(f"stopped; {kept}, the same command goes on from there", err=True)
 
 
 def _page(config: Training, folder: Path) -> None:

@@ -162,10 +162,8 @@ class Trainer:
             )
         size, first = len(data.x) // pieces, own.number * len(data.x)
         seed = self.config.run.seed * 1_000_003 + self.step
-        device, parts = (
-            self.accelerator.device,
-            zip(*(torch.split(t, size) for t in data), strict=True),
-        )
+        device = self.accelerator.device
+        parts = zip(*(torch.split(t, size) for t in data), strict=True)
         shares = (Share(first + i * size, own.of * len(data.x), seed) for i in range(pieces))
         return [
             (Batch(*(t.to(device) for t in part)), share)
