@@ -1,10 +1,23 @@
-"""Perceptual metrics of pretrained networks: real ones where they can be had, else one line."""
+"""Perceptual metrics of pretrained networks: real ones where they can be had, else one line.
+
+Their backbones cannot be had everywhere, so the formulas are tested with backbones of random
+weights: what the packages give for them, and the layout and range of what we hand over, against the
+papers' equations.
+"""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.functional import conv2d
 
 from vcm.errors import MissingExtra, ModelError
 from vcm.metrics import learned
+
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # ImageNet's
 
 
 @pytest.mark.parametrize("name", learned.NAMES)
@@ -20,3 +33,67 @@ def test_equal_pictures_are_at_no_distance_or_the_reason_is_said(name, cat, caps
         noisy = (cat + np.random.default_rng(0).integers(0, 30, cat.shape)).astype(np.uint8)
         assert distance(cat, cat) == pytest.approx(0, abs=1e-4) < distance(cat, noisy)
     assert capsys.readouterr().out == ""
+
+
+def test_lpips_is_the_papers_equation_1(cat, monkeypatch):
+    package = pytest.importorskip("lpips")
+    layers = _random_backbone("alexnet", monkeypatch)
+    weights = torch.load(
+        Path(package.__file__).parent / "weights/v0.1/alex.pth", map_location="cpu"
+    )
+    a, b = cat[:96, :128], cat[40:136, 60:188]
+
+    fa, fb = (_features(layers, x, [1, 4, 7, 9, 11]) for x in (a, b))
+    unit_a, unit_b = ([f / f.norm(dim=1, keepdim=True) for f in fs] for fs in (fa, fb))
+    expected = sum(
+        ((p - q).square() * weights[f"lin{i}.model.1.weight"]).sum(1).mean()
+        for i, (p, q) in enumerate(zip(unit_a, unit_b, strict=True))
+    )
+    assert 0.01 < learned.load("lpips")(a, b) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_dists_is_the_papers_equation_7(cat, monkeypatch):
+    pytest.importorskip("DISTS_pytorch")
+    layers = _random_backbone("vgg16", monkeypatch)
+    weights = torch.load(Path(sys.prefix) / "weights.pt")
+    a, b = cat[:96, :128], cat[40:136, 60:188]
+
+    fa, fb = ([_picture(x), *_features(layers, x, [3, 8, 15, 22, 29])] for x in (a, b))
+    mean_a, mean_b = (torch.cat([f.mean((2, 3)) for f in fs], 1) for fs in (fa, fb))
+    var_a, var_b = (torch.cat([f.var((2, 3), correction=0) for f in fs], 1) for fs in (fa, fb))
+    product = torch.cat([(p * q).mean((2, 3)) for p, q in zip(fa, fb, strict=True)], 1)
+    texture = (2 * mean_a * mean_b + 1e-6) / (mean_a**2 + mean_b**2 + 1e-6)
+    structure = (2 * (product - mean_a * mean_b) + 1e-6) / (var_a + var_b + 1e-6)
+    alpha, beta = weights["alpha"].flatten(), weights["beta"].flatten()
+    expected = 1 - ((alpha * texture + beta * structure).sum() / (alpha + beta).sum())
+    assert 0.01 < learned.load("dists")(a, b) == pytest.approx(float(expected), rel=1e-3)
+
+
+def _random_backbone(name, monkeypatch):
+    """Layers of random weights that torchvision gives the package in place of the download's."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    layers = getattr(models, name)().features.eval()
+    monkeypatch.setattr(models, name, lambda pretrained: SimpleNamespace(features=layers))
+    return layers
+
+
+def _picture(image):
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
+
+
+@torch.inference_mode()
+def _features(layers, image, taps):
+    """Outputs of the layers `taps`; VGG's are pooled by L2 norms in DISTS (its equation 2)."""
+    x, taken = (_picture(image) - MEAN[:, None, None]) / STD[:, None, None], []
+    for i, layer in enumerate(layers):
+        if isinstance(layer, torch.nn.MaxPool2d) and layer.kernel_size == 2:
+            window = torch.tensor([0.25, 0.5, 0.25])
+            kernel = torch.outer(window, window).expand(x.shape[1], 1, 3, 3)
+            x = (conv2d(x.square(), kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
+        else:
+            x = layer(x)
+        if i in taps:
+            taken.append(x.clone())  # the next layer may work in place
+    return taken
