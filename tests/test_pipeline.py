@@ -9,7 +9,7 @@ import torch
 import vcm
 from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
-from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
+from vcm.errors import BitstreamError, ImageError, ModelError, SpecError, UnknownWord
 from vcm.roi.mask import RoiMask
 
 
@@ -65,6 +65,12 @@ def test_a_task_finds_its_roi(cat):
     task = vcm.find_task("coco-animals")
     mask = vcm.pipeline.find_roi(cat, task, vcm.load_backend("embedded"))
     assert mask.sigma == task.sigma and 0.3 < mask.share < 0.95
+
+
+def test_phrases_of_a_task_are_taken_as_they_are(cat):
+    task = vcm.TaskSpec("signs", 1, "", phrases=("no entry sign", "cat"))
+    with pytest.raises(UnknownWord, match="unknown word 'no'"):  # not: excluded
+        vcm.pipeline.find_roi(cat, task, vcm.load_backend("embedded"))
 
 
 def test_views_of_a_picture_are_coded_like_copies(cat, tiny):

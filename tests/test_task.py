@@ -99,6 +99,7 @@ def test_an_unknown_task_names_the_near_ones(name: str, message: str) -> None:
         ('exclude = [""]', "exclude: expected words"),
         ('exclude = ["-dog"]', "exclude: expected words"),
         ('exclude = ["dog, bird"]', "exclude: expected words"),
+        (f"exclude = {[f'w{i}' for i in range(128)]}", "phrases: expected at most 128 with"),
         ("[expected]\nscore = 50\ntolerance = 0.5", "model: expected a value"),
         ("[expected]\nscore = 50", "expected: key 'tolerance' is missing"),
         ("[expected]\nscore = 101\ntolerance = 1", "expected: score: expected 0 to 100"),

@@ -14,7 +14,7 @@ from vcm.errors import ImageError, ModelError, SpecError
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend
 from vcm.roi.mask import RoiMask
-from vcm.roi.text import parse
+from vcm.roi.text import Words
 from vcm.task import TaskSpec
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -37,7 +37,7 @@ def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
         >>> roi.sigma == task.sigma
         True
     """
-    words = parse(task.text)
+    words = Words(task.phrases, task.exclude)
     return acquire(image, words, backend, tau=task.tau, sigma=task.sigma, dilation=task.dilation)
 
 

@@ -12,6 +12,7 @@ Metric = Literal["AP", "AP50", "mask_AP", "mIoU"]
 
 FOLDER: Final = Path(__file__).parent / "tasks"  # package data: also there in an install
 MAX_DILATION: Final = 1_024
+MAX_PHRASES: Final = 128  # task files name all the classes of their model
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class TaskSpec:
         _require(plain and self.name.isascii(), "name", "words like coco-person", self.name)
         _require(self.version >= 1, "version", "1 or more", self.version)
         _require(len(self.phrases) > 0, "phrases", "at least one", self.phrases)
+        count = len(self.phrases) + len(self.exclude)
+        _require(count <= MAX_PHRASES, "phrases", f"at most {MAX_PHRASES} with exclude", count)
         for key in ("phrases", "exclude", "classes"):
             _check_words(key, getattr(self, key))
         both = sorted(set(self.phrases) & set(self.exclude))
@@ -102,7 +105,7 @@ class TaskSpec:
 
     @property
     def text(self) -> str:
-        """The words as a person would give them to `--text`: "vehicle, person, -airplane"."""
+        """The words for people to read: "vehicle, person, -airplane"."""
         return ", ".join((*self.phrases, *(f"-{word}" for word in self.exclude)))
 
 
@@ -138,7 +141,7 @@ def task_names() -> list[str]:
 
 def _check_words(key: str, words: tuple[str, ...]) -> None:
     for word in words:
-        # These characters have a meaning in the text that `TaskSpec.text` puts together.
+        # These characters have a meaning in the text that `TaskSpec.text` shows.
         plain = word.isprintable() and word == word.strip() and "," not in word
         _require(
             bool(word) and plain and not word.startswith("-"), key, "words without , or -", word

@@ -15,7 +15,7 @@ from vcm.roi.acquire import OnEmpty, acquire, similarity_map
 from vcm.roi.base import Backend
 from vcm.roi.box import from_boxes, parse_box
 from vcm.roi.mask import RoiMask
-from vcm.roi.text import parse
+from vcm.roi.text import Words, parse
 from vcm.task import TaskSpec, find_task
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -83,7 +83,7 @@ def chooser(options: RoiOptions, backend: Backend | None = None) -> Callable[[Im
         loaded = backend or _backend(options, spec)
         return lambda picture: acquire(
             picture,
-            parse(spec.text),
+            Words(spec.phrases, spec.exclude),
             loaded,
             tau=spec.tau,
             sigma=spec.sigma,
@@ -114,7 +114,7 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
     mask = chooser(options, backend)(picture)
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640)]
     if spec is not None and backend is not None:
-        similarity = similarity_map(picture, parse(spec.text), backend, spec.tau)
+        similarity = similarity_map(picture, Words(spec.phrases, spec.exclude), backend, spec.tau)
         panels.append(
             draw.captioned(draw.heat(picture, similarity), [f"similarity: {spec.text}"], 640)
         )

@@ -22,7 +22,7 @@ from vcm.models import load_model
 from vcm.roi import backend_for
 from vcm.roi.acquire import NOTHING, acquire, unwarned
 from vcm.roi.mask import RoiMask
-from vcm.roi.text import parse
+from vcm.roi.text import Words
 from vcm.scale.sources import File, Source, read
 from vcm.vision.base import Detector, Objects, Segmenter
 from vcm.vision.names import coco_name
@@ -196,7 +196,8 @@ def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
     task = plan.task
     if plan.roi == TRUTH:
         return lambda photo, picture: true_roi(plan, photo, picture)
-    backend, words = backend_for(task, plan.roi, plan.roi_weights), parse(task.text)
+    backend = backend_for(task, plan.roi, plan.roi_weights)
+    words = Words(task.phrases, task.exclude)
     numbers = {"sigma": task.sigma, "tau": task.tau, "dilation": task.dilation}
 
     def find(photo: Source, picture: Image) -> RoiMask:

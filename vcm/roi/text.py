@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from vcm.errors import SpecError
+from vcm.task import MAX_PHRASES
 
-MAX_PHRASES = 128  # task files name all the classes of their model
 _DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors make of a minus
 _MINUS = re.compile(r"(^|\s)-\s*(?=[^\s-])")  # after a space it starts an exclusion
 _LETTER = re.compile(r"\w")  # of any script

@@ -19,7 +19,7 @@ from vcm.errors import ImageError, SpecError
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire, unwarned
 from vcm.roi.embedded import built_in, cover
-from vcm.roi.text import parse
+from vcm.roi.text import Words, parse
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
 
@@ -153,8 +153,9 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
     if not data.task and not data.words:
         return data
     spec = _spec(data)
-    words, backend = parse(spec.text), load_backend("embedded", detail=spec.detail)
-    known = (spec.text, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
+    words = Words(spec.phrases, spec.exclude)
+    backend = load_backend("embedded", detail=spec.detail)
+    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
     mine = list(dataset.pictures(data.photos))[index::of]
@@ -182,8 +183,8 @@ def check_words(data: Data) -> None:
         UnknownWord: if the words-to-mask network does not know a word.
     """
     if data.task or data.words:
-        words = parse(_spec(data).text)
-        for phrase in (*words.phrases, *words.exclude):
+        spec = _spec(data)
+        for phrase in (*spec.phrases, *spec.exclude):
             cover(phrase)
 
 
