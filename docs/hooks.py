@@ -1,5 +1,6 @@
 """What MkDocs alone does not do: texts from elsewhere, examples of commands, search from disk."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mkdocs.utils import get_relative_url
 from vcm.cli import cli
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# Their places in the site are those in the repository, so the links between them hold.
+# Their places in the site are those in the repository; those of the pages begin in docs/pages.
 BORROWED = (
     "docs/*.md",
     "docs/*.jpg",
@@ -21,7 +22,10 @@ BORROWED = (
     "experiments/*/*.toml",
     "tasks/README.md",
     "tasks/*.toml",
+    "vcm/weights/*.md",
 )
+PAGES = REPOSITORY / "docs" / "pages"
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)")
 
 SHIM = "https://unpkg.com/iframe-worker/shim"  # the theme's; ours is the same script
 
@@ -44,6 +48,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name = path.relative_to(REPOSITORY).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Links hold in the repository; here they lead to the same file's place in the site."""
+    folder = Path(str(page.file.abs_src_path)).parent
+
+    def placed(link: re.Match[str]) -> str:
+        target = place(Path(os.path.normpath(folder / link[1])))  # not resolved: tasks is a link
+        return f"]({os.path.relpath(target, place(folder))}"
+
+    return LINK.sub(placed, markdown)
+
+
+def place(path: Path) -> Path:
+    """Where a file of the repository is in the site, from its root."""
+    return path.relative_to(PAGES if path.is_relative_to(PAGES) else REPOSITORY)
 
 
 def on_post_page(output: str, page: Page, **_: object) -> str:

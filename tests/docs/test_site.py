@@ -28,6 +28,17 @@ def page(site: Path, name: str) -> str:
     return (site / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("[d-v]*/**/*.md")],
+    ids=lambda path: path.relative_to(REPOSITORY).as_posix(),
+)
+def test_links_hold_in_the_repository(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
+    for link in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", text):
+        assert (path.parent / link).exists(), link
+
+
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 10
