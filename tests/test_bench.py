@@ -36,6 +36,27 @@ def test_words_are_found_in_the_enlarged_photo(photos, tmp_path):
         bench.run(path, (0.1,), (bench.WITH_WORDS,), "zebra")
 
 
+def test_a_codec_that_fails_or_is_killed_does_not_end_the_others(
+    cat, tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "cat.png"
+    image.write(path, cat)
+    monkeypatch.setattr(bench.sys, "executable", "/bin/false")  # ends without a word
+    assert list(bench.run(path, (0.01,), ("avif", "vvenc"))) == []
+    assert [r.message.partition(":")[2] for r in caplog.records] == [
+        " avif: ended with 1; out of memory?",
+        " vvenc: ended with 1; out of memory?",
+    ]
+
+
+def test_the_peak_is_the_process_s_own(cat, tmp_path):
+    path = tmp_path / "cat.png"
+    image.write(path, cat)
+    held = np.ones(600 * 2**20, np.uint8)  # of this process, the one that starts the other
+    (timed,) = bench.run(path, (0.01,), ("avif",))
+    assert held[-1] and 20 < timed.peak < 600
+
+
 def test_the_table_compares_with_the_first_codec_of_a_size(cat, tmp_path):
     path = tmp_path / "cat.png"
     image.write(path, cat)

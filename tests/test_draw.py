@@ -23,6 +23,14 @@ def test_outline_runs_along_the_border_alone():
     assert (GREY == 128).all()  # the picture itself is untouched
 
 
+@pytest.mark.parametrize("shape", [(60, 90), (1, 5000), (5000, 3), (40, 40)])
+def test_a_picture_within_a_side(shape):
+    picture = np.full((*shape, 3), 77, np.uint8)
+    small = draw.within(picture, 60)
+    assert max(small.shape[:2]) == min(60, max(shape)) and (small == 77).all()
+    assert small.dtype == np.uint8 and (small is picture) == (max(shape) <= 60)
+
+
 def test_degenerate_masks_are_drawn():
     assert np.array_equal(draw.outlined(GREY, _roi()), GREY)
     whole = (draw.outlined(GREY, _roi(True)) == draw.YELLOW).all(2)

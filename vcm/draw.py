@@ -104,6 +104,16 @@ def boxed(
     return np.asarray(canvas)
 
 
+def within(image: Image, side: int) -> Image:
+    """The picture, made smaller if a side is longer than `side` pixels."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    rows, columns = (max(1, round(n * scale)) for n in image.shape[:2])
+    smaller = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    return smaller.astype(np.uint8)
+
+
 def captioned(image: Image, lines: Sequence[str], width: int) -> Image:
     """The picture scaled to `width` pixels, less if it is tall, with lines of text under it."""
     rows, columns = image.shape[:2]

@@ -30,9 +30,10 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this package lies in, "+" if files differ from it."""
+    """The commit of the checkout that this package is part of, "+" if files differ from it."""
     folder = Path(__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)  # not just inside of one
         head = _git(folder, "rev-parse", "--short", "HEAD")
         return head + ("+" if _git(folder, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):  # installed, not cloned

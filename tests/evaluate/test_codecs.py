@@ -9,6 +9,22 @@ from vcm.evaluate.codecs import QUALITIES, build, labels, parse
 from vcm.evaluate.store import Store, name
 from vcm.metrics.distortion import psnr
 
+KNOWS = """
+import numpy as np
+
+class Mine:
+    name, settings = "mine", (1, 2, 3)
+
+    def encode(self, image, roi, setting):
+        rows, columns = (np.flatnonzero(roi.any(a)) for a in (1, 0))
+        return image[: rows[-1] + 1, : columns[-1] + 1].tobytes()
+
+    def decode(self, data, height, width):
+        image = np.zeros((height, width, 3), np.uint8)
+        image[:50, :70] = np.frombuffer(data, np.uint8).reshape(50, 70, 3)
+        return image
+"""
+
 
 def test_what_a_text_says():
     spec = parse("x265+roi:offset=-12:preset=fast")
@@ -78,6 +94,38 @@ def test_every_codec_obeys_the_roi(text, photos):
     if codec.uses_roi:
         assert error[roi].mean() < 0.8 * error[~roi].mean()
         assert data != codec.encode(photo, ~roi, codec.settings[4])
+
+
+@pytest.mark.parametrize("text", ["x265+two", "vvenc+two:preset=faster", "kvazaar+two"])
+def test_an_roi_in_the_last_rows_alone_is_coded(text, photos):
+    photo = photos["cat"][:139, :203]  # 11 rows and columns over a multiple of the block
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    roi[-4:, 20:50] = roi[:30, -3:] = True
+    codec = build(text, 0.1, "base")
+    decoded = codec.decode(codec.encode(photo, roi, 27), *photo.shape[:2])
+    assert psnr(photo, decoded, roi) > psnr(photo, decoded, ~roi) + 2
+
+
+def test_a_codec_of_one_s_own_may_take_the_roi(tmp_path, photos):
+    (tmp_path / "mine.py").write_text(KNOWS)
+    photo = photos["cup"]
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    roi[:50, :70] = True
+    codec = build(f"{tmp_path / 'mine.py'}:Mine+roi:at=3", 0.1, "base")
+    assert codec.uses_roi and codec.settings == (3.0,) and codec.name == "mine"
+    data = codec.encode(photo, roi, 3)
+    assert len(data) == 3 * 50 * 70
+    decoded = codec.decode(data, *photo.shape[:2])
+    assert (decoded[roi] == photo[roi]).all() and not decoded[~roi].any()
+    with pytest.raises(SpecError, match="option 'offset'; expected one of at"):
+        build(f"{tmp_path / 'mine.py'}:Mine+roi:offset=-3", 0.1, "base")
+
+
+def test_files_of_another_program_are_others(monkeypatch):
+    before = build("x265", 0.1, "base").key, build("jpeg", 0.1, "base").key
+    monkeypatch.setattr("vcm.anchors.ffmpeg.version", lambda: "ffmpeg version of another day")
+    after = build("x265", 0.1, "base").key, build("jpeg", 0.1, "base").key
+    assert before[0] != after[0] and before[1] == after[1]
 
 
 def test_rectangles_cover_the_roi_and_do_not_overlap(rng):

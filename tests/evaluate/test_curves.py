@@ -27,6 +27,28 @@ def test_bd_rate_of_half_the_bits_is_minus_50_percent():
     assert found["high"] - found["low"] < 5  # the same pictures: their sizes cancel
 
 
+def test_points_of_equal_cost_are_a_reason_and_no_fault():
+    a, b = curve("a", 1.0), curve("b", 1.0)
+    b.bits[:, 1] = b.bits[:, 0]
+    assert "b: expected points at different rates" in bd(a, b, "AP")["reason"]
+
+
+def test_one_picture_has_no_intervals():
+    found = bd(curve("a", 1.0, images=1), curve("b", 0.5, images=1), "AP")
+    assert found["value"] == pytest.approx(-50, abs=0.5)
+    assert found["low"] is found["high"] is found["known"] is None and not found["thin"]
+    whole = bits_at(curve("a", 1.0, images=1), "AP", np.array([32.0]))
+    assert whole["value"] > 0 and whole["low"] is whole["high"] is None
+
+
+def test_a_bd_rate_that_few_resamples_have_is_marked():
+    a, b = curve("a", 1.0), curve("b", 1.0)
+    for point in b.points:
+        point.scores.values["AP"][1:31] += 100  # of 200: there they do not meet
+    found = bd(a, b, "AP")
+    assert found["known"] == pytest.approx(0.85) and found["thin"] and found["overlap"] == 1
+
+
 def test_curves_that_do_not_meet_have_no_bd_rate():
     low, high = curve("a", 1.0), curve("b", 1.0)
     for point in high.points:

@@ -13,6 +13,8 @@ from vcm.errors import MetricError, MissingExtra
 TO_YUV = "scale=out_range=pc:out_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
 TO_RGB = "scale=in_range=pc:in_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
 
+LEAST = 16  # pixels of a side: x265 and vvenc refuse less
+
 
 @cache
 def program() -> str:
@@ -26,6 +28,13 @@ def program() -> str:
     except ImportError as error:
         raise MissingExtra("imageio-ffmpeg", "anchors") from error
     return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@cache
+def version() -> str:
+    """What the program says of itself: it need not be the one that imageio-ffmpeg brought."""
+    said = subprocess.run([program(), "-version"], capture_output=True, text=True, check=True)
+    return said.stdout.partition("\n")[0]
 
 
 def run(arguments: Sequence[str], stdin: bytes) -> bytes:
@@ -49,7 +58,7 @@ def encode(
     filters: str = "",
     multiple: int = 2,
 ) -> bytes:
-    """A raw stream of one picture, padded to sides that are a multiple.
+    """A raw stream of one picture, padded to sides that are a multiple, and at least `LEAST`.
 
     Args:
         pixels: ffmpeg's pixel format.
@@ -58,8 +67,9 @@ def encode(
         filters: applied to the RGB picture before the conversion.
     """
     height, width = image.shape[:2]
-    image = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
-    size = f"{image.shape[1]}x{image.shape[0]}"
+    rows, columns = _padded(height, multiple), _padded(width, multiple)
+    image = np.pad(image, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+    size = f"{columns}x{rows}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "-"]
     chain = ",".join(part for part in (filters, TO_YUV, f"format={pixels}") if part)
     target = ["-vf", chain, "-frames:v", "1", *codec, "-f", format, "-"]
@@ -70,5 +80,9 @@ def decode(data: bytes, format: str, height: int, width: int, multiple: int = 2)
     """The first picture of a stream: (height, width, 3) uint8, RGB."""
     target = ["-vf", f"{TO_RGB},format=rgb24", "-frames:v", "1", "-f", "rawvideo", "-"]
     raw = run(["-f", format, "-i", "-", *target], data)
-    rows, columns = (n + -n % multiple for n in (height, width))
+    rows, columns = _padded(height, multiple), _padded(width, multiple)
     return np.frombuffer(raw, np.uint8).reshape(rows, columns, 3)[:height, :width]
+
+
+def _padded(side: int, multiple: int) -> int:
+    return max(LEAST, side + -side % multiple)

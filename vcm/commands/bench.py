@@ -1,6 +1,7 @@
 """`vcm bench`: how fast, and in how much memory, beside other codecs on the same machine."""
 
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from vcm.anchors import ANCHORS
 from vcm.errors import MetricError, SpecError
 from vcm.roi.mask import RoiMask
 
+_log = logging.getLogger(__name__)
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Work = Callable[[], Any]
 TEXT: Final = "person"
@@ -26,7 +28,7 @@ COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
 CASES: Final = ("vcm", WITH_WORDS, *COMPRESSAI, "avif", "x265-444", "vvenc")
 LIMIT: Final = 300.0  # seconds; a tenth of it is too slow for larger sizes, and for repetition
 HEAD: Final = (
-    f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times slower than vcm:"
+    f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times the size's first:"
 )
 UNITS: Final = (
     f"{'':<22} {'':>5} {'Mpx/s':>9} {'Mpx/s':>9} {'MiB':>9} {'encode':>10} {'decode':>11}"
@@ -39,7 +41,7 @@ class Timed(NamedTuple):
     Attributes:
         encode, decode: seconds, the best of the repetitions.
         peak: MiB of resident memory, the interpreter and its libraries included; without those of
-            programs that it calls: what Linux tells of these begins with their parent's.
+            programs that it calls.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Timed(NamedTuple):
 def run(
     photo: Path, sizes: tuple[float, ...], cases: tuple[str, ...], text: str = TEXT
 ) -> Iterator[Timed]:
-    """Each case at each size, while it is measured; what was too slow at a size ends there.
+    """Each case at each size, while it is measured; what failed or was too slow ends there.
 
     Args:
         text: the words of the case with TMA.
@@ -61,7 +63,6 @@ def run(
     Raises:
         SpecError: if a size or a codec's name cannot be, or the photo does not show the words.
         ImageError: if the photo cannot be read.
-        MetricError: if a codec fails.
     """
     for size in sizes:
         if not 0 < size <= image.MAX_PIXELS / 1e6:
@@ -82,11 +83,17 @@ def _measured(
     slow: set[str] = set()
     for megapixels in sizes:
         for name in cases:
-            if name not in slow:
+            if name in slow:
+                continue
+            try:
                 timed = _elsewhere(name, photo, megapixels, text)
-                yield timed
-                if timed.encode + timed.decode > LIMIT / 10:
-                    slow.add(name)
+            except MetricError as error:
+                _log.warning("%g megapixels: %s", megapixels, error)
+                slow.add(name)
+                continue
+            yield timed
+            if timed.encode + timed.decode > LIMIT / 10:
+                slow.add(name)
 
 
 def table(measured: Iterator[Timed]) -> Iterator[str]:
@@ -113,8 +120,17 @@ def measure(name: str, photo: Path, megapixels: float, text: str = TEXT) -> Time
     second, _ = _best(lambda: decode(data), 1)
     if second < LIMIT / 30:
         second, _ = _best(lambda: decode(data), repetitions)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Timed(name, megapixels, first, second, _length(data), peak)
+    return Timed(name, megapixels, first, second, _length(data), _peak())
+
+
+def _peak() -> float:
+    """MiB that this process has held at most."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):  # not Linux, whose ru_maxrss would begin with the parent's
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def enlarged(picture: Image, megapixels: float) -> Image:
@@ -218,7 +234,8 @@ def _elsewhere(name: str, photo: Path, megapixels: float, text: str) -> Timed:
     command = [sys.executable, "-W", "ignore", "-c", code, *told]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise MetricError(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"ended with {done.returncode}; out of memory?"]
+        raise MetricError(f"{name}: {said[-1]}")
     return Timed(*json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -40,6 +40,7 @@ from vcm.track import check_installed, log_evaluation, tracked
 from vcm.vision.base import Image
 
 SHOWN: Final = 4  # photos on the page
+SIDE: Final = 1_200  # pixels of them: the page shows them small, and WebP ends at 16,383
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
 Track = Callable[[Iterator[pictures.Done], int, str], Iterator[pictures.Done]]
 
@@ -204,14 +205,16 @@ def _rows(
 def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
     picture = read(photo)
     roi = measurer.find_roi(photo, picture).roi
-    panels = [Panel("original", _seen(measurer, draw.outlined(picture, roi), record["original"]))]
+    outlined = _seen(measurer, draw.outlined(picture, roi), record["original"])
+    panels = [Panel("original", draw.within(outlined, SIDE))]
     for text, setting in settings.items():
         data, decoded = measurer.coded(text, picture, roi, setting)
         row = record["codecs"][text]["settings"][f"{setting:g}"]
         bpp = 8 * len(data) / roi.size
         quality = "nothing found" if "ROI-PSNR" not in row else f"ROI {row['ROI-PSNR']:.1f} dB"
         caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
-        panels.append(Panel(caption, _seen(measurer, decoded, row["output"])))
+        seen = _seen(measurer, decoded, row["output"])
+        panels.append(Panel(caption, draw.within(seen, SIDE)))
     return Row(f"{photo.name}: {record['roi_source']}", panels)
 
 

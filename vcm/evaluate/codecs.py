@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm import anchors, bitstream, pipeline, plugin
-from vcm.anchors import ANCHORS, RoiAnchor
+from vcm import codec as codec_package
+from vcm.anchors import ANCHORS, RoiAnchor, ffmpeg
 from vcm.anchors.base import Anchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
 from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
@@ -20,7 +22,7 @@ from vcm.anchors.zoo import QUALITIES as ZOO
 from vcm.anchors.zoo import Zoo
 from vcm.codec.codec import Codec
 from vcm.errors import SpecError
-from vcm.provenance import versions
+from vcm.provenance import processor, versions
 from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -29,7 +31,6 @@ Settings = tuple[float, ...]
 
 QUALITIES: Final[Settings] = (0, 12, 25, 40, 55, 70, 85)  # of ours
 POINTS: Final = slice(0, 7)  # of a classical codec's settings: about 0.05 to 1.5 bpp
-CODERS: Final = ("pillow", "imageio-ffmpeg", "compressai")  # packages that classical files are by
 BLUR, OFFSET, COARSER = 3.0, -8, 12
 VIDEO: Final[dict[str, Callable[..., Any]]] = {
     "x265": lambda **o: X265("yuv420p10le", **o),
@@ -90,8 +91,8 @@ class Ours:
 
     @property
     def key(self) -> str:
-        parts = f"vcm {bitstream.VERSION} {self.codec.card['sha256']} sigma {self.sigma:g}"
-        return parts + self._effort(" effort")
+        made_by = f"vcm {bitstream.VERSION} {_digest(codec_package)} {self.codec.card['sha256']}"
+        return f"{made_by} sigma {self.sigma:g}" + self._effort(" effort")
 
     def _effort(self, words: str) -> str:
         return f"{words} {self.effort}" if self.effort else ""
@@ -112,7 +113,7 @@ class Classical:
     uses_roi: bool
     settings: Settings
     preset: str
-    code: str  # what calls the coder, as it was when this was made
+    made_by: str  # versions of what makes its files
 
     @property
     def name(self) -> str:
@@ -120,8 +121,7 @@ class Classical:
 
     @property
     def key(self) -> str:
-        coders = " ".join(f"{n} {v}" for n, v in versions().items() if n in CODERS)
-        return f"{self.name} {self.preset} {coders} {self.code}"
+        return f"{self.name} {self.preset} {self.made_by}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         if self.uses_roi:
@@ -182,14 +182,16 @@ def _modes(base: str) -> tuple[str, ...]:
         return ()
     if base == "jpeg2000":  # its settings are rates: a stream of the ROI would be no finer
         return ("blur", "flat")
-    return ROI_MODES if base in ("x265", "x265-444", "kvazaar") else ("blur", "flat", "two")
+    knows_roi = base in ("x265", "x265-444", "kvazaar") or plugin.is_plugin(base)
+    return ROI_MODES if knows_roi else ("blur", "flat", "two")
 
 
 def _options(base: str, mode: str) -> tuple[str, ...]:
     if base == "vcm":
         return ("sigma", "weights", "effort", "at")
     preset = ("preset",) if base in VIDEO else ()
-    own = {"roi": ("offset",), "blur": ("blur",), "two": ("coarser",)}.get(mode, ())
+    offset = () if plugin.is_plugin(base) else ("offset",)
+    own = {"roi": offset, "blur": ("blur",), "two": ("coarser",)}.get(mode, ())
     return (*preset, *own, "at")
 
 
@@ -219,14 +221,28 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
         raise SpecError(f"codec {text!r}: its settings are whole numbers, got {settings}")
     if plugin.is_plugin(spec.base):  # its files are others when it is changed
         preset = f"{spec.base} {plugin.file_of(spec.base).stat().st_mtime_ns}"
-    return Classical(coded, bool(spec.mode), settings, preset, _anchors_digest())
+    return Classical(coded, bool(spec.mode), settings, preset, _made_by(spec.base))
+
+
+def _made_by(base: str) -> str:
+    """Versions of what turns pictures into a classical codec's files."""
+    if plugin.is_plugin(base):  # it may call whatever is installed
+        return str(versions())
+    parts = [_digest(anchors)]  # the options are there
+    if base in VIDEO:
+        parts.append(ffmpeg.version())
+    elif base in ZOO:  # another processor's rounding: their files are read by none but the first
+        parts += [versions().get("compressai", ""), versions()["torch"], processor()]
+    else:
+        parts.append(versions()["pillow"])
+    return " ".join(parts)
 
 
 @cache
-def _anchors_digest() -> str:
-    """Of the modules that call the coders: their options are there."""
+def _digest(package: ModuleType) -> str:
+    """Of the modules of a package."""
     total = hashlib.sha256()
-    for path in sorted(Path(anchors.__file__).parent.glob("*.py")):
+    for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
 
@@ -253,6 +269,8 @@ def _anchor(spec: Spec) -> Anchor:
 
 def _with_roi(anchor: Anchor, spec: Spec) -> Anchor | RoiAnchor:
     options = spec.options
+    if spec.mode == "roi" and plugin.is_plugin(spec.base):  # its encode takes the ROI
+        return anchor
     if spec.mode == "roi":
         offset = options.get("offset", OFFSET)
         if isinstance(anchor, Kvazaar):

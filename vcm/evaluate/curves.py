@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 LEVEL: Final = (2.5, 97.5)  # percentiles: a 95 % interval
 ENOUGH: Final = 0.5  # of the resamples that a number needs to have an interval
 THIN: Final = 0.5  # overlap of two curves under which a BD-rate is marked
+STEADY: Final = 0.95  # share of the resamples with a BD-rate under which it is marked, too
 
 
 class Curve:
@@ -54,11 +55,12 @@ def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
     """BD-rate in percent with its interval, or why there is none; MS-SSIM is compared in dB.
 
     Returns:
-        "value", or None with a "reason"; "overlap" of the two curves, "thin" if it is small;
+        "value", or None with a "reason"; "overlap" of the two curves; "known", the share of the
+        resamples that have a BD-rate (None without resamples); "thin" if one of them is small;
         "low" and "high", None if too few resamples have a BD-rate.
     """
-    whole = anchor.resample(metric, 0), test.resample(metric, 0)
     try:
+        whole = anchor.resample(metric, 0), test.resample(metric, 0)
         value, shared = bd_rate(*whole), overlap(*whole)
     except MetricError as error:
         return {"value": None, "reason": str(error), "thin": False}
@@ -69,8 +71,11 @@ def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
         except MetricError:
             return float("nan")
 
-    resampled = interval(np.array([one(r) for r in range(1, len(anchor.pixels))]))
-    return {"value": value, "overlap": shared, "thin": shared < THIN} | resampled
+    resampled = np.array([one(r) for r in range(1, len(anchor.pixels))])
+    known = float(np.isfinite(resampled).mean()) if len(resampled) else None
+    thin = shared < THIN or (known is not None and known < STEADY)
+    found = {"value": value, "overlap": shared, "known": known, "thin": thin}
+    return found | interval(resampled)
 
 
 def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:

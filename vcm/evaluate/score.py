@@ -51,9 +51,11 @@ class Point(NamedTuple):
 def resamples(images: int, count: int = RESAMPLES, seed: int = 0) -> Floats:
     """How often each picture counts: (1 + count, images); first the set as it is.
 
+    One picture has no resamples: nothing is known of how its scores vary.
+
     Source: Efron 1979, the bootstrap over pictures.
     """
-    rng = np.random.default_rng(seed)
+    rng, count = np.random.default_rng(seed), count if images > 1 else 0
     drawn = rng.multinomial(images, np.full(images, 1 / images), size=count)
     return np.concatenate([np.ones((1, images)), drawn])
 

@@ -44,7 +44,10 @@ def page(result: dict[str, Any], rows: Sequence[Row], title: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"number": number, "percent": percent, "picture": webp}
+    environment.filters |= {
+        "number": number, "percent": percent, "ground": ground, "picture": webp,
+    }  # fmt: skip
+    environment.globals["decimals"] = decimals
     plots = [(metric, picture.decode()) for metric, picture in drawn(result, "svg")]
     template = environment.get_template(TEMPLATE.name)
     return template.render(result=result, plots=_inline(plots), rows=rows, title=title)
@@ -79,6 +82,18 @@ def percent(value: dict[str, Any] | None) -> str:
     if value.get("low") is None:
         return text
     return f"{text} ({value['low']:+.0f} to {value['high']:+.0f})"
+
+
+def ground(value: dict[str, Any]) -> str:
+    """What a BD-rate stands on."""
+    known = value.get("known")
+    of = "" if known is None else f", {100 * known:.0f} % of the resamples have a BD-rate"
+    return f"{100 * value['overlap']:.0f} % of the scores are shared{of}"
+
+
+def decimals(metric: str) -> int:
+    """Decimals that tell two scores apart: of a metric in 0 to 1 or in percent or dB."""
+    return 4 if metric.endswith(("MS-SSIM", "LPIPS", "DISTS")) else 2
 
 
 def webp(picture: Image) -> str:

@@ -9,6 +9,7 @@ LABELS: Final = {
     "AP": "AP, %", "AP50": "AP50, %", "mask_AP": "mask AP, %", "mIoU": "mIoU, %",
     "PSNR": "PSNR, dB", "ROI-PSNR": "PSNR of the ROI, dB",
     "background PSNR": "PSNR of the background, dB",
+    "LPIPS": "LPIPS (lower is better)", "DISTS": "DISTS (lower is better)",
 }  # fmt: skip
 
 
@@ -40,7 +41,9 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     original = result["uncompressed"].get(metric)
     if original is not None:
         axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
-    axis.set(xlabel="bits per pixel", ylabel=LABELS.get(metric, metric), xscale="log")
+    agreement, _, own = metric.rpartition("agreement ")
+    label = f"{agreement and 'agreement '}{LABELS.get(own, own)}"
+    axis.set(xlabel="bits per pixel", ylabel=label, xscale="log")
     axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
