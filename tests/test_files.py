@@ -1,5 +1,6 @@
 """Atomic writing: all bytes or none, and nothing left behind, tried with real failures."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from vcm import bitstream, image
 from vcm.errors import OutputError
-from vcm.files import write_atomic
+from vcm.files import STDOUT, draft_of, finish, held, write_atomic
 
 LIMITED = """
 import resource, sys
@@ -138,6 +139,68 @@ def test_devices_and_pipes_are_written_directly() -> None:
     assert Path(os.devnull).is_char_device()
     with pytest.raises(OutputError, match="No space left"):
         write_atomic(Path("/dev/full"), b"x")
+
+
+@pytest.mark.skipif(not STDOUT.exists(), reason="needs the devices of Linux")
+def test_standard_output_is_written_wherever_it_leads(tmp_path: Path) -> None:
+    code = "\n".join((
+        "import sys; from vcm.commands.places import of_file; from vcm.files import *",
+        "print('before', end=' ')",
+        "write_atomic(of_file(Path('a.png'), Path(sys.argv[1]), False), b'x' * 100_000)",
+    ))  # fmt: skip
+    path = tmp_path / "a.vcm"
+    path.write_text("kept ")
+    with path.open("a") as file:
+        subprocess.run([sys.executable, "-c", code, "/dev/stdout"], stdout=file, check=True)
+    assert path.read_text() == "kept before " + "x" * 100_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_takes_the_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    draft_of(path).write_bytes(b"left by one that was killed")
+    draft_of(path).write_bytes(b"new")
+    finish(draft_of(path), path)
+    assert path.read_bytes() == b"new" and path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    draft_of(tmp_path / "folder").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="it is a folder"):
+        finish(draft_of(tmp_path / "folder"), tmp_path / "folder")
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from vcm.files import add_json
+print("ready", flush=True)
+add_json(Path(sys.argv[1]), {"child": 1})
+print("added", flush=True)
+"""
+
+
+def test_entries_of_two_processes_are_both_there(tmp_path: Path) -> None:
+    """While a folder is held another process waits; it takes up what came meanwhile."""
+    path = tmp_path / "a.json"
+    command = [sys.executable, "-c", ADDING, str(path)]
+    with held(tmp_path):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        assert not path.exists()
+        write_atomic(path, b'{"ours": 2}')
+    assert child.stdout.readline() == "added\n" and child.wait() == 0
+    child.stdout.close()
+    assert json.loads(path.read_text()) == {"ours": 2, "child": 1}
+
+
+def test_a_folder_that_cannot_be_held_can_be_used(tmp_path: Path) -> None:
+    with held(tmp_path / "none"):
+        pass
+    with held(tmp_path), pytest.raises(OutputError, match="another command"), held(tmp_path):
+        pass
 
 
 WRITER = """

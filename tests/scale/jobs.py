@@ -53,6 +53,17 @@ class Copying:
 
 
 @dataclass(frozen=True)
+class Never:
+    """A job that must not be given any work."""
+
+    def load(self) -> Callable[[batch.Task], batch.Made]:
+        def work(task: batch.Task) -> batch.Made:
+            raise AssertionError(task.where)
+
+        return work
+
+
+@dataclass(frozen=True)
 class Hungry:
     """A job that asks for more memory than there is."""
 

@@ -80,6 +80,38 @@ def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, mo
     assert len(set(keys)) == 4 and encode.key(options, Codec.load(tuned)) == keys[-1]
 
 
+def test_a_model_of_the_callers_own_is_told_by_what_it_holds(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "model"
+    (model / "inner").mkdir(parents=True)
+    (model / "inner" / "weights").write_bytes(b"a")
+    options = encode.Options(text="cat", roi_backend="clipseg", roi_weights="model")
+    keys = [encode.key(options, tiny)]
+    (model / ".cache").mkdir()
+    (model / ".cache" / "weights").write_bytes(b"when it was downloaded")
+    model.rename(tmp_path / "moved")
+    assert encode.key(replace(options, roi_weights="moved"), tiny) == keys[0]
+    (tmp_path / "moved" / "inner" / "weights").write_bytes(b"b")
+    keys.append(encode.key(replace(options, roi_weights="moved"), tiny))
+    (tmp_path / "moved" / "inner" / "weights").rename(tmp_path / "moved" / "weights")
+    keys.append(encode.key(replace(options, roi_weights="moved"), tiny))
+    keys.append(encode.key(replace(options, roi_weights="a name"), tiny))
+    assert len(set(keys)) == 4
+
+
+def test_the_version_of_a_backend_counts_and_files_of_its_name_do_not(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [encode.Options(text="cat", roi_backend=b) for b in ("embedded", "clipseg")]
+    keys = [encode.key(o, tiny) for o in options]
+    for name in ("embedded", "clipseg"):
+        (tmp_path / name).write_bytes(b"a file")
+    assert [encode.key(o, tiny) for o in options] == keys
+    monkeypatch.setattr(encode, "version", lambda package: f"{package} 99")
+    embedded, clipseg = (encode.key(o, tiny) for o in options)
+    monkeypatch.setattr(encode, "version", {"vcm": "vcm 99", "transformers": "100"}.__getitem__)
+    assert encode.key(options[0], tiny) == embedded and encode.key(options[1], tiny) != clipseg
+
+
 @pytest.mark.slow
 def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
     (tmp_path / "images").mkdir()

@@ -7,9 +7,9 @@ import tarfile
 import pytest
 
 from vcm import image
+from vcm.commands import decode
 from vcm.dataset import load, pictures
 from vcm.errors import ImageError, MissingExtra, SpecError
-from vcm.scale.shards import packed
 from vcm.scale.sources import distinct, files, read, stem
 from vcm.scale.tars import Shards, expanded
 
@@ -65,7 +65,8 @@ def test_damaged_shards(tmp_path, shards, folder):
     (tmp_path / "x.tar").write_bytes(b"no tar file at all" * 100)
     with pytest.raises(SpecError, match="not an uncompressed tar file"):
         list(Shards(str(tmp_path / "x.tar")))
-    (tmp_path / "none.tar").write_bytes(packed([("a.b.png", b"not the picture of its sample")]))
+    with tarfile.open(tmp_path / "none.tar", "w") as tar:
+        tar.add(folder / "a0.png", "a.b.png")  # not the picture of its sample
     with pytest.raises(SpecError, match=r"none\.tar holds no file that is wanted"):
         list(Shards(str(tmp_path / "none.tar")))
     with tarfile.open(tmp_path / "cut.tar", "w") as tar:
@@ -106,3 +107,22 @@ def test_the_first_picture_of_a_key_counts_and_lost_ones_are_named(tmp_path, fol
             tar.add(photo, name)
     found = [member.name for member in Shards(str(tmp_path / "a.tar"))]
     assert found == ["a/0.png"] and "left out for dots in their names: a/v1" in caplog.text
+
+
+def test_files_of_two_folders_in_a_shard_are_told_apart(tmp_path, folder):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in ("a/0.png", "b/0.png", "./c.png"):
+            tar.add(folder / "a0.png", name)
+    found = [member.where for member in Shards(str(tmp_path / "x.tar"))]
+    assert found == [f"{tmp_path}/x.tar/{name}" for name in ("a/0.png", "b/0.png", "c.png")]
+
+
+def test_what_macos_puts_beside_a_file_is_none(tmp_path, folder):
+    names = ("._0.vcm", "0.vcm", "deep/._1.vcm", "deep/.vcm")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in names:
+            tar.add(folder / "a0.png", name)
+            (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "all" / name).touch()
+    assert [s.name for s in decode._files(tmp_path / "x.tar")] == ["x/0.vcm"]
+    assert [s.name for s in decode._files(tmp_path / "all")] == ["0.vcm"]

@@ -1,14 +1,16 @@
-"""What `vcm serve` refuses before it serves, and a study that cannot start."""
+"""What `vcm serve` refuses before it serves."""
 
 import socket
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from vcm.cli import cli
 from vcm.errors import MissingExtra, SpecError
-from vcm.web import serve, study
+from vcm.web import serve
 
 ASKED = {"model": "embedded", "weights": "base", "upload": 1, "browser": False, "say": print}
 
@@ -36,21 +38,11 @@ def test_without_gradio_it_says_what_to_install(monkeypatch):
         serve.run("127.0.0.1", 7860, **ASKED)
 
 
+def test_its_extra_has_what_the_task_tab_needs():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert "vcm[eval]" in project["optional-dependencies"]["web"]
+
+
 def test_it_listens_on_loopback_unless_told():
     (host,) = (p for p in cli.commands["serve"].params if p.name == "host")
     assert host.default == "127.0.0.1" in serve.LOOPBACK
-
-
-def _wanted(tmp_path, photos=1, codecs=("vcm",)):
-    return study.Wanted("coco-person", "embedded", [str(tmp_path)] * photos, codecs, "base")
-
-
-@pytest.mark.parametrize("photos", [0, study.MAX_PHOTOS + 1])
-def test_a_study_takes_a_few_photos(tmp_path, photos):
-    with pytest.raises(SpecError, match=f"{photos} are chosen"):
-        study.study(_wanted(tmp_path, photos), tmp_path, lambda share, what: None)
-
-
-def test_a_study_needs_a_codec(tmp_path):
-    with pytest.raises(SpecError, match="at least one codec"):
-        study.study(_wanted(tmp_path, codecs=()), tmp_path, lambda share, what: None)

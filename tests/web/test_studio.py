@@ -1,12 +1,18 @@
 """What the page shows of a photo, by the released model."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from vcm import image, pipeline
+from vcm.codec import published
 from vcm.errors import BitstreamError, ImageError, SpecError, UnknownWord
 from vcm.metrics.distortion import psnr
-from vcm.web.studio import MAX_PIXELS, Choice, Studio
+from vcm.vision.base import Objects
+from vcm.web.pictures import MAX_PIXELS
+from vcm.web.studio import Choice, Studio
 
 CUP = Choice("cup", sigma=0.1, tau=0.5, quality=30)
 
@@ -99,19 +105,52 @@ def test_a_wrong_choice_is_an_error_that_says_what(studio, path, choice, error, 
         studio.outcome(path, choice, _silent)
 
 
-def test_a_broken_photo_is_named_without_its_folder(studio, tmp_path):
-    path = tmp_path / "broken.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    with pytest.raises(ImageError, match="broken.png") as caught:
-        studio.outcome(path, CUP, _silent)
-    assert str(tmp_path) not in str(caught.value)
-
-
-def test_a_huge_photo_is_refused_before_it_is_coded(studio, tmp_path):
+def test_a_huge_photo_is_refused(studio, tmp_path):
     side = int(MAX_PIXELS**0.5) + 1
     image.write(tmp_path / "huge.png", np.zeros((side, side, 3), np.uint8))
     with pytest.raises(ImageError, match="24 megapixels"):
         studio.outcome(tmp_path / "huge.png", CUP, _silent)
+
+
+def test_where_evenly_cannot_be_so_small_the_page_says_so(studio, path, outcome):
+    assert outcome.times == 1 and "cannot be so small" not in " ".join(outcome.notes)
+    starved = studio.outcome(path, Choice("cup", 0.01, 0.5, 0), _silent)
+    times = len(starved.even.data) / len(starved.roi.data)
+    assert starved.times == pytest.approx(times, abs=0.05) and times > 1.5
+    assert f"it takes {starved.times:g} times the bytes" in starved.notes[-1]
+
+
+class Busy:
+    """A task model that sees nothing, slowly, and notes how many looked through it at once."""
+
+    kind, names = "boxes", ("background",)
+
+    def __init__(self):
+        self.now, self.most = 0, 0
+
+    def detect(self, picture):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.5)
+        self.now -= 1
+        return Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def test_the_task_model_serves_one_visitor_at_a_time(studio, path, monkeypatch):
+    busy = Busy()
+    monkeypatch.setattr(studio, "_model", busy)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: studio.outcome(path, CUP, _silent), range(2)))
+    assert busy.most == 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_a_published_model_is_refused_at_once(tmp_path):
+    preset = published.Preset("bmshj2018-hyperprior", N=8, M=12)
+    path = tmp_path / "published.safetensors"
+    published.save(path, published.build(preset), preset, {"licence": "Apache-2.0"})
+    with pytest.raises(SpecError, match="published model.*needs a model of ours"):
+        Studio(str(path))
 
 
 def test_a_file_is_opened(studio, outcome):

@@ -8,9 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from vcm.commands.places import all_apart
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
+from vcm.files import held, make_folder
 from vcm.roi.acquire import NOTHING
-from vcm.scale import manifest
+from vcm.scale import manifest, tars
+from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line
 from vcm.scale.shards import PER_SHARD, Shards
 from vcm.scale.sinks import Folder, Place, Sink, digest
@@ -88,6 +91,7 @@ class Tally:
 
     Attributes:
         listed: whether the report of each file is kept.
+        stopped: why the set could not be read to its end.
     """
 
     sink: Sink
@@ -101,21 +105,36 @@ class Tally:
     failures: int = 0
     empty: int = 0
     total: int = 0
+    stopped: SpecError | None = None
 
     def todo(self, sources: Iterable[Source]) -> Iterator[Task]:
-        """The files that are not done yet, read."""
-        for number, source in enumerate(sources):
-            place = self.sink.place(number, stem(source))
-            try:
-                data = source.load()
-            except VcmError as error:
-                self.take(Task(place, source.where, "", b""), error)
-                continue
-            sha256 = digest(data)
-            if not self.result.overwrite and self.sink.kept(place, sha256, self.result.options):
-                self.kept += 1
-                continue
-            yield Task(place, source.where, sha256, data)
+        """The files that are not done yet, read.
+
+        Where the set cannot be read any further it ends: what is under way is done nevertheless.
+        """
+        try:
+            for number, source in enumerate(sources):
+                task = self._read(self.sink.place(number, stem(source)), source)
+                if task is not None:
+                    yield task
+        except SpecError as error:
+            self.stopped = error
+
+    def _read(self, place: Place, source: Source) -> Task | None:
+        """The file; None if it cannot be read, or is done."""
+        try:
+            data = source.load()
+        except VcmError as error:
+            self.take(Task(place, source.where, "", b""), error)
+            return None
+        task = Task(place, source.where, digest(data), data)
+        if not self.result.overwrite and self.sink.kept(place, self._line(task)):
+            self.kept += 1
+            return None
+        return task
+
+    def _line(self, task: Task) -> Line:
+        return Line(absolute(task.where), task.sha256, self.result.options, task.place.file)
 
     def take(self, task: Task, result: Made | VcmError) -> None:
         """One more is through.
@@ -123,7 +142,7 @@ class Tally:
         A file that fails is noted with its reason and the others go on. A full or read-only disk
         and a word that is not known stop everything: every further file would fail alike.
         """
-        line = Line(task.where, task.sha256, self.result.options, task.place.file)
+        line = self._line(task)
         if isinstance(result, OutputError | UnknownWord):
             raise result
         if isinstance(result, VcmError):
@@ -174,7 +193,8 @@ def run(
         places: source and output as given; the output is a folder or a pattern of tar shards.
 
     Raises:
-        SpecError: if the output or the way cannot be.
+        SpecError: if the output or the way cannot be, or the set cannot be read to its end.
+        OutputError: if a result would take the place of what is none of this set.
         WorkerError: if a worker process of this machine died.
     """
     source, output = places
@@ -182,8 +202,12 @@ def run(
         plain = Folder(output, result.suffix, result.whole)
         return each(job, sources, Tally(plain, output, result, True), Here(), way.ordered)
     pool = pool_of(way.workers, way.ray)
-    folder, sink = _opened(output, result, way.per_shard)
-    return each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
+    folder = output.parent if output.suffix == SHARD else output
+    with held(make_folder(folder)):
+        sink = _opened(places, result, way.per_shard)
+        if isinstance(sources, tars.Shards) and isinstance(sink, Shards):
+            all_apart(sink.there, sources.paths)
+        return each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
 
 
 def _is_plain(source: Path, output: Path, way: Way) -> bool:
@@ -191,11 +215,18 @@ def _is_plain(source: Path, output: Path, way: Way) -> bool:
     return source.is_dir() and not asked and not (output / manifest.NAME).exists()
 
 
-def _opened(output: Path, result: Result, per_shard: int) -> tuple[Path, Sink]:
-    """Where the manifest is, and what takes the results."""
+def _opened(places: tuple[Path, Path], result: Result, per_shard: int) -> Sink:
+    """What takes the results."""
+    source, output = places
     if output.suffix == SHARD:
-        return output.parent, Shards(output, result.suffix, per_shard, result.overwrite)
-    return output, Folder(output, result.suffix, overwrite=result.overwrite)
+        set_ = absolute(str(source))
+        return Shards(output, result.suffix, per_shard, result.overwrite, set_)
+    return Folder(output, result.suffix, overwrite=result.overwrite)
+
+
+def absolute(where: str) -> str:
+    """The same place, seen from any folder."""
+    return where if where.startswith(HUB) else str(Path(where).absolute())
 
 
 def each(
@@ -203,10 +234,15 @@ def each(
 ) -> Report:
     count = len(sources) if isinstance(sources, Sized) else None
     label = "files" if count is None else f"{count} files"
-    with click.progressbar(sources, length=count, file=sys.stderr, label=label) as bar:
-        for task, made in mapped(job, tally.todo(bar), pool, ordered):
-            tally.take(task, made)
-    tally.sink.close()
+    try:
+        with click.progressbar(sources, length=count, file=sys.stderr, label=label) as bar:
+            for task, made in mapped(job, tally.todo(bar), pool, ordered):
+                tally.take(task, made)
+        tally.sink.close(tally.stopped is None)
+    finally:
+        tally.sink.drop()
+    if tally.stopped is not None:
+        raise tally.stopped
     return tally.report
 
 
@@ -217,7 +253,10 @@ def lines(report: Report) -> list[str]:
     failures = report.get("failures", len(failed))
     text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
     if "files" in report and report["done_before"]:
-        text.append("what was there was not compared with these options; --overwrite makes it anew")
+        text.append(
+            "what was there was told by its name alone, not by its picture or by these options; "
+            "--overwrite makes it anew"
+        )
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
     if report["nothing_found"]:
         text.append(f"the words found nothing in {report['nothing_found']} of those that were done")

@@ -13,7 +13,7 @@ from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.errors import BitstreamError
 from vcm.scale.sinks import digest
-from vcm.scale.sources import File, Source, distinct
+from vcm.scale.sources import File, Source, distinct, hidden
 from vcm.scale.tars import SHARD, Shards
 
 
@@ -64,7 +64,8 @@ def _files(source: Path) -> Iterable[Source]:
     """The .vcm files of a folder and the folders in it, or of shards."""
     if not source.is_dir():
         return Shards(str(source), lambda name: name.endswith(".vcm"))
-    found = sorted(source.rglob("*.vcm"))  # sets of many folders or shards were made so
+    paths = sorted(source.rglob("*.vcm"))  # sets of many folders or shards were made so
+    found = [path for path in paths if not hidden(path.name)]
     if not found:
         raise BitstreamError(f"no .vcm file in {str(source)!r}")
     return distinct([File(path.relative_to(source).as_posix(), path) for path in found])

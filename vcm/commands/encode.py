@@ -1,11 +1,12 @@
 """`vcm encode`: a picture or many."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from vcm.files import write_atomic
 from vcm.pipeline import Image
 from vcm.roi.embedded import built_in, cover
 from vcm.scale.sinks import digest
-from vcm.scale.sources import Source, distinct, files
+from vcm.scale.sources import Source, distinct, files, hidden
 
 QUALITY = 50.0
 MAX_BPP = 100
+# what the masks of a backend depend on besides its weights
+PACKAGES = {"clipseg": "transformers", "grounding": "transformers", "segmenter": "ultralytics"}
 
 
 @dataclass(frozen=True)
@@ -137,25 +140,44 @@ def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict
 
 def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
-    others = ("as_json", "overwrite", "weights", "text", "task", "mask")
+    others = ("as_json", "overwrite", "weights", "text", "task", "mask", "roi_weights")
     given = {k: v for k, v in asdict(options).items() if k not in others}
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
-    masks = [built_in(), _identity(options.roi_backend), _identity(options.roi_weights)]
+    roi = [built_in(), _backend(options.roi_backend), _weights(options.roi_weights)]
     # not the codec's fingerprint, which is its decoder's: several encoders may share it
-    models = [codec.card["sha256"], *masks, version("vcm")]
+    models = [codec.card["sha256"], *roi, version("vcm")]
     text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)
     return digest(text.encode())[:16]
 
 
-def _identity(name: str | None) -> str | None:
-    """The name of a model or class; of a file what it holds, as it may be replaced."""
-    if name is None:
+def _backend(name: str) -> str | None:
+    """What a backend is besides its name: the code of a class of the caller's own, or a version."""
+    if plugin.is_plugin(name):
+        return _contents(plugin.file_of(name))
+    try:
+        return version(PACKAGES[name]) if name in PACKAGES else None
+    except PackageNotFoundError:  # the backend says so when it is loaded
         return None
-    path = plugin.file_of(name) if plugin.is_plugin(name) else Path(name)
-    return digest(path.read_bytes()) if path.is_file() else name
+
+
+def _weights(name: str | None) -> str | None:
+    """The name of a model, or what its file or folder holds: that may be replaced."""
+    return name and (_contents(Path(name)) or name)
+
+
+def _contents(path: Path) -> str | None:
+    """SHA-256 of a file, or of names and bytes of what is in a folder; None if it is not there."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if not path.is_dir():
+        return None
+    names = [p.relative_to(path) for p in sorted(path.rglob("*")) if p.is_file()]
+    shown = [name for name in names if not any(map(hidden, name.parts))]  # .git, downloads' notes
+    return digest(json.dumps([[str(name), _contents(path / name)] for name in shown]).encode())
 
 
 def _rate(options: Options, pixels: int) -> dict[str, Any]:

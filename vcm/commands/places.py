@@ -1,9 +1,11 @@
 """Where results go: never over what they are made from."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from vcm import image
 from vcm.errors import OutputError
+from vcm.files import STDOUT
 
 
 def of_file(source: Path, output: Path, overwrite: bool) -> Path:
@@ -13,6 +15,8 @@ def of_file(source: Path, output: Path, overwrite: bool) -> Path:
         OutputError: if the name does not end in .vcm (or stands for a device), or was not given
             and is taken, perhaps by the file of another picture.
     """
+    if output == STDOUT:
+        return output
     if not output.is_dir():
         if output.suffix.lower() != ".vcm" and (output.is_file() or not output.exists()):
             raise OutputError(
@@ -49,7 +53,18 @@ def apart(target: Path, *others: Path | None) -> None:
     Raises:
         OutputError: if the target is one of the others.
     """
-    if target.resolve() in [other.resolve() for other in others if other is not None]:
-        raise OutputError(
-            f"{str(target)!r} is used twice and would be lost; give the result another name"
-        )
+    all_apart([target], [other for other in others if other is not None])
+
+
+def all_apart(targets: Iterable[Path], others: Iterable[Path]) -> None:
+    """Refuse results of which one would take the place of another file.
+
+    Raises:
+        OutputError: if a target is one of the others.
+    """
+    there = {other.resolve() for other in others}
+    for target in targets:
+        if target.resolve() in there:
+            raise OutputError(
+                f"{str(target)!r} is used twice and would be lost; give the result another name"
+            )

@@ -1,7 +1,7 @@
 """Worker processes of a Ray cluster: Ray places the tasks, and does again what a lost worker had.
 
-Nothing but vcm and its models is needed on the machines of the cluster: a task carries what it
-needs and brings back what came out.
+A task carries its picture and brings back what came out. The machines of the cluster need vcm, and
+at the same path what the options name: weights, masks, task files, code.
 """
 
 import logging

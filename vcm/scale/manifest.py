@@ -10,6 +10,7 @@ from typing import Final
 from vcm.errors import OutputError
 
 NAME: Final = "manifest.jsonl"
+_BEGIN: Final = b'{"source": '  # of each line
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Line:
         bpp: bits of the .vcm file for each pixel of the picture.
         roi: where the ROI came from, and whether anything was found.
         error: why there is no file, or None.
+        set: in a shard: the set that was coded, as it was given.
     """
 
     source: str
@@ -37,13 +39,19 @@ class Line:
     bpp: float | None = None
     roi: str | None = None
     error: str | None = None
+    set: str | None = None
+
+    def made_as(self, wanted: "Line") -> bool:
+        """Whether its file was made, and from the bytes and by the options that are wanted."""
+        made = (self.sha256, self.options, self.error)
+        return made == (wanted.sha256, wanted.options, None)
 
 
 class Manifest:
     """The manifest of a folder: what is in memory of a picture is where its line begins.
 
     Raises:
-        OutputError: if it cannot be read.
+        OutputError: if it cannot be read, or is somebody else's.
     """
 
     def __init__(self, folder: Path):
@@ -52,14 +60,12 @@ class Manifest:
         self._end = 0
         try:
             if self.path.exists():
-                self._end = self._read()
-                if self.path.stat().st_size > self._end:  # a kill may leave half a line
-                    os.truncate(self.path, self._end)
+                self._read()
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._refused(error.strerror) from error
 
     def __iter__(self) -> Iterator[str]:
-        """The files that have a line."""
+        """The files that have a line, in the order of their lines."""
         return iter(self._starts)
 
     def line(self, file: str) -> Line | None:
@@ -70,12 +76,6 @@ class Manifest:
         with self.path.open("rb") as lines:
             lines.seek(start)
             return _parsed(lines.readline())
-
-    def made(self, file: str, sha256: str, options: str) -> Line | None:
-        """The line about a file if it was made from these bytes by these options."""
-        line = self.line(file)
-        same = line is not None and (line.sha256, line.options) == (sha256, options)
-        return line if same and line is not None and line.error is None else None
 
     def append(self, lines: Iterable[Line]) -> None:
         """Add lines: their files are whole.
@@ -88,32 +88,40 @@ class Manifest:
                 for line in lines:
                     text = json.dumps(asdict(line)).encode() + b"\n"
                     file.write(text)
-                    self._starts[line.file] = self._end
-                    self._end += len(text)
+                    self._note(line, text)
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._refused(error.strerror) from error
 
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot use {str(self.path)!r}: {error.strerror}; move it away")
-
-    def _read(self) -> int:
-        """Where the whole lines end."""
-        end = 0
+    def _read(self) -> None:
+        """Note where each line begins. Half a line of ours, which a kill may leave, is cut off."""
         with self.path.open("rb") as file:
-            for text in file:
+            for number, text in enumerate(file, 1):
                 line = _parsed(text)
                 if line is not None:
-                    self._starts[line.file] = end
-                if text.endswith(b"\n"):
-                    end += len(text)
-        return end
+                    self._note(line, text)
+                elif text.endswith(b"\n") or not self._may_end(text):
+                    raise self._refused(f"line {number} is none of ours")
+                else:
+                    os.truncate(self.path, self._end)
+
+    def _may_end(self, half: bytes) -> bool:
+        """Whether half a line at the end may be one of ours."""
+        return self._end > 0 or _BEGIN.startswith(half[: len(_BEGIN)])
+
+    def _note(self, line: Line, text: bytes) -> None:
+        self._starts.pop(line.file, None)  # the order is that of the lines
+        self._starts[line.file] = self._end
+        self._end += len(text)
+
+    def _refused(self, reason: str | None) -> OutputError:
+        return OutputError(f"cannot use {str(self.path)!r}: {reason}; move it away")
 
 
 def _parsed(text: bytes) -> Line | None:
     """A line, or None if it is none of ours."""
     try:
         found = json.loads(text if text.endswith(b"\n") else b"")
-        line = Line(**{field.name: found[field.name] for field in fields(Line)})
+        line = Line(**{f.name: found[f.name] for f in fields(Line) if f.name in found})
         return line if isinstance(line.file, str) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError):
         return None

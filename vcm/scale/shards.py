@@ -1,39 +1,21 @@
 """Results in tar shards."""
 
-import io
 import logging
 import re
-import tarfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from vcm.errors import SpecError
 from vcm.files import make_folder
 from vcm.scale.manifest import Line, Manifest
-from vcm.scale.sinks import Place, digest, write
+from vcm.scale.shard import Shard
+from vcm.scale.sinks import Place, check_free
+from vcm.scale.tars import indexed
 
 _log = logging.getLogger(__name__)
 PER_SHARD: Final = 1000
 _NUMBER: Final = re.compile(r"%0?\d*d")
-
-
-@dataclass
-class _Shard:
-    """A shard that is being filled.
-
-    Attributes:
-        before: what it held so far, by name.
-        data: names and bytes that it will hold, by the number of the picture.
-        lines: about those that are new.
-        through: how many of its pictures are there, or have failed.
-    """
-
-    before: dict[str, bytes]
-    data: dict[int, tuple[str, bytes]] = field(default_factory=dict)
-    lines: dict[int, Line] = field(default_factory=dict)
-    through: int = 0
 
 
 class Shards:
@@ -44,14 +26,20 @@ class Shards:
 
     Args:
         pattern: path with a place for the number, such as out-%05d.tar.
-        overwrite: whether shards that the manifest does not name may be replaced.
+        overwrite: whether shards that are not of this set may be replaced.
+        set_: what the set is called.
 
     Raises:
         SpecError: if there is no such place.
     """
 
     def __init__(
-        self, pattern: Path, suffix: str, per_shard: int = PER_SHARD, overwrite: bool = False
+        self,
+        pattern: Path,
+        suffix: str,
+        per_shard: int = PER_SHARD,
+        overwrite: bool = False,
+        set_: str = "",
     ):
         if len(_NUMBER.findall(pattern.name)) != 1 or pattern.name.count("%") != 1:
             raise SpecError(f"shards: expected a name such as out-%05d.tar, got {pattern.name!r}")
@@ -59,10 +47,17 @@ class Shards:
             raise SpecError(f"--per-shard: expected 1 or more, got {per_shard}")
         self._folder, self._name = make_folder(pattern.parent), pattern.name
         self._suffix, self._per_shard = suffix, per_shard
-        self._manifest, self._overwrite = Manifest(pattern.parent), overwrite
-        self._ours = {file.partition("/")[0] for file in self._manifest}
-        self._open: dict[str, _Shard] = {}
+        self._manifest, self._overwrite, self._set = Manifest(pattern.parent), overwrite, set_
+        self._latest = {file.partition("/")[0]: file for file in self._manifest}
+        self._open: dict[str, Shard] = {}
         self._last = -1  # number of a picture
+
+    @property
+    def there(self) -> list[Path]:
+        """The files of such names that are there already."""
+        before, after = map(re.escape, _NUMBER.split(self._name))
+        name = re.compile(f"{before} *\\d+{after}")
+        return [path for path in self._folder.iterdir() if name.fullmatch(path.name)]
 
     def place(self, number: int, stem: str) -> Place:
         """The shard of this number. A key of WebDataset ends at the first dot: it has none."""
@@ -70,71 +65,64 @@ class Shards:
         key = str(path.with_name(path.name.replace("%", "%25").replace(".", "%2E")))
         return Place(number, f"{self._name % (number // self._per_shard)}/{key}{self._suffix}")
 
-    def kept(self, place: Place, sha256: str, options: str) -> bool:
+    def kept(self, place: Place, wanted: Line) -> bool:
         """Whether the manifest says so and the shard still holds it as it was."""
-        line = self._manifest.made(place.file, sha256, options)
-        shard, _, member = place.file.partition("/")
-        data = self._filling(shard).before.get(member) if line is not None else None
-        if line is None or data is None or digest(data) != line.file_sha256:
+        shard, name = self._opened(place)
+        line = self._manifest.line(place.file)
+        made = line is not None and line.made_as(wanted)
+        if line is None or not made or not shard.keep(place.number, name, line.file_sha256):
+            self._check_set(shard)
             return False
-        self._through(place, data, None)
+        self._through(place, shard)
         return True
 
     def put(self, place: Place, line: Line, data: bytes | None) -> None:
         """Take it; write its shard if that is full now."""
-        self._through(place, data, line)
+        shard, name = self._opened(place)
+        shard.add(place.number, name, data, replace(line, set=self._set))
+        self._through(place, shard)
 
-    def close(self) -> None:
+    def close(self, complete: bool = True) -> None:
         """Write the last shard, and tell of those behind it that an earlier run left."""
-        for shard in list(self._open):
-            self._write(shard)
+        for shard in list(self._open.values()):
+            if complete or not shard.loses:
+                self._write(shard)
         following = self._folder / (self._name % (self._last // self._per_shard + 1))
-        if following.exists():
+        if complete and following.exists():
             _log.warning("%s and what follows are of an earlier run; remove them", following)
 
-    def _filling(self, shard: str) -> _Shard:
-        if shard not in self._open:
-            self._open[shard] = _Shard(_unpacked(self._folder / shard))
-        return self._open[shard]
+    def drop(self) -> None:
+        """Leave no shard that is half full."""
+        for shard in self._open.values():
+            shard.drop()
 
-    def _through(self, place: Place, data: bytes | None, line: Line | None) -> None:
-        shard, _, member = place.file.partition("/")
-        filling = self._filling(shard)
-        filling.through += 1
+    def _opened(self, place: Place) -> tuple[Shard, str]:
+        """The shard of a place, and what it is called there."""
+        shard, _, name = place.file.partition("/")
+        if shard not in self._open:
+            path = self._folder / shard
+            first = place.number - place.number % self._per_shard
+            # what the manifest does not name is somebody else's, perhaps large
+            before = indexed(path) if shard in self._latest else {}
+            self._open[shard] = Shard(path, first, before)
+        return self._open[shard], name
+
+    def _through(self, place: Place, shard: Shard) -> None:
         self._last = max(self._last, place.number)
-        if data is not None:
-            filling.data[place.number] = member, data
-        if line is not None:
-            filling.lines[place.number] = line
-        if filling.through == self._per_shard:
+        if shard.through == self._per_shard:
             self._write(shard)
 
-    def _write(self, shard: str) -> None:
+    def _write(self, shard: Shard) -> None:
         """The shard, if anything in it is new or gone, then the lines about it."""
-        filling = self._open.pop(shard)
-        if filling.lines or len(filling.data) < len(filling.before):
-            members = [member for _, member in sorted(filling.data.items())]
-            ours = self._overwrite or shard in self._ours
-            write(self._folder / shard, packed(members), ours)
-            self._manifest.append(line for _, line in sorted(filling.lines.items()))
+        if shard.is_changed:
+            self._check_set(shard)
+            shard.settle(self._overwrite or shard.path.name in self._latest)
+        self._manifest.append(line for _, line in sorted(shard.lines.items()))
+        del self._open[shard.path.name]
 
-
-def packed(members: Iterable[tuple[str, bytes]]) -> bytes:
-    """A tar file of these files, in this order; the same files give the same bytes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in members:
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def _unpacked(shard: Path) -> dict[str, bytes]:
-    """The files in a tar file by name; none if there is no such file."""
-    try:
-        with tarfile.open(shard, "r:") as tar:
-            files = {entry.name: tar.extractfile(entry) for entry in tar}
-            return {name: file.read() for name, file in files.items() if file is not None}
-    except (OSError, tarfile.TarError):
-        return {}
+    def _check_set(self, shard: Shard) -> None:
+        """Refuse to lose what was made from another set."""
+        file = self._latest.get(shard.path.name)
+        line = self._manifest.line(file) if file and shard.loses and not self._overwrite else None
+        if line is not None and line.set != self._set:
+            check_free(shard.path, line.set)

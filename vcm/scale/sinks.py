@@ -28,8 +28,15 @@ class Sink(Protocol):
     def place(self, number: int, stem: str) -> Place:
         """Where the result of this picture goes."""
 
-    def kept(self, place: Place, sha256: str, options: str) -> bool:
-        """Whether it is there already, made from these bytes by these options; it stays then."""
+    def kept(self, place: Place, wanted: Line) -> bool:
+        """Whether it is there already, made from these bytes by these options; it stays then.
+
+        Args:
+            wanted: how its line would begin.
+
+        Raises:
+            OutputError: if what is there was made from something else.
+        """
 
     def put(self, place: Place, line: Line, data: bytes | None) -> None:
         """Take a result; or, with no data, the line that says why there is none.
@@ -38,8 +45,11 @@ class Sink(Protocol):
             OutputError: if it cannot be written, or something else is there.
         """
 
-    def close(self) -> None:
-        """Nothing more will come: all of the set is through."""
+    def close(self, complete: bool = True) -> None:
+        """Nothing more will come: all of the set is through, or what could be read of it."""
+
+    def drop(self) -> None:
+        """Leave nothing unfinished behind."""
 
 
 def digest(data: bytes) -> str:
@@ -70,29 +80,52 @@ class Folder:
         """STEM and the suffix."""
         return Place(number, f"{stem}{self._suffix}")
 
-    def kept(self, place: Place, sha256: str, options: str) -> bool:
+    def kept(self, place: Place, wanted: Line) -> bool:
         """Whether the manifest says so and the file is what it was then."""
         path = self._folder / place.file
-        if self._whole is not None:
-            return self._whole(path)
-        assert self._manifest is not None
-        line = self._manifest.made(place.file, sha256, options)
-        return line is not None and path.is_file() and digest(path.read_bytes()) == line.file_sha256
+        if self._manifest is None:
+            return self._whole is not None and self._whole(path)
+        line = self._manifest.line(place.file)
+        made = line is not None and line.made_as(wanted) and path.is_file()
+        if line is not None and made and digest(path.read_bytes()) == line.file_sha256:
+            return True
+        self._check_source(path, line, wanted)
+        return False
 
     def put(self, place: Place, line: Line, data: bytes | None) -> None:
         """Write the file, then its line."""
         path = self._folder / place.file
+        known = None if self._manifest is None else self._manifest.line(place.file)
+        self._check_source(path, known, line)
         if data is not None:
             make_folder(path.parent)
-            write(path, data, self._overwrite or self._may_replace(place))
+            may_replace = self._overwrite or self._manifest is None or known is not None
+            write(path, data, may_replace)
         if self._manifest is not None:
             self._manifest.append([line])
 
-    def close(self) -> None:
+    def close(self, complete: bool = True) -> None:
         """Every file is written by now."""
 
-    def _may_replace(self, place: Place) -> bool:
-        return self._manifest is None or self._manifest.line(place.file) is not None
+    def drop(self) -> None:
+        """No file is unfinished."""
+
+    def _check_source(self, path: Path, known: Line | None, wanted: Line) -> None:
+        if known is not None and known.source != wanted.source and not self._overwrite:
+            check_free(path, known.source)
+
+
+def check_free(path: Path, source: str | None) -> None:
+    """Refuse to replace what was made from another source.
+
+    Raises:
+        OutputError: if it is there.
+    """
+    if path.exists():
+        raise OutputError(
+            f"{str(path)!r} was made from {source!r}; move it away, give another place, or "
+            f"--overwrite"
+        )
 
 
 def write(path: Path, data: bytes, may_replace: bool) -> None:
@@ -103,8 +136,13 @@ def write(path: Path, data: bytes, may_replace: bool) -> None:
         OutputError: if something else is there, perhaps what the results are made from.
     """
     if not may_replace and path.is_file() and path.read_bytes() != data:
-        raise OutputError(
-            f"{str(path)!r} is there already and {NAME} does not name it; give another place, or "
-            f"--overwrite"
-        )
+        raise unnamed(path)
     write_atomic(path, data)
+
+
+def unnamed(path: Path) -> OutputError:
+    """That something is there of which the manifest does not know."""
+    return OutputError(
+        f"{str(path)!r} is there already and {NAME} does not name it; give another place, or "
+        f"--overwrite"
+    )

@@ -95,3 +95,8 @@ def distinct(sources: Sequence[Source]) -> list[Source]:
 def inner(path: PurePosixPath) -> list[str]:
     """The parts of a path, of which none leads out of a folder that the path is put in."""
     return [part for part in path.parts if part not in ("/", "..")]
+
+
+def hidden(name: str) -> bool:
+    """Whether a file is of another program: macOS puts "._cat.png" beside "cat.png"."""
+    return PurePosixPath(name).name.startswith(".")

@@ -1,5 +1,6 @@
 """Tar shards as WebDataset has them, read one after the other."""
 
+import contextlib
 import logging
 import re
 import tarfile
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple
 
 from vcm import image
 from vcm.errors import ImageError, SpecError
-from vcm.scale.sources import File, Source, distinct, inner
+from vcm.scale.sources import File, Source, distinct, hidden, inner
 
 _log = logging.getLogger(__name__)
 SHARD: Final = ".tar"
@@ -29,7 +30,7 @@ class Member(NamedTuple):
     @property
     def where(self) -> str:
         """The path of the shard and its name there."""
-        return f"{self.shard}/{PurePosixPath(self.name).name}"
+        return str(PurePosixPath(self.shard, *PurePosixPath(self.name).parts[1:]))
 
     def load(self) -> bytes:
         """Its bytes."""
@@ -103,11 +104,21 @@ def _globbed(pattern: Path) -> list[str]:
     return sorted(str(path) for path in base.glob(str(pattern.relative_to(pattern.anchor))))
 
 
+def indexed(shard: Path) -> dict[str, Member]:
+    """The files in a tar file by name; of a damaged one those before the damage."""
+    found = {}
+    with contextlib.suppress(OSError, tarfile.TarError), tarfile.open(shard, "r:") as tar:
+        for entry in tar:
+            path = f"{shard.stem}/{entry.name}"
+            found[entry.name] = Member(path, shard, entry.offset_data, entry.size)
+    return found
+
+
 def _members(shard: Path, wanted: Wanted) -> list[Source]:
     """The wanted files of a shard. Keys end at the first dot, as WebDataset has it."""
     try:
         with tarfile.open(shard, "r:") as tar:
-            entries = [m for m in tar if m.isreg() and wanted(m.name)]
+            entries = [m for m in tar if m.isreg() and wanted(m.name) and not hidden(m.name)]
     except (OSError, tarfile.TarError) as error:
         raise SpecError(f"{shard}: not an uncompressed tar file ({error})") from error
     found: dict[PurePosixPath, Source] = {}

@@ -1,5 +1,6 @@
 """The page: three tabs in a frame."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,31 @@ footer {display: none !important}
 """
 
 
+class Page(gr.Blocks):  # type: ignore[misc]  # gradio is not typed
+    """Blocks whose server fetches nothing.
+
+    gradio downloads a file that a request names by its address, of any size and for any input,
+    before a function of ours is called.
+    """
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any) -> Any:
+        """What gradio makes of a request's inputs, unless one of them lies elsewhere."""
+        if any("://" in path for path in _paths(inputs)):
+            raise gr.Error("this page fetches nothing; upload the file", print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, *rest)
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The paths of all files in a request, wherever they hide in it."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _paths(inner)
+
+
 def theme() -> Any:
     """Colours and fonts; the fonts are the machine's own."""
     return gr.themes.Default(primary_hue="teal", font=FONTS, font_mono=["monospace"])
@@ -35,7 +61,7 @@ def theme() -> Any:
 def page(studio: Studio, folder: Path) -> gr.Blocks:
     """The page around a studio; results are written to the folder."""
     found = examples(folder)
-    with gr.Blocks(title="vcm", analytics_enabled=False, delete_cache=(DAY, DAY)) as blocks:
+    with Page(title="vcm", analytics_enabled=False, delete_cache=(DAY, DAY)) as blocks:
         gr.Markdown("# vcm\nSay what matters in a photo. The bits go there.")
         with gr.Tab("Photo"):
             photo.tab(studio, found, folder)

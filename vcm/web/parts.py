@@ -18,11 +18,11 @@ Example = tuple[str, str]  # file and words
 Shown = dict[Any, Any]  # what a component shows from now on
 
 
-def picture(label: str, name: str) -> gr.Image:
+def picture(label: str, name: str, buttons: Any = BUTTONS) -> gr.Image:
     """A place for a picture that the page shows; `name` finds it in the page."""
     return gr.Image(
         label=label, elem_id=name, elem_classes="shown", format="png", interactive=False,
-        buttons=BUTTONS, min_width=240,
+        buttons=buttons, min_width=240,
     )  # fmt: skip
 
 

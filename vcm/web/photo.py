@@ -1,20 +1,25 @@
 """The first tab: a photo, words and sliders; the file, and both pictures."""
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
+from vcm import draw
+from vcm.errors import SpecError
 from vcm.files import write_atomic
-from vcm.web.parts import BUTTONS, HIGH, Example, Shown, picture, place, said, uploaded
+from vcm.web.parts import HIGH, Example, Shown, picture, place, said, uploaded
 from vcm.web.studio import Choice, Coded, Outcome, Studio
 
 AT_ONCE: Final = 2  # photos that are worked on side by side
+SIDE: Final = 1_600  # pixels of a picture that is shown: every touch writes six of them
+LOOK_ONLY: Final[Any] = ["fullscreen"]  # no download of what may be shrunk: the .vcm is whole
 HELP: Final = """
 1. Drop a photo, or take an example below it.
 2. Say in words what matters in it.
-3. Move the sliders, and look: the size of the file, the picture in it beside one coded evenly in
-   as many bytes, where the bits went, and what a task model sees in both.
+3. Move the sliders, and look: the size of the file, the picture in it beside one coded evenly (in
+   as many bytes, if possible), where the bits went, and what a task model sees.
 
 Photos stay on the machine that runs this page.
 """
@@ -38,14 +43,14 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
                 places = _results()
 
     def show(
-        photo: dict[str, Any] | None, words: str, sigma: float, tau: float, closely: bool,
-        quality: float, size: float | None,
+        photo: dict[str, Any] | None, words: Any, sigma: Any, tau: Any, closely: Any, quality: Any,
+        size: Any,
         progress: Any = gr.Progress(),  # noqa: B008 - how gradio finds it
     ) -> Shown:  # fmt: skip
         if not photo or not photo.get("path"):
             return {says: HELP, results: gr.Column(visible=False)}
+        choice = chosen(words, sigma, tau, closely, quality, size)
         path = uploaded(photo["path"], folder)
-        choice = Choice(words, sigma, tau, quality, int(size) if size else None, closely)
         outcome = studio.outcome(path, choice, lambda share, what: progress(share, desc=what))
         file = place(folder, f"{path.stem}.vcm")
         write_atomic(file, outcome.roi.data)
@@ -65,6 +70,20 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
         api_name="encode",
     )  # fmt: skip
     gr.on([words.submit, button.click], js=LOOK, fn=None)
+
+
+def chosen(words: Any, sigma: Any, tau: Any, closely: Any, quality: Any, size: Any) -> Choice:
+    """What a request asks for; a box that was cleared has None, a request by hand has anything.
+
+    Raises:
+        SpecError: if a number is none; the sizes of numbers are the studio's to check.
+    """
+    numbers = {"sigma": sigma, "tau": tau, "quality": quality, "size": size or 0}
+    kinds = (int, float)
+    wrong = [k for k, v in numbers.items() if not isinstance(v, kinds) or not math.isfinite(v)]
+    if wrong:
+        raise SpecError(f"{', '.join(wrong)}: expected a number")
+    return Choice(str(words or ""), sigma, tau, quality, int(size or 0) or None, bool(closely))
 
 
 def _photo(examples: list[Example]) -> tuple[gr.Image, gr.Textbox]:
@@ -109,31 +128,37 @@ def _sliders(tau: float) -> list[Any]:
 def _results() -> tuple[Any, ...]:
     numbers = gr.Markdown(elem_id="numbers")
     both = gr.ImageSlider(
-        label="left: coded for the words; right: evenly, in as many bytes",
-        format="png", elem_id="both", elem_classes="shown", interactive=False, buttons=BUTTONS,
+        format="png", elem_id="both", elem_classes="shown", interactive=False, buttons=LOOK_ONLY,
     )  # fmt: skip
     file = gr.DownloadButton("Download the .vcm", variant="primary", elem_id="download")
     with gr.Row():
-        outlined = picture("the region", "region")
-        heat = picture("where the bits went", "heat")
+        outlined = picture("the region", "region", LOOK_ONLY)
+        heat = picture("where the bits went", "heat", LOOK_ONLY)
     with gr.Row():
-        before = picture("what the model sees in the original", "before")
-        after = picture("what the model sees in the decoded picture", "after")
+        before = picture("what the model sees in the original", "before", LOOK_ONLY)
+        after = picture("what the model sees in the decoded picture", "after", LOOK_ONLY)
     return numbers, both, file, outlined, heat, before, after
 
 
 def _values(outcome: Outcome, file: Path) -> tuple[Any, ...]:
     """What the places of the results show."""
+    pictures = (outcome.roi.picture, outcome.even.picture, outcome.outlined, outcome.heat)
+    roi, even, *others = (draw.within(p, SIDE) for p in (*pictures, *outcome.seen))
     return (
         HEAD + "\n".join(_row(coded) for coded in (outcome.roi, outcome.even)),
-        (outcome.roi.picture, outcome.even.picture),
+        gr.update(value=(roi, even), label=_sides(outcome.times)),
         str(file),
-        outcome.outlined,
-        outcome.heat,
-        *outcome.seen,
+        *others,
     )
+
+
+def _sides(times: float) -> str:
+    size = "as many bytes" if times == 1 else f"{times:g} times the bytes"
+    return f"left: coded for the words; right: evenly, in {size}"
 
 
 def _row(coded: Coded) -> str:
     label, size, bpp, *decibels = coded.numbers
-    return f"| {label} | {size:,} | {bpp:.3f} | {' | '.join(f'{v:.1f}' for v in decibels)} |"
+    # nan: there is no such part; inf: it is as before
+    cells = (f"{v:.1f}" if math.isfinite(v) else "–" for v in decibels)
+    return f"| {label} | {size:,} | {bpp:.3f} | {' | '.join(cells)} |"

@@ -1,5 +1,6 @@
-"""What the page shows of one photo: coded for its words, and evenly in as many bytes."""
+"""What the page shows of one photo: coded for its words; evenly, in as many bytes if possible."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from vcm import bitstream, draw, image, pipeline
+from vcm import bitstream, draw, pipeline
 from vcm.codec.codec import Codec
-from vcm.errors import ImageError, SpecError
+from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
 from vcm.roi import load_backend
@@ -19,10 +19,9 @@ from vcm.roi.acquire import NOTHING, acquire
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
 from vcm.web import changes
+from vcm.web.pictures import Image, bounded, opened
 
-Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Progress = Callable[[float, str], None]  # is told a share in [0, 1] and what is being done
-MAX_PIXELS: Final = 24_000_000  # what a page can show while others wait
 BRIGHT: Final = 99.5  # percentile of the bits of a square that the heat map shows brightest
 
 
@@ -63,6 +62,7 @@ class Outcome(NamedTuple):
     Attributes:
         notes: sentences for people.
         seen: by the task model, the original and the decoded picture.
+        times: bytes of `even`, those of `roi` being 1; one decimal.
     """
 
     outlined: Image
@@ -71,6 +71,7 @@ class Outcome(NamedTuple):
     heat: Image
     notes: list[str]
     seen: tuple[Image, Image]
+    times: float
 
 
 class Studio:
@@ -81,19 +82,25 @@ class Studio:
         model: task model, as for `vcm eval --model`.
 
     Raises:
-        VcmError: if a model cannot be loaded.
+        VcmError: if a model cannot be loaded, or the weights are of a published codec.
     """
 
     def __init__(self, weights: str = "base", model: str = "embedded"):
         self.weights: Final = weights
         self.model: Final = model
         self.codec: Final = Codec.load(weights)
+        if not hasattr(self.codec, "decoder"):
+            raise SpecError(
+                f"--weights {weights}: a published model has one rate, and its files do not tell "
+                "where the bits went; the page needs a model of ours, such as base"
+            )
         self._looks: Final = [load_backend("embedded", detail=d) for d in (1, 2)]
         self.tau: Final = self._looks[0].tau
         self._model: Final = load_model(model)
+        self._turn: Final = threading.Lock()  # an interpreter or a user's class serves one thread
 
     def outcome(self, path: str | Path, choice: Choice, progress: Progress) -> Outcome:
-        """A photo coded as chosen, beside itself coded evenly.
+        """A photo coded as chosen, beside itself coded evenly, in as many bytes if possible.
 
         Raises:
             ImageError: if it cannot be read, or is too large for the page.
@@ -109,10 +116,16 @@ class Studio:
         where, most = self._heat(picture, roi.data)
         progress(0.4, "coding evenly in as many bytes")
         even = self._evenly(picture, mask, len(roi.data))
+        times = round(len(even.data) / len(roi.data), 1)
         progress(0.7, "showing both pictures to the model")
-        seen, sentence = changes.shown(self._model, picture, roi.picture)
+        with self._turn:
+            seen, sentence = changes.shown(self._model, picture, roi.picture)
         notes = [_found(mask), sentence, f"Red in the heat map: {most:.1f} bits per pixel."]
-        return Outcome(draw.outlined(picture, mask.roi), roi, even, where, notes, seen)
+        if times > 1:
+            notes.append(
+                f"Evenly the photo cannot be so small: it takes {times:g} times the bytes."
+            )
+        return Outcome(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
 
     def opened_file(self, data: bytes) -> tuple[Image, dict[str, Any]]:
         """The picture in a .vcm file, and what the file says of itself.
@@ -122,10 +135,11 @@ class Studio:
             ImageError: if the picture is too large for the page.
         """
         described = bitstream.describe(data)
-        _bounded(described["height"] * described["width"], "`vcm decode`")
+        bounded(described["height"] * described["width"], "`vcm decode`")
         return pipeline.decode(data, self.codec), described
 
     def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Coded:
+        """In so many bytes, or in as few as it takes."""
         even = RoiMask(mask.roi, 1.0, mask.source)
         try:
             return self._coded("evenly", picture, even, 0, size)
@@ -150,24 +164,6 @@ class Studio:
         grid = np.repeat(np.repeat(bits / most, 16, 0), 16, 1)[:height, :width]
         smooth = cv2.GaussianBlur(grid, (0, 0), 6).astype(np.float32)
         return draw.heat(picture, smooth), most
-
-
-def opened(path: str | Path) -> Image:
-    """The photo in a file; raises ImageError, also if it is too large for the page."""
-    try:
-        picture = image.read(path)
-    except ImageError as error:  # where uploads lie on this machine says nothing to a visitor
-        raise ImageError(str(error).replace(f"{Path(path).parent}/", "")) from error
-    _bounded(picture.size // 3, "`vcm encode`")
-    return picture
-
-
-def _bounded(pixels: int, command: str) -> None:
-    if pixels > MAX_PIXELS:
-        raise ImageError(
-            f"the picture has {pixels / 1e6:.0f} megapixels, the page takes "
-            f"{MAX_PIXELS / 1e6:.0f}; {command} takes more"
-        )
 
 
 def _found(mask: RoiMask) -> str:

@@ -1,15 +1,15 @@
 """A task over a few photos: what `vcm eval` does, for the page."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from vcm import image
 from vcm.commands import eval as evaluation
-from vcm.errors import SpecError
+from vcm.errors import SpecError, VcmError
 from vcm.evaluate.run import Done
-from vcm.report.plots import drawn
+from vcm.web.pictures import opened, placeless
 from vcm.web.studio import Progress
 
 CODECS: Final = ("vcm", "vcm:sigma=1", "jpeg", "webp", "avif", "x265", "x265+roi")
@@ -37,11 +37,13 @@ class Study(NamedTuple):
     """Attributes:
     plot: rate against accuracy, a PNG file.
     lines: the table of `vcm eval`.
+    notes: sentences on what to mind with these numbers.
     page: its page, an HTML file.
     """
 
     plot: Path
     lines: list[str]
+    notes: list[str]
     page: Path
 
 
@@ -49,37 +51,58 @@ def study(wanted: Wanted, place: Path, progress: Progress) -> Study:
     """Run a task over photos without labels: agreement of the model with itself.
 
     Args:
-        place: a folder; the study makes its own in it.
+        place: a folder; what is shown or downloaded stays in a folder of its own in it.
 
     Raises:
-        VcmError: whatever `vcm eval` says.
+        ImageError: if a photo cannot be read, or is too large for the page.
+        SpecError: whatever else `vcm eval` says.
     """
     if not 1 <= len(wanted.photos) <= MAX_PHOTOS:
         raise SpecError(f"Choose 1 to {MAX_PHOTOS} photos; {len(wanted.photos)} are chosen.")
     if not wanted.codecs:
         raise SpecError("Choose at least one codec.")
-    folder = Path(tempfile.mkdtemp(dir=place))
-    _copied(wanted.photos, folder / "photos")
+    with tempfile.TemporaryDirectory(dir=place) as work:
+        folder = Path(work)
+        _copied(wanted.photos, folder / "photos")
+        try:
+            report = _measured(wanted, folder, progress)
+        except VcmError as error:
+            raise SpecError(placeless(str(error), place)) from error
+        kept = Path(tempfile.mkdtemp(dir=place))
+        plot = (folder / f"{report['metric'].replace(' ', '-')}.png").rename(kept / "plot.png")
+        page = (folder / "index.html").rename(kept / "index.html")
+    return Study(plot, evaluation.lines(report), notes(report), page)
 
+
+def _copied(photos: Sequence[str], folder: Path) -> None:
+    """As PNG: any file that holds a picture of a size that the page takes, whatever its name."""
+    folder.mkdir()
+    for number, photo in enumerate(photos, 1):  # two of them may have one name
+        image.write(folder / f"{number:02d}-{Path(photo).stem}.png", opened(photo))
+
+
+def _measured(wanted: Wanted, folder: Path, progress: Progress) -> dict[str, Any]:
     def track(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
         progress(0.0, label)
         for number, one in enumerate(done):
             progress((number + 1) / length, label)
             yield one
 
-    report = evaluation.run(
-        folder, _options(wanted, folder / "photos"), lambda line: progress(0.0, line), track
-    )
-    _, plot = next(drawn(report, "png"))
-    (folder / "plot.png").write_bytes(plot)
-    shutil.rmtree(folder / "photos")
-    return Study(folder / "plot.png", evaluation.lines(report), folder / "index.html")
+    options = _options(wanted, folder / "photos")
+    return evaluation.run(folder, options, lambda line: progress(0.0, line), track)
 
 
-def _copied(photos: Sequence[str], folder: Path) -> None:
-    folder.mkdir()
-    for number, photo in enumerate(photos):  # two of them may have one name
-        shutil.copyfile(photo, folder / f"{number + 1:02d}-{Path(photo).name}")
+def notes(report: dict[str, Any]) -> list[str]:
+    """What the page of `vcm eval` says of its ROI, and where the first tab does otherwise."""
+    said, roi = [], report["roi"]
+    if roi["from"] == "embedded" and report["model"]["name"].startswith("embedded"):
+        said.append("**ROI and task come from one network: scores flatter the codec.**")
+    if count := roi["pictures_without"]:
+        said.append(
+            f"Photos on which nothing was found: {count} (all background here; the first tab codes "
+            "them evenly)."
+        )
+    return said
 
 
 def _options(wanted: Wanted, photos: Path) -> evaluation.Options:

@@ -38,7 +38,8 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
         wanted = study.Wanted(own or task, name, photos or [], codecs, studio.weights)
         done = study.study(wanted, folder, lambda share, what: progress(share, desc=what))
         link = gr.DownloadButton(value=str(done.page))
-        return {says: DONE, plot: str(done.plot), table: "\n".join(done.lines), report: link}
+        told = "\n\n".join((DONE, *done.notes))
+        return {says: told, plot: str(done.plot), table: "\n".join(done.lines), report: link}
 
     button.click(
         said(run, says, results),
