@@ -41,7 +41,7 @@ def cli() -> None:
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
-@click.option("--overwrite", is_flag=True, help="With many pictures: do again what is done, over what other sets made.")
+@click.option("--overwrite", is_flag=True, help="With many pictures: anew, over what is there.")
 @options.many
 @options.weights
 @options.json
@@ -74,7 +74,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @cli.command(short_help="Turn .vcm files back into pictures.")
 @click.argument("source", type=PATH)
 @options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
-@click.option("--overwrite", is_flag=True, help="With a folder: replace pictures that are there, of other sets too.")
+@click.option("--overwrite", is_flag=True, help="With a folder: over what is there.")
 @options.many
 @options.weights
 @options.json
