@@ -69,6 +69,16 @@ def test_info_loads_no_heavy_library(folder, run):
     assert heavy == "[]" and json.loads(report)["sections"].keys() == {"z", "y"}
 
 
+def test_info_names_the_built_in_model(folder, run, tiny_weights, tmp_path, monkeypatch):
+    run("encode", "cat.png", "--quality", 10, "-o", "cat.vcm")
+    assert json.loads(run("info", "cat.vcm", "--json"))["model"] is None
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built" / "codec-toy.safetensors").symlink_to(tiny_weights)
+    (tmp_path / "built" / "codec-bad.safetensors").write_bytes(b"[" * 5000)
+    monkeypatch.setattr("vcm.weightfile.BUILT_IN", tmp_path / "built")
+    assert "model        toy" in run("info", "cat.vcm")
+
+
 def test_words_to_file_to_picture(folder, run, tiny):
     run("encode", "cat.png", "--text", "cat", "--sigma", 0.2, "--quality", 60, "-o", "cat.vcm")
     info = json.loads(run("info", "cat.vcm", "--json"))

@@ -97,9 +97,12 @@ def decode(
 @options.json
 def info(source: Path, as_json: bool) -> None:
     """Show what a .vcm file says of itself: size, rate, quality, model, words if stored."""
-    from vcm import bitstream
+    from vcm import bitstream, weightfile
 
-    _finish(bitstream.describe(bitstream.read(source)), as_json, _table)
+    report = bitstream.describe(bitstream.read(source))
+    cards = {name: weightfile.card_of(path) for name, path in weightfile.codecs().items()}
+    fits = (n for n, card in cards.items() if card.get("fingerprint") == report["fingerprint"])
+    _finish(report | {"model": next(fits, None)}, as_json, _table)
 
 
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")

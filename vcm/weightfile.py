@@ -1,17 +1,23 @@
-"""Weight files: safetensors whose header says what they are and what their bytes must add up to."""
+"""Weight files: safetensors whose header says what they are and what their bytes must add up to.
+
+Who only asks for names and cards does not wait for torch.
+"""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
+from typing import TYPE_CHECKING, Final
 
 from vcm.errors import ModelError
 from vcm.files import write_atomic
 
-Tensors = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors = dict[str, "Tensor"]
+BUILT_IN: Final = Path(__file__).parent / "weights"
+MAX_HEADER: Final = 2**24  # bytes
 
 
 def write(path: Path, kind: str, tensors: Tensors, card: dict[str, str]) -> None:
@@ -20,6 +26,8 @@ def write(path: Path, kind: str, tensors: Tensors, card: dict[str, str]) -> None
     Raises:
         OutputError: if the file cannot be written.
     """
+    from safetensors.torch import save as safetensors_bytes
+
     header = card | {"format": kind, "sha256": digest(tensors, tensors)}
     write_atomic(path, safetensors_bytes({k: t.contiguous() for k, t in tensors.items()}, header))
 
@@ -30,6 +38,8 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
     Raises:
         ModelError: if the file is missing, damaged, or of another kind.
     """
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
@@ -52,10 +62,17 @@ def kind_of(path: Path) -> str:
 def card_of(path: Path) -> dict[str, str]:
     """What a weight file says of itself, unchecked; nothing if it is no weight file."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length) if length <= MAX_HEADER else b"")
+            return dict(header["__metadata__"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
+
+
+def codecs() -> dict[str, Path]:
+    """The built-in codecs by their names, sorted."""
+    return {p.stem.removeprefix("codec-"): p for p in sorted(BUILT_IN.glob("codec-*.safetensors"))}
 
 
 def digest(tensors: Tensors, names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ def test_saved_again_it_is_the_same_model(tiny_weights, tmp_path):
     save(tmp_path / "again", weights.model, weights.tables, {"licence": "Apache-2.0"})
     again = load(tmp_path / "again")
     assert again.card == weights.card and again.fingerprint == weights.fingerprint
+    assert again.card["fingerprint"] == again.fingerprint.hex()
     for name, value in weights.model.state_dict().items():
         assert value.equal(again.model.state_dict()[name])
 

@@ -24,7 +24,6 @@ KIND: Final = "vcm-codec-1"
 ENCODER_KIND: Final = "vcm-encoder-1"
 PUBLISHED: Final = "vcm-published-1"  # see vcm.codec.published
 ENCODER: Final = ("g_a.", "lma.", "gain.", "h_a.")
-_FOLDER: Final = Path(__file__).parents[1] / "weights"
 _DECODER: Final = ("g_s.", "inverse_gain.", "parameters_y.", "tables.")
 
 
@@ -50,13 +49,15 @@ def find(name_or_path: str | Path = DEFAULT) -> Path:
     Raises:
         ModelError: if neither exists; the message lists the built-in names.
     """
-    for path in (Path(name_or_path), _FOLDER / f"codec-{name_or_path}.safetensors"):
-        if path.is_file():
-            return path
-    names = sorted(p.stem.removeprefix("codec-") for p in _FOLDER.glob("codec-*.safetensors"))
+    known = weightfile.codecs()
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if str(name_or_path) in known:
+        return known[str(name_or_path)]
     raise ModelError(
         f"weights {str(name_or_path)!r}: no such file and no such built-in model; "
-        f"built in: {', '.join(names)}"
+        f"built in: {', '.join(known)}"
     )
 
 
@@ -65,7 +66,8 @@ def save(path: Path, model: RoiHyperprior, tables: dict[str, Tables], card: dict
     tensors = {k: v.detach().half() for k, v in model.state_dict().items()}
     for name, table in tables.items():
         tensors |= {f"tables.{name}.{k}": v for k, v in table._asdict().items()}
-    weightfile.write(path, KIND, tensors, card | {"sizes": json.dumps(model.config())})
+    own = {"sizes": json.dumps(model.config()), "fingerprint": _fingerprint(tensors).hex()}
+    weightfile.write(path, KIND, tensors, card | own)
 
 
 def save_encoder(path: Path, model: RoiHyperprior, base: Weights, card: dict[str, str]) -> None:
@@ -119,7 +121,7 @@ def load(name_or_path: str | Path = DEFAULT) -> Weights:
 def _decoder_of(path: Path, card: dict[str, str]) -> dict[str, Tensor]:
     """The tensors besides an encoder's, of the file that has its decoder."""
     wanted = card.get("decoder", "")
-    for folder in (path.parent, _FOLDER):
+    for folder in (path.parent, weightfile.BUILT_IN):
         for other in sorted(folder.glob("*.safetensors")):
             try:
                 tensors, _ = weightfile.read(other, KIND)

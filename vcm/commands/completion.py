@@ -1,12 +1,12 @@
 """Shell completion: the script that a shell reads, and the names that it offers."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Final
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from vcm import weightfile
 from vcm.task import task_names
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -14,7 +14,6 @@ CODECS: Final = (  # a test says that these are those of `vcm eval`, whose modul
     "vcm", "jpeg", "webp", "jpeg2000", "avif", "x265", "x265-420", "x265-444", "svt-av1", "vvenc",
     "kvazaar", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor",
 )  # fmt: skip
-_WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -32,7 +31,7 @@ def tasks(context: click.Context, parameter: click.Parameter, begun: str) -> lis
 
 def weights(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of built-in codec models; of a path, the shell's own."""
-    names = sorted(p.stem.removeprefix("codec-") for p in _WEIGHTS.glob("codec-*.safetensors"))
+    names = weightfile.codecs()
     return _names(names, begun) or _files(begun)
 
 

@@ -15,7 +15,6 @@ from vcm.errors import MissingExtra, ModelError
 from vcm.provenance import processor, versions
 
 Report = dict[str, Any]
-WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 # backend -> the hub's name of its default weights; they are downloaded when it is first used
 HUB: Final = {
     "clipseg": "CIDAS/clipseg-rd64-refined",
@@ -97,7 +96,7 @@ def _is_installed(package: str) -> bool:
 
 def _models() -> Iterator[Report]:
     """The built-in weight files, each value of them checked against its SHA-256."""
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
+    for path in sorted(weightfile.BUILT_IN.glob("*.safetensors")):
         kind = weightfile.kind_of(path)
         row: Report = {"name": path.stem, "kind": kind, "fingerprint": None, "error": None}
         try:
