@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vcm import weightfile
 from vcm.cli import main
 from vcm.codec.weights import load
 from vcm.commands import doctor
@@ -73,12 +74,12 @@ def test_a_damaged_model_is_found(
     report: doctor.Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "weights"
-    shutil.copytree(doctor.WEIGHTS, copy)
+    shutil.copytree(weightfile.BUILT_IN, copy)
     path = copy / "roi-base.safetensors"
     data = bytearray(path.read_bytes())
     data[-5] ^= 1
     path.write_bytes(data)
-    monkeypatch.setattr(doctor, "WEIGHTS", copy)
+    monkeypatch.setattr(weightfile, "BUILT_IN", copy)
     (sentence,) = [s for s in doctor.run()["missing"] if s.startswith("Model")]
     assert "roi-base" in sentence and "damaged; get a fresh copy" in sentence
 

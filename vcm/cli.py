@@ -100,9 +100,7 @@ def info(source: Path, as_json: bool) -> None:
     from vcm import bitstream, weightfile
 
     report = bitstream.describe(bitstream.read(source))
-    cards = {name: weightfile.card_of(path) for name, path in weightfile.codecs().items()}
-    fits = (n for n, card in cards.items() if card.get("fingerprint") == report["fingerprint"])
-    _finish(report | {"model": next(fits, None)}, as_json, _table)
+    _finish(report | {"model": weightfile.named(report["fingerprint"])}, as_json, _table)
 
 
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")
@@ -126,14 +124,8 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
 
 
 @cli.command(short_help="The main job on three real photos, as a table and a sheet.")
-@click.option(
-    "-o",
-    "--output",
-    default="out",
-    show_default=True,
-    type=PATH,
-    help="A folder for the files, the pictures and the sheet.",
-)
+@click.option("-o", "--output", default="out", show_default=True, type=PATH,
+              help="A folder for the files, the pictures and the sheet.")  # fmt: skip
 @click.option(
     "--model", metavar="FILE", help="A YOLO checkpoint whose boxes are drawn (needs vcm[yolo])."
 )

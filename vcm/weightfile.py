@@ -75,6 +75,12 @@ def codecs() -> dict[str, Path]:
     return {p.stem.removeprefix("codec-"): p for p in sorted(BUILT_IN.glob("codec-*.safetensors"))}
 
 
+def named(fingerprint: str) -> str | None:
+    """The built-in codec that decodes files of a fingerprint, by its card; None if none does."""
+    fits = (n for n, path in codecs().items() if card_of(path).get("fingerprint") == fingerprint)
+    return next(fits, None)
+
+
 def digest(tensors: Tensors, names: Iterable[str]) -> str:
     """SHA-256 in hex over name, type, shape and values of the named tensors, sorted by name."""
     total = hashlib.sha256()
