@@ -34,6 +34,23 @@ def test_a_coco_folder_and_its_file_are_one_set(folder):
     assert coco(data.annotations).getImgIds() == [7, 3, 5]
 
 
+@pytest.mark.parametrize("name", ["val2017", "train2017"])
+def test_photos_lie_as_in_coco_s_archives(folder, name):
+    (folder / "annotations").mkdir()
+    (folder / "instances.json").rename(folder / "annotations" / f"instances_{name}.json")
+    (folder / "images").rename(folder / name)
+    data = load(folder / "annotations" / f"instances_{name}.json")
+    assert data.photos[0].path == folder / name / "a.png"
+
+
+def test_a_damaged_class_mask_is_named(folder):
+    (folder / "voc_class_masks").mkdir()
+    (folder / "voc_class_masks" / "a.png").write_bytes(b"junk")
+    data = load(folder)
+    with pytest.raises(SpecError, match="a.png: not a class mask that can be read"):
+        data.labels(data.photos[0])
+
+
 def test_a_part_of_a_set(folder):
     part = load(folder, "split=other")
     assert [p.id for p in part.photos] == [5] and part.only and not part.part

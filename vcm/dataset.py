@@ -50,12 +50,15 @@ class DataSet:
         """VOC class of each pixel: (H, W) uint8, 255 where it is not known.
 
         Raises:
-            SpecError: if the set has no class masks, or none for this photo.
+            SpecError: if the set has no class masks, or none for this photo that can be read.
         """
         path = self.masks and self.masks / f"{PurePosixPath(photo.name).stem}.png"
         if path is None or not path.is_file():
             raise SpecError(f"{self.name}: no class mask of {photo.name}; expected {path or MASKS}")
-        labels = np.asarray(pillow.open(path))
+        try:
+            labels = np.asarray(pillow.open(path))
+        except (OSError, ValueError, SyntaxError) as error:  # as Pillow's readers raise
+            raise SpecError(f"{path}: not a class mask that can be read ({error})") from error
         if labels.dtype != np.uint8 or labels.ndim != 2:
             raise SpecError(f"{path}: expected one byte a pixel, got {labels.shape} {labels.dtype}")
         return labels
@@ -150,7 +153,8 @@ def _listed(path: Path, only: str | None) -> tuple[Source, ...]:
 
 def _find(path: Path, name: str) -> Path:
     """Beside the file, in "images" beside it, or as COCO's own archives lie."""
-    places = (path.parent / "images", path.parent, path.parent.parent / "val2017")
+    archive = path.parent.parent / path.stem.removeprefix("instances_")  # such as val2017
+    places = (path.parent / "images", path.parent, archive)
     for place in places:
         if (place / name).is_file():
             return place / name
@@ -181,6 +185,7 @@ def coco(source: Path | dict[str, Any]) -> Any:
     missing = [key for key in ("images", "annotations", "categories") if key not in data]
     if missing:
         raise SpecError(f"{source}: not a COCO instances file: no {', '.join(missing)}")
+    data.setdefault("info", {})  # which pycocotools 2.0.9 and 2.0.10 want
     for number, entry in enumerate(data["annotations"], 1):
         # 0 means "unmatched" to pycocotools; not every tool writes the other two
         entry["id"] = number

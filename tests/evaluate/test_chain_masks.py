@@ -1,6 +1,7 @@
 """The whole of `vcm eval` with models that draw masks: mask AP and labelled mIoU by hand."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from vcm import image
 from vcm.commands import eval as command
+from vcm.errors import MetricError, SpecError
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
@@ -151,8 +153,39 @@ def test_mask_ap_is_that_of_the_shapes_and_not_of_their_boxes(place, options):
     assert 0 < scores[0][0] < 100 and scores[0][0] != pytest.approx(scores[0][1])
 
 
-def test_labelled_miou_is_its_definition_in_the_labels_of_the_set(place, options):
-    (place / "pixels.toml").write_text(TASK.replace("mask_AP", "mIoU"))
+def test_labels_of_boxes_alone_give_ap_of_boxes(place, options):
+    whole = json.loads((place / "set" / "instances.json").read_text())
+    for entry in whole["annotations"]:
+        entry["segmentation"] = []
+    for entry in whole["images"]:
+        del entry["height"], entry["width"]
+    (place / "boxes.json").write_text(json.dumps(whole))
+    shutil.copytree(place / "set" / "images", place / "images")
+    boxes = replace(options, data=place / "boxes.json", photos=1)
+    with pytest.raises(SpecError, match="needs masks; some objects have boxes only"):
+        command.run(place / "boxes", boxes, lambda line: None)
+    report = command.run(place / "words", replace(boxes, roi="embedded"), lambda line: None)
+    assert report["uncompressed"].keys() == {"AP", "AP50"} and report["metric"] == "AP"
+    assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
+
+
+def test_a_task_s_classes_are_those_of_its_miou(place, options):
+    (place / "cats.toml").write_text(TASK.replace("mask_AP", "mIoU").replace(', "dog"]', "]"))
+    cats = replace(options, task=str(place / "cats.toml"), model=f"{place / 'parts.py'}:Pixels")
+    report = command.run(place / "cats", cats, lambda line: None)
+    for point in report["codecs"][0]["points"]:
+        assert point["scores"]["mIoU"]["value"] == pytest.approx(point["classes"]["cat"])
+    assert point["classes"].keys() == {"background", "cat", "dog"}
+    (place / "birds.toml").write_text((place / "cats.toml").read_text().replace("cat", "zebra"))
+    with pytest.raises(MetricError, match="knows none of the classes zebra"):
+        command.run(place / "birds", replace(cats, task=str(place / "birds.toml"), roi="embedded"),
+                    lambda line: None)  # fmt: skip
+
+
+@pytest.mark.parametrize(("classes", "counted"), [("cat dog", (8, 12)), ("", (0, 8, 12))])
+def test_labelled_miou_is_its_definition_in_the_labels_of_the_set(place, options, classes, counted):
+    task = TASK.replace("mask_AP", "mIoU").replace('["cat", "dog"]', json.dumps(classes.split()))
+    (place / "pixels.toml").write_text(task)
     semantic = replace(
         options, task=str(place / "pixels.toml"), model=f"{place / 'parts.py'}:Pixels"
     )
@@ -168,7 +201,7 @@ def test_labelled_miou_is_its_definition_in_the_labels_of_the_set(place, options
             true.append(labels[labels != 255])
             seen.append(as_voc[labels != 255])
         t, s = np.concatenate(true), np.concatenate(seen)
-        ious = [((t == c) & (s == c)).sum() / ((t == c) | (s == c)).sum() for c in (0, 8, 12)]
+        ious = [((t == c) & (s == c)).sum() / ((t == c) | (s == c)).sum() for c in counted]
         scores.append(point["scores"]["mIoU"]["value"])
         assert scores[-1] == pytest.approx(100 * np.mean(ious), abs=1e-3)
     assert scores[0] < scores[-1] == pytest.approx(100)

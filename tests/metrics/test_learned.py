@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d
 from vcm.errors import MissingExtra, ModelError
 from vcm.metrics import learned
 
+BACKBONES = {"lpips": "alexnet", "dists": "vgg16"}
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # ImageNet's
 
 
@@ -35,9 +36,21 @@ def test_equal_pictures_are_at_no_distance_or_the_reason_is_said(name, cat, caps
     assert capsys.readouterr().out == ""
 
 
+def test_a_download_that_ended_early_is_a_line(monkeypatch):
+    for package, name in (("lpips", "lpips"), ("DISTS_pytorch", "dists")):
+        pytest.importorskip(package)
+
+        def broken(pretrained):
+            raise RuntimeError('invalid hash value (expected "1", got "2")')
+
+        monkeypatch.setattr(f"torchvision.models.{BACKBONES[name]}", broken)
+        with pytest.raises(ModelError, match=f"{name}: its backbone could not be downloaded"):
+            learned.load(name)
+
+
 def test_lpips_is_the_papers_equation_1(cat, monkeypatch):
     package = pytest.importorskip("lpips")
-    layers = _random_backbone("alexnet", monkeypatch)
+    layers = _random_backbone(BACKBONES["lpips"], monkeypatch)
     weights = torch.load(
         Path(package.__file__).parent / "weights/v0.1/alex.pth", map_location="cpu"
     )
@@ -49,12 +62,15 @@ def test_lpips_is_the_papers_equation_1(cat, monkeypatch):
         ((p - q).square() * weights[f"lin{i}.model.1.weight"]).sum(1).mean()
         for i, (p, q) in enumerate(zip(unit_a, unit_b, strict=True))
     )
-    assert 0.01 < learned.load("lpips")(a, b) == pytest.approx(float(expected), rel=1e-4)
+    distance = learned.load("lpips")
+    small = cat[: learned.SIDE_MIN, : learned.SIDE_MIN]
+    assert distance(small, small) == 0
+    assert 0.01 < distance(a, b) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_dists_is_the_papers_equation_7(cat, monkeypatch):
     pytest.importorskip("DISTS_pytorch")
-    layers = _random_backbone("vgg16", monkeypatch)
+    layers = _random_backbone(BACKBONES["dists"], monkeypatch)
     weights = torch.load(Path(sys.prefix) / "weights.pt")
     a, b = cat[:96, :128], cat[40:136, 60:188]
 

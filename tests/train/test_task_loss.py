@@ -25,6 +25,7 @@ from vcm.train.photos import Data, check_words, load_photos, words_masks
 from vcm.train.release import release
 from vcm.train.step import Share, Step
 from vcm.train.task import Task, TaskLoss, feature_distance
+from vcm.vision import yolo_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -132,6 +133,17 @@ def test_a_teacher_of_ones_own(tmp_path):
     assert (loss(1 - x, x, torch.ones(2, 1, 32, 32)) == pytest.approx([4.0, 4.0], rel=1e-4)) is True
     with pytest.raises(SpecError, match="cannot give it"):
         TaskLoss(Task(f"{mine}:Edges", "labels"))
+    assert finder(f"{mine}:Edges") is None  # it finds nothing that could be drawn
+
+
+def test_small_things_lie_on_large_ones_in_the_labels(monkeypatch):
+    pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    masks = torch.zeros(3, 8, 8)
+    masks[0, 2:4, 2:4] = masks[1, 1:6, 1:6] = masks[2] = 1  # the surest one is the smallest
+    monkeypatch.setattr("ultralytics.utils.ops.process_mask", lambda *_: masks)
+    found = [(torch.zeros(1, 50, 9), torch.zeros(1, 32, 8, 8))]
+    (drawn,) = yolo_net._masks(found, [torch.zeros(3, 38)], (32, 32))
+    assert [int((drawn == n).sum()) for n in (1, 2, 3)] == [4, 25 - 4, 64 - 25]
 
 
 def test_what_a_model_finds_is_drawn(shared, yolo):

@@ -1,6 +1,9 @@
 """The YOLO adapter on real photos with a real checkpoint: subtle faults must show."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,6 +91,28 @@ def test_it_leaves_the_number_of_threads_alone(shared, data):
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_it_leaves_the_process_as_it_was(shared):
+    code = (
+        "import os, cv2, numpy, PIL.Image as p, warnings, sys; cv2.setNumThreads(2);"
+        "def_ = p.open, dict(os.environ), numpy.get_printoptions(), warnings.filters[:];"
+        "from vcm.vision.yolo import Yolo; Yolo(sys.argv[1]);"
+        "import ultralytics.utils.events as e; assert not e.events.enabled;"
+        "assert cv2.getNumThreads() == 2;"
+        "now = p.open, {k: v for k, v in os.environ.items() if not k.startswith('YOLO')},"
+        "numpy.get_printoptions(); assert now[0] is def_[0] and now[2] == def_[2], now;"
+        "assert 'OMP_NUM_THREADS' not in now[1], now[1]"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    weights = str(shared / "weights" / "yolo11n.pt")
+    done = subprocess.run([sys.executable, "-c", code, weights], env=clean, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_network_without_weights_is_refused():
+    with pytest.raises(ModelError, match="without weights; expected a checkpoint"):
+        Yolo("yolo11n.yaml")
 
 
 def test_what_is_no_checkpoint(tmp_path):

@@ -14,7 +14,7 @@ from vcm.evaluate.codecs import Image, RatedCodec, build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.store import Store
 from vcm.metrics import learned
-from vcm.metrics.detection import categories
+from vcm.metrics.detection import categories, has_masks
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
@@ -29,6 +29,7 @@ from vcm.vision.names import coco_name
 
 Record = dict[str, Any]
 Roi = NDArray[np.bool_]
+Labels = NDArray[np.uint8]
 SIMILARITIES: Final = ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM")
 CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
@@ -60,7 +61,9 @@ class Measurer:
         if earlier and all(is_done(earlier, t, c) for t, c in self.codecs.items()):
             return earlier
         picture = read(photo)
-        roi = self.find_roi(photo, picture)
+        with blamed(f"ROI by {self.plan.roi}"):
+            roi = self.find_roi(photo, picture)
+        itself = self._itself(picture)
         record = earlier or {
             "key": self.plan.key,
             "name": photo.name,
@@ -69,12 +72,12 @@ class Measurer:
             "width": picture.shape[1],
             "roi_share": roi.share,
             "roi_source": roi.source,
-            "original": self._seen(photo, picture, picture),
+            "original": self._seen(photo, picture, itself),
             "codecs": {},
         }
         for text, codec in self.codecs.items():
             if not is_done(record, text, codec):
-                record["codecs"][text] = self._rows(text, photo, picture, roi.roi)
+                record["codecs"][text] = self._rows(text, photo, picture, roi.roi, itself)
         return record
 
     def try_codecs(self) -> None:
@@ -97,7 +100,9 @@ class Measurer:
             data = self._store.encoded(codec, picture, roi, setting)
             return data, codec.decode(data, *picture.shape[:2])
 
-    def _rows(self, text: str, photo: Source, picture: Image, roi: Roi) -> Record:
+    def _rows(
+        self, text: str, photo: Source, picture: Image, roi: Roi, itself: Labels | None
+    ) -> Record:
         codec = self.codecs[text]
         rows: Record = {"key": codec.key, "settings": {}}
         for setting in codec.settings:
@@ -105,7 +110,7 @@ class Measurer:
                 data, decoded = self.coded(text, picture, roi, setting)
             except VcmError as error:
                 return rows | {"error": f"{codec.name} at {setting:g}: {error}"}
-            row = {"bytes": len(data), "output": self._seen(photo, decoded, picture)}
+            row = {"bytes": len(data), "output": self._seen(photo, decoded, itself)}
             rows["settings"][f"{setting:g}"] = row | self._quality(picture, decoded, roi)
         return rows
 
@@ -115,24 +120,32 @@ class Measurer:
         if min(picture.shape[:2]) >= SIDE_MIN:
             values = ms_ssim_in(picture, decoded, (np.ones_like(roi), roi, ~roi))
             scores |= dict(zip(SIMILARITIES, values, strict=True))
-        scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
+        if min(picture.shape[:2]) >= learned.SIDE_MIN:
+            scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
         return {k: v for k, v in scores.items() if np.isfinite(v)}
 
-    def _seen(self, photo: Source, picture: Image, original: Image) -> Record:
+    def _itself(self, original: Image) -> Labels | None:
+        """What a segmenter says of the original, if labels are wanting; None else."""
+        if self.model.kind != "semantic" or self.plan.data.masks is not None:
+            return None
+        model: Segmenter = self.model  # type: ignore[assignment]
+        with blamed(self.plan.model):
+            return model.segment(original)
+
+    def _seen(self, photo: Source, picture: Image, itself: Labels | None) -> Record:
         """What the task model makes of a picture: objects, or a confusion with what is true."""
         if self.model.kind == "semantic":
-            return self._confusion(photo, picture, original)
+            return self._confusion(photo, picture, itself)
         model: Detector = self.model  # type: ignore[assignment]
         with blamed(self.plan.model):
             return packed(model.detect(picture))
 
-    def _confusion(self, photo: Source, picture: Image, original: Image) -> Record:
+    def _confusion(self, photo: Source, picture: Image, itself: Labels | None) -> Record:
         """Pixels by true and seen class, as [true, seen, count] triples."""
         model: Segmenter = self.model  # type: ignore[assignment]
         with blamed(self.plan.model):
             seen = model.segment(picture)
-            itself = model.segment(original) if self.plan.data.masks is None else None
-        if itself is not None:  # agreement with itself on the original
+        if itself is not None:
             names, true = model.names, itself
         else:
             names, true = VOC, self.plan.data.labels(photo)
@@ -195,6 +208,7 @@ def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
     """What gives the ROI of a photo: a function of the photo and its pixels."""
     task = plan.task
     if plan.roi == TRUTH:
+        _known(plan.data)  # refuses what cannot be, before any work
         return lambda photo, picture: true_roi(plan, photo, picture)
     backend = backend_for(task, plan.roi, plan.roi_weights)
     words = Words(task.phrases, task.exclude)
@@ -238,6 +252,8 @@ def _known(data: DataSet) -> set[str]:
         return set(VOC)
     if data.annotations is None:
         raise SpecError(f"{data.name}: --roi truth needs ground truth; it has none")
+    if not has_masks(_index(data)):
+        raise SpecError(f"{data.name}: --roi truth needs masks; some objects have boxes only")
     return set(categories(_index(data)))
 
 
@@ -248,6 +264,8 @@ def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi
         return np.isin(data.labels(photo), [i for i, name in enumerate(VOC) if name in names])
     index = _index(data)
     chosen = [i for name, i in categories(index).items() if name in names]
+    said = index.imgs[photo.id]  # not every file says how large its pictures are
+    said["height"], said["width"] = said.get("height", len(roi)), said.get("width", len(roi[0]))
     for entry in index.loadAnns(index.getAnnIds([photo.id], chosen) if chosen else []):
         roi |= index.annToMask(entry).astype(np.bool_)
     return roi

@@ -11,8 +11,8 @@ from vcm.errors import MetricError
 from vcm.evaluate.codecs import RatedCodec
 from vcm.evaluate.measure import Record, is_done, unpacked
 from vcm.evaluate.plan import Plan
-from vcm.metrics.detection import categories, matches
-from vcm.metrics.segmentation import class_iou, mean_iou
+from vcm.metrics.detection import categories, has_masks, matches
+from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.vision.base import Kind
 
 Floats = NDArray[np.float64]
@@ -90,11 +90,11 @@ class Scorer:
         self._labelled = plan.data.annotations is not None
         if kind == "semantic":
             self._score: Callable[[Sequence[Record]], Scores] = self._semantic
-            own = names if plan.data.masks is None else VOC
-            self._semantic_names, self._metric = own, _named("mIoU", plan.data.masks is not None)
+            self._semantic_names = tuple(names if plan.data.masks is None else VOC)
+            self._counted = counted(self._semantic_names, plan.task.classes)
+            self._metric = _named("mIoU", plan.data.masks is not None)
             return
         self._masks = kind == "instances"
-        self._by_mask = self._masks and plan.task.metric == "mask_AP"
         self._score = self._detection
         ids = [photos[r["name"]].id if self._labelled else i for i, r in enumerate(records)]
         self._ids = ids
@@ -102,10 +102,12 @@ class Scorer:
             assert plan.data.annotations is not None
             self._truth = coco(plan.data.annotations)
             _check_sizes(self._truth, ids, records)
+            self._masks &= has_masks(self._truth)
             known = categories(self._truth, self._classes)
             self.unknown = tuple(name for name in known if name not in names)
         else:
             self._truth = coco(own_truth(records, names, self._masks))
+        self._by_mask = self._masks and plan.task.metric == "mask_AP"
 
     def original(self) -> Scores:
         """Of the uncompressed pictures."""
@@ -153,16 +155,16 @@ class Scorer:
         iou = class_iou(confusions, self._weights[:1])[0]
         named = zip(self._semantic_names, iou.tolist(), strict=True)
         return Scores(
-            {self._metric: mean_iou(confusions, self._weights)},
+            {self._metric: mean_iou(confusions, self._weights, self._counted)},
             {name: value for name, value in named if np.isfinite(value)},
         )
 
 
 def _check_sizes(truth: Any, ids: Sequence[int], records: Sequence[Record]) -> None:
-    """Raise MetricError if boxes were drawn on pictures of another size."""
+    """Raise MetricError if boxes were drawn on pictures of another size; fill in sizes unsaid."""
     for image, record in zip(ids, records, strict=True):
         entry, own = truth.imgs[image], (record["height"], record["width"])
-        said = entry.get("height", own[0]), entry.get("width", own[1])
+        said = entry.setdefault("height", own[0]), entry.setdefault("width", own[1])
         if said != own:
             raise MetricError(
                 f"{record['name']}: {own[1]}x{own[0]} pixels, its COCO entry says "

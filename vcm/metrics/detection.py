@@ -27,11 +27,12 @@ class Curve(NamedTuple):
 
     Attributes:
         image: (P,) int64, the picture of each.
-        false: (I, P) float64, false positives of each picture that are more confident.
+        false: (I, P) sparse, false positives of each picture that are more confident than it and
+            less than the true positive before it.
     """
 
     image: NDArray[np.int64]
-    false: Floats
+    false: Any  # scipy.sparse.csr_array: of many pictures nearly all have none
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,11 @@ def categories(truth: Any, classes: Sequence[str] = ()) -> dict[str, int]:
     return {name: number for name, number in names.items() if not chosen or name in chosen}
 
 
+def has_masks(truth: Any) -> bool:
+    """Whether every object of the ground truth has one, not a box alone."""
+    return all(entry.get("segmentation") for entry in truth.anns.values())
+
+
 def _rows(
     image: int, found: Objects, categories: list[int | None], masks: bool
 ) -> list[dict[str, Any]]:
@@ -201,11 +207,14 @@ def _curves(entries: list[dict[str, Any] | None]) -> tuple[Curve, ...]:
 def _curve(
     image: NDArray[np.int64], true: NDArray[np.bool_], false: NDArray[np.bool_], images: int
 ) -> Curve:
+    from scipy.sparse import csr_array
+
     at = np.flatnonzero(true)
-    counts = np.zeros((images, len(at) + 1))
     # a false positive counts from the first true positive behind it
-    np.add.at(counts, (image[false], np.searchsorted(at, np.flatnonzero(false))), 1)
-    return Curve(image[at], counts.cumsum(1)[:, :-1])
+    behind = np.searchsorted(at, np.flatnonzero(false))
+    some = behind < len(at)
+    places = image[false][some], behind[some]
+    return Curve(image[at], csr_array((np.ones(some.sum()), places), shape=(images, len(at))))
 
 
 def _interpolated(curve: Curve, weights: Floats, total: Floats) -> Floats:
@@ -217,7 +226,8 @@ def _interpolated(curve: Curve, weights: Floats, total: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         true = weights[:, curve.image].cumsum(1)  # (R, P)
         recall = true / total[:, None]
-        precision = true / (true + weights @ curve.false + np.spacing(1))
+        false = (weights @ curve.false).cumsum(1)
+        precision = true / (true + false + np.spacing(1))
     best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     reached = np.searchsorted(RECALLS, recall.ravel(), "right").reshape(recall.shape)
     steps = np.diff(reached, axis=1, prepend=0)

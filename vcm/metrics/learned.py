@@ -17,6 +17,7 @@ from vcm.errors import MissingExtra, ModelError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Metric = Callable[[Image, Image], float]
 NAMES: Final = ("lpips", "dists")
+SIDE_MIN: Final = 32  # pixels: of smaller pictures AlexNet leaves nothing
 PATIENCE: Final = 10.0  # seconds that a server has to answer
 
 
@@ -33,7 +34,7 @@ def load(name: str) -> Metric:
     try:
         with _quiet():
             net = build()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: not all of it came
         raise ModelError(f"{name}: its backbone could not be downloaded ({error})") from error
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import MetricError
+from vcm.vision.names import coco_name
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +32,25 @@ def confusion(
     return counts.reshape(classes, classes)
 
 
-def mean_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
+def counted(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of a model's classes count: (C,). All of them, or those that are named.
+
+    Raises:
+        MetricError: if it knows none of those.
+    """
+    wanted = {coco_name(name) for name in classes}
+    known = np.array([not wanted or coco_name(name) in wanted for name in names])
+    if not known.any():
+        raise MetricError(
+            f"the model knows none of the classes {', '.join(list(classes)[:8])}: "
+            f"it knows {', '.join(list(names)[:8])}"
+        )
+    return known
+
+
+def mean_iou(
+    confusions: NDArray[np.int64], weights: Floats, among: NDArray[np.bool_] | None = None
+) -> Floats:
     """mIoU in percent, over the classes that are there: (R,), nan if there is none.
 
     A class that is seen and is not there takes pixels from those that are; counting it as well
@@ -40,9 +59,10 @@ def mean_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
     Args:
         confusions: (I, C, C), one for each picture.
         weights: (R, I), how often each picture counts.
+        among: (C,), which classes count; None: all.
     """
     iou = class_iou(confusions, weights)
-    known = ~np.isnan(iou)
+    known = ~np.isnan(iou) & (True if among is None else among)
     with np.errstate(invalid="ignore"):
         mean: Floats = np.where(known, iou, 0).sum(1) / known.sum(1)
     return mean

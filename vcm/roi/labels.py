@@ -38,5 +38,5 @@ class WordLabels:
         # one look: where two disagree their mean is the background
         p = probabilities(self._net, image, [Look(1)]).transpose(1, 2, 0)  # (h, w, 81)
         labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
-        full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]

@@ -77,10 +77,12 @@ def samples(
 
 
 def finder(task_model: str) -> Callable[[Image], Image] | None:
-    """Draws what a task model sees in a picture; None for none."""
+    """Draws what a task model sees in a picture; None for none, and for one of features alone."""
     if not task_model:
         return None
     model = load_model(task_model)
+    if not (hasattr(model, "detect") or hasattr(model, "segment")):
+        return None
 
     def seen(picture: Image) -> Image:
         if model.kind == "semantic":

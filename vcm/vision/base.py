@@ -11,6 +11,7 @@ Kind = Literal["boxes", "instances", "semantic"]
 
 CONFIDENCE: Final = 0.001  # what is less sure is not reported; AP needs the unsure ones too
 MOST: Final = 300  # objects of a picture
+MASKED: Final = 100  # the same with masks, as is usual: most of the time and memory goes there
 
 
 class Objects(NamedTuple):
@@ -55,7 +56,10 @@ class Detector(TaskModel, Protocol):
     """Finds objects."""
 
     def detect(self, image: Image) -> Objects:
-        """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
+        """Objects of confidence 0.001 or more; image: (H, W, 3) uint8 RGB.
+
+        At most 300, or 100 with masks.
+        """
         ...
 
 

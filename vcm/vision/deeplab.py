@@ -51,6 +51,13 @@ class DeepLab:
         shape = tuple(self._input["shape"])
         if len(shape) != 4 or shape[3] != 3 or self._input["dtype"] != np.uint8:
             raise ModelError(f"{path}: expected a network of uint8 pictures, got {shape}")
+        side, given = shape[1], tuple(self._output["shape"])
+        is_labels = np.issubdtype(self._output["dtype"], np.integer)
+        if shape[2] != side or not is_labels or int(np.prod(given)) != side**2:
+            raise ModelError(
+                f"{path}: expected whole labels of square pictures, got {given} "
+                f"{np.dtype(self._output['dtype'])} of {shape}"
+            )
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Label of each pixel: (H, W) uint8, 0 background, 1 to 20 as in VOC.
@@ -68,5 +75,5 @@ class DeepLab:
         self._net.invoke()
         labels = self._net.get_tensor(self._output["index"]).reshape(side, side)[:h, :w]
         labels = labels.astype(np.uint8)
-        full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]

@@ -61,8 +61,8 @@ class HuggingFace:
         shift = self.kind == "semantic" and names[0] != BACKGROUND
         self._shift: Final = int(shift)  # of labels, to make room for the background
         self.names: Final = (BACKGROUND, *names) if shift else names
-        if self.kind == "semantic" and len(self.names) > 256:
-            raise ModelError(f"{weights}: expected at most 256 classes, got {len(self.names)}")
+        if self.kind == "semantic" and len(self.names) > 255:  # 255 means: not known
+            raise ModelError(f"{weights}: expected at most 255 classes, got {len(self.names)}")
         load = partial(getattr(transformers, auto).from_pretrained, output_loading_info=True)
         self._processor, loaded = hub.load(
             "model", weights, WHERE, transformers.AutoImageProcessor.from_pretrained, load

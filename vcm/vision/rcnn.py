@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from vcm.errors import ModelError
-from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
+from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import coco_name
 
 INSTALL: Final = (
@@ -136,7 +136,7 @@ def _config(weights: str) -> Any:
     _check(weights, cfg)
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = CONFIDENCE
-    cfg.TEST.DETECTIONS_PER_IMAGE = MOST
+    cfg.TEST.DETECTIONS_PER_IMAGE = MASKED if cfg.MODEL.MASK_ON else MOST
     return cfg
 
 

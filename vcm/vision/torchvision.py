@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from vcm.errors import ModelError
-from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
+from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import BACKGROUND, coco_name
 
 # torchvision runs its own weights of these with an epsilon of 0, which no weight file tells.
@@ -54,11 +54,15 @@ class TorchVision:
         if self.kind != "semantic":
             # Faster and Mask R-CNN keep them in their second stage
             stage = getattr(self._net, "roi_heads", self._net)
-            stage.score_thresh, stage.detections_per_img = CONFIDENCE, MOST
+            stage.score_thresh = CONFIDENCE
+            stage.detections_per_img = MASKED if self.kind == "instances" else MOST
 
     @torch.inference_mode()
     def detect(self, image: Image) -> Objects:
-        """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
+        """Objects of confidence 0.001 or more; image: (H, W, 3) uint8 RGB.
+
+        At most 300, or 100 with masks: torchvision needs 8 bytes a pixel for each of these.
+        """
         (found,) = self._net([torch.tensor(image).permute(2, 0, 1) / 255])
         masks = None
         if self.kind == "instances":

@@ -1,16 +1,20 @@
 """Ultralytics YOLO as a task model. AGPL-3.0: optional, imported only here and when used."""
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image as pillow
 
 from vcm.errors import MissingExtra, ModelError
-from vcm.vision.base import CONFIDENCE, MOST, Image, Kind, Objects, rle, sorted_objects
+from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import coco_name
 
-MASKED: Final = 100  # objects of a picture with masks, as is usual: most of the time goes there
 KINDS: Final[dict[str, Kind]] = {"detect": "boxes", "segment": "instances"}  # by ultralytics' task
 
 
@@ -52,6 +56,25 @@ class Yolo:
         return sorted_objects(boxes.xyxy, boxes.conf, boxes.cls, masks)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What importing ultralytics changes for the whole process is changed back.
+
+    It replaces Pillow's `open` with one that installs packages, keeps OpenCV to one thread, and
+    tells child processes to use one as well. It may install what a checkpoint lacks: not here.
+    """
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    pillow_open, threads, told = pillow.open, cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS")
+    try:
+        with np.printoptions(), warnings.catch_warnings():
+            yield
+    finally:
+        pillow.open = pillow_open
+        cv2.setNumThreads(threads)
+        if told is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+
+
 def load_yolo(weights: str) -> Any:
     """The ultralytics model of a checkpoint, or of a name that it downloads.
 
@@ -59,14 +82,15 @@ def load_yolo(weights: str) -> Any:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded.
     """
-    pillow_open = pillow.open
-    try:
-        from ultralytics import YOLO
-        from ultralytics.utils import torch_utils
-    except ImportError as error:
-        raise MissingExtra("ultralytics", "yolo") from error
-    finally:  # its import replaces Pillow's own with one that installs packages
-        pillow.open = pillow_open
+    with _quiet():
+        try:
+            from ultralytics import YOLO
+            from ultralytics.utils import events, torch_utils
+        except ImportError as error:
+            raise MissingExtra("ultralytics", "yolo") from error
+    if weights.endswith((".yaml", ".yml")):
+        raise ModelError(f"{weights}: a network without weights; expected a checkpoint, a .pt file")
+    events.events.enabled = False  # it would tell a server of each prediction
     torch_utils.NUM_THREADS = torch.get_num_threads()  # which `predict` sets for the process
     try:
         model = YOLO(weights)

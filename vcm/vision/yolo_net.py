@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vcm.errors import ModelError
 from vcm.vision.yolo import KINDS, load_yolo
@@ -34,7 +34,8 @@ class YoloNet:
         from ultralytics.cfg import get_cfg
 
         yolo = load_yolo(weights)
-        head: Any = yolo.model.model[-1] if yolo.task in KINDS else None
+        is_network = isinstance(yolo.model, nn.Module)  # of an exported file it is a name
+        head: Any = yolo.model.model[-1] if is_network and yolo.task in KINDS else None
         if not hasattr(head, "one2many"):
             raise ModelError(
                 f"{weights}: expected a YOLO detector or segmenter, got one for {yolo.task} "
@@ -111,7 +112,7 @@ def _masks(found: Any, kept: list[Tensor], size: tuple[int, int]) -> Tensor:
     proto = found[0][1] if isinstance(found[0], tuple) else found[1]["proto"]
     maps = torch.zeros(len(kept), *proto.shape[-2:], device=proto.device)
     for target, prototypes, objects in zip(maps, proto, kept, strict=True):
-        masks = process_mask(prototypes, objects[:, 6:], objects[:, :4], size)
-        for number, mask in enumerate(masks, 1):
-            target[mask > 0.5] = number
+        masks = process_mask(prototypes, objects[:, 6:], objects[:, :4], size) > 0.5
+        for i in masks.sum((1, 2)).argsort(descending=True).tolist():  # small things lie on large
+            target[masks[i]] = i + 1
     return maps
