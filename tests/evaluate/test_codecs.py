@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from vcm.anchors.roi import rectangles
+from vcm.codec import published
 from vcm.errors import SpecError
-from vcm.evaluate.codecs import QUALITIES, build, labels, parse
+from vcm.evaluate.codecs import build, labels, parse
+from vcm.evaluate.ours import QUALITIES
 from vcm.evaluate.store import Store, name
 from vcm.metrics.distortion import psnr
 
@@ -56,6 +59,31 @@ def test_ours_takes_sigma_from_the_task_or_the_text(tiny_weights):
     codec = build("vcm:sigma=0.3", 0.1, str(tiny_weights))
     assert codec.name == "vcm tiny, sigma 0.3" and codec.settings == QUALITIES
     assert codec.key != build("vcm", 0.1, str(tiny_weights)).key
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_models_of_one_rate_each_are_one_curve(tmp_path, photos, tiny_weights):
+    for number in (1, 2):
+        torch.manual_seed(number)
+        preset = published.Preset("bmshj2018-hyperprior", 8 * number, 8 * number)
+        model = published.build(preset)
+        published.save(tmp_path / f"{number}.safetensors", model, preset, {})
+    joined = f"{tmp_path}/1.safetensors+{tmp_path}/2.safetensors"
+    codec = build(f"vcm:weights={joined}", 0.1, "base")
+    assert codec.name == "vcm 1+2, sigma 0.1" and codec.settings == (1, 2) and codec.uses_roi
+    photo = photos["cup"][:64, :70]
+    roi = np.ones(photo.shape[:2], np.bool_)
+    files = [codec.encode(photo, roi, setting) for setting in codec.settings]
+    for data, single in zip(files, joined.split("+"), strict=True):
+        alone = build(f"vcm:weights={single}", 0.1, "base")
+        assert alone.settings == (1,) and alone.key != codec.key
+        assert alone.encode(photo, roi, 1) == data
+        assert np.array_equal(codec.decode(data, 64, 70), alone.decode(data, 64, 70))
+    with pytest.raises(SpecError, match="places of its files"):
+        build(f"vcm:weights={joined}:at=3", 0.1, "base")
+    for rest in (f"+{tiny_weights}", ":effort=3"):
+        with pytest.raises(SpecError, match="models of one rate each"):
+            build(f"vcm:weights={joined}{rest}", 0.1, "base")
 
 
 def test_codecs_of_one_name_are_told_apart():

@@ -1,35 +1,28 @@
 """Codecs of an evaluation by name: "vcm:sigma=0.3", "x265+roi:offset=-12", "vvenc+blur"."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import anchors, bitstream, pipeline, plugin
-from vcm import codec as codec_package
+from vcm import anchors, plugin
 from vcm.anchors import ANCHORS, RoiAnchor, ffmpeg
 from vcm.anchors.base import Anchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
 from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 from vcm.anchors.zoo import QUALITIES as ZOO
 from vcm.anchors.zoo import Zoo
-from vcm.codec.codec import Codec
 from vcm.errors import SpecError
+from vcm.evaluate.ours import digest_of, ours
 from vcm.provenance import processor, versions
-from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Roi = NDArray[np.bool_]  # (H, W)
 Settings = tuple[float, ...]
 
-QUALITIES: Final[Settings] = (0, 12, 25, 40, 55, 70, 85)  # of ours
 POINTS: Final = slice(0, 7)  # of a classical codec's settings: about 0.05 to 1.5 bpp
 BLUR, OFFSET, COARSER = 3.0, -8, 12
 VIDEO: Final[dict[str, Callable[..., Any]]] = {
@@ -72,37 +65,6 @@ class RatedCodec(Protocol):
     def uses_roi(self) -> bool: ...
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes: ...
     def decode(self, data: bytes, height: int, width: int) -> Image: ...
-
-
-@dataclass(frozen=True)
-class Ours:
-    """This package's codec at one sigma; its settings are qualities."""
-
-    codec: Codec
-    sigma: float
-    label: str
-    settings: Settings = QUALITIES
-    effort: int = 0
-    uses_roi: bool = True
-
-    @property
-    def name(self) -> str:
-        return f"{self.label}, sigma {self.sigma:g}" + self._effort(", effort")
-
-    @property
-    def key(self) -> str:
-        made_by = f"vcm {bitstream.VERSION} {_digest(codec_package)} {self.codec.card['sha256']}"
-        return f"{made_by} sigma {self.sigma:g}" + self._effort(" effort")
-
-    def _effort(self, words: str) -> str:
-        return f"{words} {self.effort}" if self.effort else ""
-
-    def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
-        mask = RoiMask(roi, self.sigma, "")
-        return pipeline.encode(image, mask, self.codec, quality=setting, effort=self.effort)
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        return pipeline.decode(data, self.codec)
 
 
 @dataclass(frozen=True)
@@ -209,10 +171,8 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
     at: Settings | None = spec.options.get("at")
     if spec.base == "vcm":
         own = str(spec.options.get("weights", weights))
-        label = "vcm" if own == "base" else f"vcm {Path(own).stem}"
         sigma = float(spec.options.get("sigma", sigma))
-        effort = int(spec.options.get("effort", 0))
-        return Ours(Codec.load(own), sigma, label, at or QUALITIES, effort)
+        return ours(own, sigma, int(spec.options.get("effort", 0)), at)
     anchor = _anchor(spec)
     coded = _with_roi(anchor, spec)
     settings = at or tuple(float(s) for s in _some(anchor.settings))
@@ -228,7 +188,7 @@ def _made_by(base: str) -> str:
     """Versions of what turns pictures into a classical codec's files."""
     if plugin.is_plugin(base):  # it may call whatever is installed
         return str(versions())
-    parts = [_digest(anchors)]  # the options are there
+    parts = [digest_of(anchors)]  # the options are there
     if base in VIDEO:
         parts.append(ffmpeg.version())
     elif base in ZOO:  # another processor's rounding: their files are read by none but the first
@@ -236,15 +196,6 @@ def _made_by(base: str) -> str:
     else:
         parts.append(versions()["pillow"])
     return " ".join(parts)
-
-
-@cache
-def _digest(package: ModuleType) -> str:
-    """Of the modules of a package."""
-    total = hashlib.sha256()
-    for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:12]
 
 
 def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:
@@ -286,4 +237,4 @@ def _with_roi(anchor: Anchor, spec: Spec) -> Anchor | RoiAnchor:
 
 def _some(settings: tuple[int, ...]) -> tuple[int, ...]:
     """Without those of the highest rates, if there are many."""
-    return settings[POINTS] if len(settings) > len(QUALITIES) + 1 else settings
+    return settings[POINTS] if len(settings) > POINTS.stop + 1 else settings

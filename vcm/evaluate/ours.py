@@ -1,0 +1,120 @@
+"""This package's codec in an evaluation: one model for all rates, or one model a rate."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm import bitstream, pipeline
+from vcm import codec as codec_package
+from vcm.codec.codec import Codec
+from vcm.codec.published import Published
+from vcm.errors import SpecError
+from vcm.roi.mask import RoiMask
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Roi = NDArray[np.bool_]  # (H, W)
+Settings = tuple[float, ...]
+QUALITIES: Final[Settings] = (0, 12, 25, 40, 55, 70, 85)
+JOIN: Final = "+"  # between the weights of a curve
+
+
+@dataclass(frozen=True)
+class Ours:
+    """One model at one sigma; its settings are qualities."""
+
+    codec: Codec
+    sigma: float
+    label: str
+    settings: Settings = QUALITIES
+    effort: int = 0
+    uses_roi: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}, sigma {self.sigma:g}" + self._effort(", effort")
+
+    @property
+    def key(self) -> str:
+        return f"{_made_by([self.codec])} sigma {self.sigma:g}" + self._effort(" effort")
+
+    def _effort(self, words: str) -> str:
+        return f"{words} {self.effort}" if self.effort else ""
+
+    def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
+        mask = RoiMask(roi, self.sigma, "")
+        return pipeline.encode(image, mask, self.codec, quality=setting, effort=self.effort)
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        return pipeline.decode(data, self.codec)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Models of one rate each, as one curve; a setting is a model's place: 1, 2, ...
+
+    Args:
+        codecs: in the order of their rates, few bits first.
+    """
+
+    codecs: tuple[Codec, ...]
+    sigma: float
+    label: str
+    settings: Settings
+    uses_roi: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}, sigma {self.sigma:g}"
+
+    @property
+    def key(self) -> str:
+        return f"{_made_by(self.codecs)} sigma {self.sigma:g}"
+
+    def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
+        codec = self.codecs[int(setting) - 1]
+        return pipeline.encode(image, RoiMask(roi, self.sigma, ""), codec, quality=0)
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        made_with = bitstream.unpack(data).header.fingerprint
+        return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
+
+
+def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours | Several:
+    """The codec of a name or file of weights, or of several files joined by "+".
+
+    Raises:
+        ModelError: if weights cannot be loaded.
+        SpecError: if several of them are not of one rate each, or a setting is none of theirs.
+    """
+    parts = weights.split(JOIN)
+    codecs = tuple(Codec.load(part) for part in parts)
+    label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
+    if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:
+        return Ours(codecs[0], sigma, label, at or QUALITIES, effort)
+    if effort or not all(isinstance(codec, Published) for codec in codecs):
+        raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
+    places = tuple(float(i) for i in range(1, len(codecs) + 1))
+    if at and not set(at) <= set(places):
+        raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")
+    return Several(codecs, sigma, label, at or places)
+
+
+def _made_by(codecs: Sequence[Codec]) -> str:
+    weights = " ".join(codec.card["sha256"] for codec in codecs)
+    return f"vcm {bitstream.VERSION} {digest_of(codec_package)} {weights}"
+
+
+@cache
+def digest_of(package: ModuleType) -> str:
+    """Of the modules of a package: its files are others when it is changed."""
+    total = hashlib.sha256()
+    for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:12]
