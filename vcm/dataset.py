@@ -56,8 +56,9 @@ class DataSet:
         if path is None or not path.is_file():
             raise SpecError(f"{self.name}: no class mask of {photo.name}; expected {path or MASKS}")
         try:
-            labels = np.asarray(pillow.open(path))
-        except (OSError, ValueError, SyntaxError) as error:  # as Pillow's readers raise
+            with pillow.open(path) as picture:
+                labels = np.asarray(picture)
+        except Exception as error:  # Pillow's readers raise nearly anything
             raise SpecError(f"{path}: not a class mask that can be read ({error})") from error
         if labels.dtype != np.uint8 or labels.ndim != 2:
             raise SpecError(f"{path}: expected one byte a pixel, got {labels.shape} {labels.dtype}")

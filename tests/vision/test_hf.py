@@ -231,7 +231,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
 def test_more_classes_than_a_byte_can_tell(segformer_folder: Path, tmp_path: Path) -> None:
     many = {i: f"thing {i}" for i in range(256)}
     folder = changed(segformer_folder, tmp_path / "many", id2label=many)
-    with pytest.raises(ModelError, match="at most 256 classes, got 257"):
+    with pytest.raises(ModelError, match="at most 255 classes, got 257"):
         HuggingFace(folder)
 
 
