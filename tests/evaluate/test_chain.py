@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ from vcm.metrics.perceptual import ms_ssim, ms_ssim_in
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
-PARTS = '''
-import io
-import numpy as np
-from PIL import Image
+LEVELS = Path(__file__).with_name("levels.py")
+PARTS = (
+    LEVELS.read_text()
+    + '''
 from vcm.vision.base import Objects
 
 class Colours:
@@ -47,20 +48,6 @@ class Colours:
         return Objects(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32),
                        np.array(labels, np.int64))
 
-class Levels:
-    """PNG of fewer levels; the setting is their number. With the fewest the picture slips."""
-    name, settings = "levels", (4, 16, 256)
-
-    def encode(self, image, setting):
-        step = 256 // setting
-        image = np.roll(image, 6 if setting == 4 else 0, 1)
-        buffer = io.BytesIO()
-        Image.fromarray(image // step * step + step // 2).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    def decode(self, data, height, width):
-        return np.asarray(Image.open(io.BytesIO(data)))
-
 class Picky(Levels):
     name = "picky"
 
@@ -75,6 +62,7 @@ class Broken(Levels):
     def encode(self, image, setting):
         raise ZeroDivisionError("never works")
 '''
+)
 TASK = """
 name = "blocks"
 version = 1

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from vcm.errors import MetricError, SpecError
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
-PARTS = """
-import io
-import numpy as np
-from PIL import Image
+LEVELS = Path(__file__).with_name("levels.py")
+PARTS = (
+    LEVELS.read_text()
+    + """
 from vcm.vision.base import rle, sorted_objects
 
 def coloured(image):
@@ -47,21 +48,8 @@ class Pixels:
     def segment(self, image):
         red, blue = coloured(image)
         return np.where(red, 2, np.where(blue, 1, 0)).astype(np.uint8)
-
-class Levels:
-    "PNG of fewer levels; with the fewest the picture slips."
-    name, settings = "levels", (4, 16, 256)
-
-    def encode(self, image, setting):
-        step = 256 // setting
-        image = np.roll(image, 6 if setting == 4 else 0, 1)
-        buffer = io.BytesIO()
-        Image.fromarray(image // step * step + step // 2).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    def decode(self, data, height, width):
-        return np.asarray(Image.open(io.BytesIO(data)))
 """
+)
 TASK = """
 name = "blobs"
 version = 1
@@ -176,6 +164,12 @@ def test_a_task_s_classes_are_those_of_its_miou(place, options):
     for point in report["codecs"][0]["points"]:
         assert point["scores"]["mIoU"]["value"] == pytest.approx(point["classes"]["cat"])
     assert point["classes"].keys() == {"background", "cat", "dog"}
+    (place / "photos").mkdir()
+    grey = np.full((64, 80, 3), 90, np.uint8)
+    image.write(place / "photos" / "grey.png", grey)
+    with pytest.raises(MetricError, match="none of the pictures shows a class that counts"):
+        command.run(place / "grey", replace(cats, data=place / "photos", roi="embedded"),
+                    lambda line: None)  # fmt: skip
     (place / "birds.toml").write_text((place / "cats.toml").read_text().replace("cat", "zebra"))
     with pytest.raises(MetricError, match="knows none of the classes zebra"):
         command.run(place / "birds", replace(cats, task=str(place / "birds.toml"), roi="embedded"),

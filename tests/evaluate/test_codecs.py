@@ -1,5 +1,7 @@
 """Codecs by name, and the store of their files."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,8 @@ def test_models_of_one_rate_each_are_one_curve(tmp_path, photos, tiny_weights):
         assert alone.settings == (1,) and alone.key != codec.key
         assert alone.encode(photo, roi, 1) == data
         assert np.array_equal(codec.decode(data, 64, 70), alone.decode(data, 64, 70))
+    shutil.copy(tmp_path / "1.safetensors", tmp_path / "a+b.safetensors")  # one file all the same
+    assert build(f"vcm:weights={tmp_path / 'a+b.safetensors'}", 0.1, "base").settings == (1,)
     with pytest.raises(SpecError, match="places of its files"):
         build(f"vcm:weights={joined}:at=3", 0.1, "base")
     for rest in (f"+{tiny_weights}", ":effort=3"):

@@ -68,7 +68,7 @@ AVIF = Pillow(
     (5, 15, 25, 35, 45, 55, 65, 75, 85),
     lambda quality: {
         "quality": quality,
-        "speed": 4,  # 0.3 to 0.4 dB better than 6, in five times the time; 2 would add 0.2
+        "speed": 4,  # better than 6, in five times the time (experiments/LOG.md)
         "max_threads": 1,  # their number changes the file
         "advanced": {"tune": "psnr"},
     },

@@ -93,7 +93,7 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
         ModelError: if weights cannot be loaded.
         SpecError: if several of them are not of one rate each, or a setting is none of theirs.
     """
-    parts = weights.split(JOIN)
+    parts = [weights] if Path(weights).is_file() else weights.split(JOIN)
     codecs = tuple(Codec.load(part) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:

@@ -153,6 +153,8 @@ class Scorer:
         count = len(self._semantic_names)
         confusions = np.stack([_dense(record["confusion"], count) for record in seen])
         iou = class_iou(confusions, self._weights[:1])[0]
+        if np.isnan(iou[self._counted]).all():
+            raise MetricError("mIoU: none of the pictures shows a class that counts")
         named = zip(self._semantic_names, iou.tolist(), strict=True)
         return Scores(
             {self._metric: mean_iou(confusions, self._weights, self._counted)},

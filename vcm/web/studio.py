@@ -11,6 +11,7 @@ import numpy as np
 
 from vcm import bitstream, draw, pipeline
 from vcm.codec.codec import Codec
+from vcm.codec.published import Published
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
@@ -89,7 +90,7 @@ class Studio:
         self.weights: Final = weights
         self.model: Final = model
         self.codec: Final = Codec.load(weights)
-        if not hasattr(self.codec, "decoder"):
+        if isinstance(self.codec, Published):
             raise SpecError(
                 f"--weights {weights}: a published model has one rate, and its files do not tell "
                 "where the bits went; the page needs a model of ours, such as base"
