@@ -27,7 +27,9 @@ WITH_WORDS: Final = "vcm with TMA"
 COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
 CASES: Final = ("vcm", WITH_WORDS, *COMPRESSAI, "avif", "x265-444", "vvenc")
 LIMIT: Final = 300.0  # seconds; a tenth of it is too slow for larger sizes, and for repetition
-HEAD: Final = f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times the first line of that size:"
+HEAD: Final = (
+    f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times the first of a size:"
+)
 UNITS: Final = (
     f"{'':<22} {'':>5} {'Mpx/s':>9} {'Mpx/s':>9} {'MiB':>9} {'encode':>10} {'decode':>11}"
 )
