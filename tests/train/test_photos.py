@@ -78,3 +78,9 @@ def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):
 def test_data_that_cannot_be(change, message):
     with pytest.raises(SpecError, match=message):
         Data(**change)
+
+
+def test_long_readings_say_how_far_they_are(folder, monkeypatch, caplog):
+    monkeypatch.setattr("vcm.train.photos.SILENCE", 0.0)
+    load_photos(Data(photos=str(folder), crop=64, held_out=1))
+    assert "read 2 of 3 pictures" in caplog.text

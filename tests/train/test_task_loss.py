@@ -21,10 +21,11 @@ from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
 from vcm.train.loop import train
-from vcm.train.photos import Data, check_words, load_photos, words_masks
+from vcm.train.photos import Data, load_photos
 from vcm.train.release import release
 from vcm.train.step import Share, Step
 from vcm.train.task import Task, TaskLoss, feature_distance
+from vcm.train.words import check_words, words_masks
 from vcm.vision import yolo_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

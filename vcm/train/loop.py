@@ -19,8 +19,9 @@ from vcm.train.check import check, finder, samples
 from vcm.train.config import Training
 from vcm.train.data import Batch, Batches
 from vcm.train.optim import learning_rate
-from vcm.train.photos import Photo, load_photos, words_masks
+from vcm.train.photos import Photo, load_photos
 from vcm.train.trainer import Build, Trainer, local_processes, processes
+from vcm.train.words import words_masks
 
 _log = logging.getLogger(__name__)
 

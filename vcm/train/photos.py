@@ -2,11 +2,12 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -14,16 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vcm import dataset, image
+from vcm import dataset
 from vcm.errors import ImageError, SpecError
-from vcm.roi import load_backend
-from vcm.roi.acquire import acquire, unwarned
-from vcm.roi.embedded import built_in, cover
-from vcm.roi.text import Words, parse
 from vcm.scale.sources import Source, read
-from vcm.task import TaskSpec, find_task
 
 _log = logging.getLogger(__name__)
+SILENCE: Final = 20.0  # seconds that work before the first step may take without a word
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def load_photos(data: Data) -> tuple[Photos, list[Photo]]:
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: list[Photo | Source] = []
     left = data.memory * 2**20
-    for source in found:
+    for source in told(found, "read"):
         try:
             photo = _decoded(source, data)
         except ImageError:
@@ -130,81 +127,28 @@ def load_photos(data: Data) -> tuple[Photos, list[Photo]]:
     return Photos(photos[:last], data), list(Photos(photos[last:], data))
 
 
+def told(found: Sequence[Source], what: str) -> Iterator[Source]:
+    """The same pictures; how far they are is said now and then."""
+    last = time.monotonic()
+    for done, source in enumerate(found):
+        if time.monotonic() - last > SILENCE:
+            _log.warning("%s %d of %d pictures", what, done, len(found))
+            last = time.monotonic()
+        yield source
+
+
 def _decoded(source: Source, data: Data) -> Photo:
     """The picture; raises ImageError if it is of no use."""
     pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
-    return Photo(pixels, _labels((_stem(source), _key(source)), pixels.shape[:2], data.regions))
+    return Photo(
+        pixels, _labels((_stem(source), mask_name(source)), pixels.shape[:2], data.regions)
+    )
 
 
-def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
-    """The data, with the masks of its task or words as regions; what is missing of these is made.
-
-    Args:
-        folder: where masks are kept, in a folder for each set of words, numbers, network and
-            pictures.
-        index, of: this is the index-th of so many processes that share the pictures.
-
-    Raises:
-        SpecError: if there is no such task.
-        UnknownWord: if the words-to-mask network does not know a word.
-    """
-    if not data.task and not data.words:
-        return data
-    spec = _spec(data)
-    words = Words(spec.phrases, spec.exclude)
-    backend = load_backend("embedded", detail=spec.detail)
-    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
-    target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
-    target.mkdir(parents=True, exist_ok=True)
-    mine = list(dataset.pictures(data.photos))[index::of]
-    missing = [source for source in mine if not _mask_of(source, target).is_file()]
-    if missing:
-        _log.warning("finding the words in %d pictures, once", len(missing))
-    for source in missing:
-        try:
-            with unwarned():  # many pictures show none of the words
-                found = acquire(
-                    read(source), words, backend, sigma=1.0,
-                    tau=spec.tau, dilation=spec.dilation, on_empty="background",
-                )  # fmt: skip
-        except ImageError:  # counted when the pictures are loaded
-            continue
-        image.write(_mask_of(source, target), found.roi.astype(np.uint8))
-    return replace(data, regions=(str(target),))
-
-
-def check_words(data: Data) -> None:
-    """Refuse words before any work.
-
-    Raises:
-        SpecError: if there is no such task.
-        UnknownWord: if the words-to-mask network does not know a word.
-    """
-    if data.task or data.words:
-        spec = _spec(data)
-        for phrase in (*spec.phrases, *spec.exclude):
-            cover(phrase)
-
-
-def _spec(data: Data) -> TaskSpec:
-    if data.task:
-        return find_task(data.task)
-    words = parse(data.words)
-    return TaskSpec("text", 1, "", words.phrases, words.exclude)
-
-
-def _place(photos: str) -> str:
-    return str(Path(photos).resolve()) if Path(photos).exists() else photos
-
-
-def _mask_of(source: Source, folder: Path) -> Path:
-    return folder / f"{_key(source)}.png"
-
-
-def _key(source: Source) -> str:
-    """What the mask of words is called: pictures of two shards may share a name."""
+def mask_name(source: Source) -> str:
+    """What the mask of its words is called: pictures of two shards may share a name."""
     return hashlib.sha256(source.where.encode()).hexdigest()[:20]
 
 

@@ -14,8 +14,9 @@ from vcm.dataset import pictures
 from vcm.train import checkpoint
 from vcm.train.config import Training
 from vcm.train.data import batch
-from vcm.train.photos import Photo, check_words, load_photos
+from vcm.train.photos import Photo, load_photos
 from vcm.train.trainer import Trainer
+from vcm.train.words import check_words
 
 STEPS: Final = 3  # that are timed, after one to warm up
 

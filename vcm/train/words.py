@@ -1,0 +1,85 @@
+"""Masks of a task's words for training pictures: found once, kept on disk."""
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vcm import dataset, image
+from vcm.errors import ImageError
+from vcm.roi import load_backend
+from vcm.roi.acquire import acquire, unwarned
+from vcm.roi.embedded import built_in, cover
+from vcm.roi.text import Words, parse
+from vcm.scale.sources import Source, read
+from vcm.task import TaskSpec, find_task
+from vcm.train.photos import Data, mask_name, told
+
+_log = logging.getLogger(__name__)
+
+
+def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
+    """The data, with the masks of its task or words as regions; what is missing of these is made.
+
+    Args:
+        folder: where masks are kept, in a folder for each set of words, numbers, network and
+            pictures.
+        index, of: this is the index-th of so many processes that share the pictures.
+
+    Raises:
+        SpecError: if there is no such task.
+        UnknownWord: if the words-to-mask network does not know a word.
+    """
+    if not data.task and not data.words:
+        return data
+    spec = _spec(data)
+    words = Words(spec.phrases, spec.exclude)
+    backend = load_backend("embedded", detail=spec.detail)
+    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
+    target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+    target.mkdir(parents=True, exist_ok=True)
+    mine = list(dataset.pictures(data.photos))[index::of]
+    missing = [source for source in mine if not _mask_of(source, target).is_file()]
+    if missing:
+        _log.warning("finding the words in %d pictures, once", len(missing))
+    for source in told(missing, "found the words in"):
+        try:
+            with unwarned():  # many pictures show none of the words
+                found = acquire(
+                    read(source), words, backend, sigma=1.0,
+                    tau=spec.tau, dilation=spec.dilation, on_empty="background",
+                )  # fmt: skip
+        except ImageError:  # counted when the pictures are loaded
+            continue
+        image.write(_mask_of(source, target), found.roi.astype(np.uint8))
+    return replace(data, regions=(str(target),))
+
+
+def check_words(data: Data) -> None:
+    """Refuse words before any work.
+
+    Raises:
+        SpecError: if there is no such task.
+        UnknownWord: if the words-to-mask network does not know a word.
+    """
+    if data.task or data.words:
+        spec = _spec(data)
+        for phrase in (*spec.phrases, *spec.exclude):
+            cover(phrase)
+
+
+def _spec(data: Data) -> TaskSpec:
+    if data.task:
+        return find_task(data.task)
+    words = parse(data.words)
+    return TaskSpec("text", 1, "", words.phrases, words.exclude)
+
+
+def _place(photos: str) -> str:
+    return str(Path(photos).resolve()) if Path(photos).exists() else photos
+
+
+def _mask_of(source: Source, folder: Path) -> Path:
+    return folder / f"{mask_name(source)}.png"
