@@ -12,6 +12,8 @@ from PIL import Image as pillow
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.models.detection.transform import resize_boxes
 
 from vcm.errors import ModelError
 from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
@@ -56,17 +58,21 @@ class TorchVision:
             stage = getattr(self._net, "roi_heads", self._net)
             stage.score_thresh = CONFIDENCE
             stage.detections_per_img = MASKED if self.kind == "instances" else MOST
+        if self.kind == "instances":
+            self._net.transform.postprocess = _boxes_alone
 
     @torch.inference_mode()
     def detect(self, image: Image) -> Objects:
         """Objects of confidence 0.001 or more; image: (H, W, 3) uint8 RGB.
 
-        At most 300, or 100 with masks: torchvision needs 8 bytes a pixel for each of these.
+        At most 300, or 100 with masks.
         """
         (found,) = self._net([torch.tensor(image).permute(2, 0, 1) / 255])
         masks = None
         if self.kind == "instances":
-            masks = [rle(mask) for mask in (found["masks"][:, 0] > 0.5).numpy()]
+            pairs = zip(found["masks"][:, None], found["boxes"][:, None], strict=True)
+            whole = (paste_masks_in_image(mask, box, image.shape[:2]) for mask, box in pairs)
+            masks = [rle((mask[0, 0] > 0.5).numpy()) for mask in whole]
         boxes, scores, labels = (found[key].numpy() for key in ("boxes", "scores", "labels"))
         return sorted_objects(boxes, scores, labels, masks)
 
@@ -109,6 +115,18 @@ class TorchVision:
             mean, std = self._net.transform.image_mean, self._net.transform.image_std
         mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (mean, std))
         return (x - mean) / std
+
+
+def _boxes_alone(
+    found: list[dict[str, Tensor]], seen: list[tuple[int, int]], sizes: list[tuple[int, int]]
+) -> list[dict[str, Tensor]]:
+    """What was found, its boxes in pixels of the pictures as they were, its masks as they come.
+
+    torchvision's own pastes all masks at once: 8 bytes a pixel for each object.
+    """
+    for result, shape, size in zip(found, seen, sizes, strict=True):
+        result["boxes"] = resize_boxes(result["boxes"], shape, size)
+    return found
 
 
 def _kind(name: str) -> Kind:
