@@ -207,7 +207,9 @@ def test_headers_that_cannot_be_written_cannot_be_made(changes: dict[str, object
         dataclasses.replace(SMALL.header, **changes)
 
 
-@pytest.mark.parametrize("text", ["", "a\nb", "\x1b[2J", "\x9b", "\ud800", "ä" * 2049])
+@pytest.mark.parametrize(
+    "text", ["", "a\nb", "\x1b[2J", "\x9b", "\ud800", "ä" * 2049, "a\u202eb", "\u2028"]
+)
 def test_texts_that_are_unsafe_to_print_are_refused(text: str) -> None:
     with pytest.raises(BitstreamError, match="section text"):
         Bitstream(SMALL.header, b"", b"", text)

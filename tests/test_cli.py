@@ -4,16 +4,19 @@ import json
 import logging
 import subprocess
 import sys
+from typing import get_args
 
 import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vcm import bitstream, image, pipeline
+from vcm import bitstream, image, pipeline, roi
 from vcm import cli as cli_module
 from vcm.cli import cli
+from vcm.commands import options
 from vcm.metrics.distortion import psnr
+from vcm.roi.mask import OnEmpty
 
 
 @pytest.fixture
@@ -47,6 +50,12 @@ def test_without_arguments_the_help_is_shown():
     assert listed == [*cli.commands]
     assert listed[:4] == ["encode", "decode", "info", "roi"]  # what people need comes first
     assert not any(line.endswith("...") for line in lines)  # each fits
+
+
+def test_choices_are_those_of_the_library():
+    """They are written twice: the command line does not wait for the library to show its help."""
+    assert tuple(roi.BACKENDS) == options.BACKENDS
+    assert get_args(OnEmpty) == options.ON_EMPTY
 
 
 @pytest.mark.parametrize("name", cli.commands)

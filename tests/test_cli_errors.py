@@ -75,6 +75,9 @@ def fails(folder, tiny_weights):
         (["--tau", "0.5", "--box", "0,0,9,9"], "--tau goes with --text"),
         (["--dilation", "5", "--mask", "small.png"], "--dilation goes with --text"),
         (["--roi-weights", "x", "--box", "0,0,9,9"], "--roi-weights goes with --text"),
+        (["--roi-backend", "clipseg", "--box", "0,0,9,9"], "--roi-backend goes with --text"),
+        (["--on-empty", "error", "--box", "0,0,9,9"], "--on-empty goes with --text, --task or"),
+        (["--mask", "black.png", "--on-empty", "error"], "mask black.png selects nothing"),
         (["--store-text", "--box", "0,0,9,9"], "--store-text"),
         (["--text", "person", "--mask", "small.png"], "--text and --mask"),
         (["--task", "bad.toml"], "phrase"),
@@ -92,6 +95,7 @@ def fails(folder, tiny_weights):
 )
 def test_options_that_cannot_be(arguments, words, folder, fails):
     image.write(folder / "small.png", np.zeros((20, 20, 3), np.uint8))
+    image.write(folder / "black.png", np.zeros((300, 451, 3), np.uint8))
     (folder / "bad.toml").write_text('name = "bad"\nversion = 1\nphrase = ["cat"]\n')
     assert words in fails("encode", "cat.png", "-o", "old.vcm", *arguments)
 

@@ -51,6 +51,26 @@ def test_a_size_is_hit(cat, roi, base):
     assert abs(len(vcm.encode(cat, roi, base, size=3_000)) - 3_000) <= 90
 
 
+@pytest.mark.parametrize("size", [70, 75, 120, 201])
+def test_a_small_size_is_hit_within_words(size, cat, base):
+    part = cat[100:124, 100:124]
+    everything = RoiMask(np.ones(part.shape[:2], np.bool_), 1.0, "test")
+    assert abs(len(vcm.encode(part, everything, base, size=size)) - size) <= max(8, 0.03 * size)
+
+
+@pytest.mark.parametrize(
+    ("height", "text", "told"), [(70_000, None, "height"), (8, "a\nb", "control"), (8, "", "1 to")]
+)
+@pytest.mark.parametrize("rate", [{"quality": 50}, {"size": 500}])
+def test_what_no_file_holds_is_refused_before_any_work(height, text, told, rate, tiny, monkeypatch):
+    for work in ("compress", "compress_to"):
+        monkeypatch.setattr(tiny, work, lambda *_: pytest.fail("it began"))
+    picture = np.zeros((height, 1, 3), np.uint8)
+    everything = RoiMask(np.ones((height, 1), np.bool_), 1.0, "test")
+    with pytest.raises(SpecError, match=f"a file cannot hold this.*{told}"):
+        vcm.encode(picture, everything, tiny, text=text, **rate)
+
+
 def test_a_file_says_what_it_was_made_with(cat, roi, tiny):
     data = vcm.encode(cat, roi, tiny, quality=12.34, text="cat")
     assert vcm.pipeline.quality_of(data) == 12.34

@@ -99,6 +99,7 @@ def test_an_unknown_task_names_the_near_ones(name: str, message: str) -> None:
         ('exclude = [""]', "exclude: expected words"),
         ('exclude = ["-dog"]', "exclude: expected words"),
         ('exclude = ["dog, bird"]', "exclude: expected words"),
+        ('exclude = ["dog\\u0007"]', "exclude: expected words without control characters"),
         (f"exclude = {[f'w{i}' for i in range(128)]}", "phrases: expected at most 128 with"),
         ("[expected]\nscore = 50\ntolerance = 0.5", "model: expected a value"),
         ("[expected]\nscore = 50", "expected: key 'tolerance' is missing"),
@@ -124,3 +125,8 @@ def test_a_task_without_phrases_is_refused(minimal: Path) -> None:
     minimal.write_text(MINIMAL.replace('["cat"]', "[]"))
     with pytest.raises(SpecError, match="phrases: expected at least one"):
         find_task(minimal)
+
+
+def test_words_of_every_script_are_words() -> None:
+    words = ("می\u200cز", "क्\u200dष", "👩\u200d🚒")  # with joiners, which do not print
+    assert TaskSpec("any", 1, "", words).phrases == words

@@ -5,6 +5,7 @@ docs/bitstream.md is the normative text; its field tables are the ones below.
 
 import dataclasses
 import os
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ ENTRY: Final = (
 )
 CHECKSUM: Final = (Field("crc", "I", None, "CRC-32 of header and table, all bytes before this"),)
 
+# Control characters, line separators, and what turns the direction of the text around it.
+_UNSEEN: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 # How other files begin, for people who give the wrong one: (offset, bytes, name).
 _FOREIGN: Final = (
     (0, b"\xff\xd8\xff", "a JPEG picture"),
@@ -206,10 +209,12 @@ def read(path: str | Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(64)
             _identify(data)
-            length = os.fstat(file.fileno()).st_size
+            length = os.fstat(file.fileno()).st_size  # 0 for a pipe
+            if length <= MAX_BYTES:
+                data += file.read(MAX_BYTES + 1 - len(data))
+                length = len(data)
             if length > MAX_BYTES:
                 raise BitstreamError(f"expected at most {MAX_BYTES} bytes, got {length}")
-            data += file.read()
             unpack(data)
             return data
     except BitstreamError as error:
@@ -275,8 +280,8 @@ def check_text(text: str) -> None:
         raise BitstreamError(f"section text: not UTF-8 ({error})") from error
     if not 1 <= length <= MAX_TEXT:
         raise BitstreamError(f"section text: expected 1 to {MAX_TEXT} bytes, got {length}")
-    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text):
-        raise BitstreamError(f"section text: expected no control characters, got {text!r:.80}")
+    if found := _UNSEEN.search(text):
+        raise BitstreamError(f"section text: expected no control characters, got {found[0]!a}")
 
 
 def _text(body: bytes | None) -> str | None:

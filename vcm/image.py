@@ -73,7 +73,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     Transparent pixels are outside. `size` is the (H, W) that the mask must have, upright.
 
     Raises:
-        ImageError: as for `read`; another size; or values that are neither 0 nor over 127 only,
+        ImageError: as for `read`; another size; or no value over 127 though some are over 0,
             such as a mask saved as 0 and 1.
     """
     grey = _read(Path(path), "L", _BLACK)

@@ -9,26 +9,34 @@ from vcm.bitstream import Bitstream, Header
 from vcm.codec.codec import Codec
 from vcm.codec.latent import Strings
 from vcm.codec.lma import TwoValues
-from vcm.codec.model import hundredths_of, latent_size
-from vcm.errors import ImageError, ModelError, SpecError
-from vcm.roi.acquire import acquire
+from vcm.codec.model import hundredths_of
+from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
+from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
-from vcm.roi.mask import RoiMask
+from vcm.roi.mask import OnEmpty, RoiMask
 from vcm.roi.text import Words
 from vcm.task import TaskSpec
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-TRIES, NEAR = 4, 0.02  # to meet a size
 
 
-def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
+def find_roi(
+    image: Image,
+    task: TaskSpec,
+    backend: Backend,
+    on_empty: OnEmpty = "whole",
+    found: Found | None = None,
+) -> RoiMask:
     """TMA and CVA: what the task's words show in the picture, with its mask values.
 
     Args:
         image: (H, W, 3) uint8, RGB.
+        on_empty: what becomes of a picture that shows none of it, see `acquire`.
+        found: by `look` with the task's words, if that was asked already.
 
     Raises:
         UnknownWord: if the backend does not know a word.
+        SpecError: if nothing is found and that is an error.
 
     Example:
         >>> photo = image.read("photo.jpg")
@@ -38,7 +46,16 @@ def find_roi(image: Image, task: TaskSpec, backend: Backend) -> RoiMask:
         True
     """
     words = Words(task.phrases, task.exclude)
-    return acquire(image, words, backend, tau=task.tau, sigma=task.sigma, dilation=task.dilation)
+    return acquire(
+        image,
+        words,
+        backend,
+        sigma=task.sigma,
+        tau=task.tau,
+        dilation=task.dilation,
+        on_empty=on_empty,
+        found=found,
+    )
 
 
 def encode(
@@ -63,8 +80,8 @@ def encode(
 
     Raises:
         ImageError: if the picture is not as above.
-        SpecError: if the mask does not fit, both or none of quality and size are given, or no
-            quality gives such a size.
+        SpecError: if the mask does not fit, both or none of quality and size are given, no quality
+            gives such a size, or a file holds no such text or so large a picture.
 
     Example:
         A mask of one's own, and a file. `vcm.image` reads and writes pictures of any format.
@@ -91,30 +108,20 @@ def encode(
     inside = np.require(roi.roi, requirements=["C", "W"])
     m = TwoValues(torch.from_numpy(inside)[None, None], roi.outside)  # (1, 1, H, W)
     height, width = image.shape[:2]
-    tile = codec.encoder.side(*latent_size(height, width))
+    tile = codec.side_of(height, width)
 
     def file(quality: float, strings: Strings) -> bytes:
         header = Header(codec.fingerprint, height, width, hundredths_of(quality), tile)
         return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
 
-    if quality is not None:
+    try:
+        empty = file(quality or 0, Strings(b"", b""))
+    except BitstreamError as error:  # now, not after the work
+        raise SpecError(f"a file cannot hold this: {error}") from error
+    if size is None:
+        assert quality is not None
         return file(quality, codec.compress(x, m, quality, effort))
-    assert size is not None
-    head, wanted = len(file(0, Strings(b"", b""))), float(size)
-    best = b""
-    for _ in range(TRIES):  # a quality by the entropy estimate, then a look at the real file
-        try:
-            quality = codec.encoder.quality_for(x, m, wanted, head)
-        except SpecError:
-            if not best:
-                raise
-            break  # no quality's file is so large, or so small
-        data = file(quality, codec.compress(x, m, quality, effort))
-        best = min(best or data, data, key=lambda d: abs(len(d) - size))
-        if abs(len(data) / size - 1) < NEAR:
-            break
-        wanted *= size / len(data)  # the estimate knows nothing of effort's gain, or of whole words
-    return best
+    return file(*codec.compress_to(x, m, size, len(empty), effort))
 
 
 def decode(data: bytes, codec: Codec) -> Image:
@@ -150,9 +157,7 @@ def bits_at(data: bytes, codec: Codec) -> NDArray[np.float32]:
         SpecError: if the codec is a published one, whose files do not tell.
     """
     stream, header = _checked(data, codec)
-    if not hasattr(codec, "decoder"):
-        raise SpecError("where the bits went: files of published models do not tell")
-    bits = codec.decoder.bits_at(
+    bits = codec.bits_at(
         Strings(stream.z, stream.y), header.height, header.width, header.quality / 100, header.tile
     )
     return bits.numpy()

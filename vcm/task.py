@@ -1,6 +1,7 @@
 """What a machine wants of a picture: phrases, task model, data, metric. One TOML file per task."""
 
 import difflib
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -142,10 +143,11 @@ def task_names() -> list[str]:
 def _check_words(key: str, words: tuple[str, ...]) -> None:
     for word in words:
         # These characters have a meaning in the text that `TaskSpec.text` shows.
-        plain = word.isprintable() and word == word.strip() and "," not in word
-        _require(
-            bool(word) and plain and not word.startswith("-"), key, "words without , or -", word
-        )
+        plain = word == word.strip() and "," not in word and not word.startswith("-")
+        _require(bool(word) and plain, key, "words without , or - before them", word)
+        # joiners (Persian, Indic scripts, emoji) are not printable, but words have them
+        control = any(unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") for char in word)
+        _require(not control, key, "words without control characters", word)
     twice = sorted({word for word in words if words.count(word) > 1})
     _require(not twice, key, "each word once", twice)
 

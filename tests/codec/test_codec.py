@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vcm import pipeline
 from vcm.codec.codec import Codec
 from vcm.codec.coder import Coder
+from vcm.codec.encoder import MARGIN
 from vcm.codec.entropy import PASSES
 from vcm.codec.latent import Prepared, Strings
 from vcm.codec.lma import TwoValues
@@ -82,15 +83,24 @@ def test_sigma_one_is_the_codec_without_a_mask(cat):
     assert files[0] == files[1] == files[2] != files[3]
 
 
-def test_forward_and_strings_agree(tiny):
-    """What training sees is what the file gives: forward's picture equals the decoded one."""
-    x, m = _picture(64, 96)
-    with torch.inference_mode():
-        coded = tiny.model(x, m, torch.tensor([4200]))
-    x_hat = tiny.decompress(tiny.compress(x, m, 42), 64, 96, 42)
-    # g_a's output is kept in float16, so a symbol may round the other way now and then
-    difference = (coded.x_hat.clamp(0, 1) * 255 - x_hat).abs()
-    assert difference.median() <= 0.5 and difference.mean() < 0.6
+def test_forward_and_strings_agree(cat):
+    """What training sees is what the file gives, for the mask that the encoder grows."""
+    codec = Codec(load(), bf16=False)
+    x = torch.from_numpy(cat[:192, :256].copy()).permute(2, 0, 1)[None]
+
+    def mask(left):
+        m = torch.full((1, 1, 192, 256), 0.1)
+        m[..., left:] = 1
+        return m
+
+    def forward(m):
+        with torch.inference_mode():
+            return codec.model(x.float() / 255, m, torch.tensor([4200])).x_hat.clamp(0, 1) * 255
+
+    x_hat = codec.decompress(codec.compress(x, mask(100), 42), 192, 256, 42)
+    grown, other = ((forward(mask(100 - by)) - x_hat).abs() for by in (MARGIN, 8))
+    # g_a's output is kept in float16: a symbol rounds the other way now and then, and moves means
+    assert grown.median() <= 0.5 and grown.mean() < 1 < other.mean()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +113,8 @@ def test_forward_and_strings_agree(tiny):
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), 100.5, "quality"),
         (torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8), float("nan"), "quality"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.int64), torch.ones(1, 1, 8, 8), 5, "floating"),
-        (torch.full((1, 3, 8, 8), torch.nan), torch.ones(1, 1, 8, 8), 50, "that are none"),
+        (torch.full((1, 3, 8, 8), torch.nan), torch.ones(1, 1, 8, 8), 50, r"in \[0, 1\], got nan"),
+        (torch.full((1, 3, 8, 8), 255.0), torch.ones(1, 1, 8, 8), 50, "divide by 255"),
         (torch.rand(1, 3, 8, 8), TwoValues(torch.ones(1, 1, 8, 8) > 0, 0.0), 50, "expected sigma"),
     ],
 )
@@ -200,6 +211,15 @@ def test_the_callers_autocast_changes_no_file():
         inside = codec.decoder.read(strings, 96, 128, 70, side=0)
     assert torch.equal(inside, codec.decoder.read(strings, 96, 128, 70, side=0))
     assert (inside - y_hat).float().abs().mean() < 2  # sixteenths
+
+
+def test_a_codec_decodes_what_it_codes_in_tiles_of_its_own(tiny_weights):
+    codec = Codec(load(tiny_weights), side=24)
+    x, m = _picture(400, 500)
+    strings = codec.compress(x, m, 50)
+    assert codec.side_of(400, 500) == 24
+    x_hat = codec.decompress(strings, 400, 500, 50)
+    assert torch.equal(x_hat, codec.decompress(strings, 400, 500, 50, side=24))
 
 
 def test_tiles_that_no_decoder_takes_are_refused_when_encoding(tiny_weights):

@@ -10,7 +10,7 @@ import vcm
 from vcm.codec import effort
 from vcm.codec.codec import Codec
 from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
-from vcm.codec.weights import ENCODER_KIND
+from vcm.codec.weights import ENCODER_KIND, TASK, load
 from vcm.errors import SpecError
 from vcm.roi.mask import RoiMask
 
@@ -72,7 +72,7 @@ def test_a_size_is_hit(part, left, base):
 
 
 def test_rounding_is_random_by_the_odds_that_are_meant(base):
-    search = effort.Search(base.model, base.encoder._precision, 4000, 1)
+    search = effort.Search(base.model, base.encoder._precision, LMBDA, 4000, 1)
     t = torch.full((200_000,), 3.2)
     rounded = search._rounded(t, tau := 0.4)
     assert rounded.min() >= 3
@@ -88,7 +88,30 @@ def test_efforts_beyond_reason_are_refused(steps, part, left, base):
         vcm.encode(part, left, base, quality=QUALITY, effort=steps)
 
 
-def test_a_tuned_encoder_is_not_searched_away(part, left, base, monkeypatch):
-    monkeypatch.setitem(base.card, "format", ENCODER_KIND)
+@pytest.mark.parametrize("key", ["format", TASK])
+def test_what_was_trained_for_a_task_is_not_searched_away(key, part, left, base, monkeypatch):
+    monkeypatch.setitem(base.card, key, ENCODER_KIND)
     with pytest.raises(SpecError, match="not what this encoder was tuned for"):
         vcm.encode(part, left, base, quality=QUALITY, effort=5)
+
+
+def test_the_search_sees_the_tables_that_code_the_file(cat, monkeypatch):
+    """Also where transforms run in bfloat16, which holds none of the entropy networks' sums."""
+    codec, seen = Codec(load(), bf16=True), []
+    real = codec.model.quantised
+
+    def spied(y, z_hat, quality, quantise):
+        def look(values, p):
+            seen.append(p.rows)
+            return quantise(values, p)
+
+        return real(y, z_hat, quality, look)
+
+    x = torch.from_numpy(cat[:128, :192].copy()).permute(2, 0, 1)[None]
+    analysed = codec.encoder.analyse(x, torch.ones(1, 1, 128, 192))
+    rows = [torch.from_numpy(r) for _, r in codec.encoder.quantise(analysed, QUALITY).y_parts]
+    monkeypatch.setattr(codec.model, "quantised", spied)
+    monkeypatch.setattr(effort, "RATE", 0.0)  # the latent stays
+    codec.compress(x, torch.ones(1, 1, 128, 192), QUALITY, effort=1)
+    for coded, found in zip(rows, seen[-4:], strict=True):  # of the latent as it was
+        assert torch.equal(coded, found.flatten().to(torch.uint8))

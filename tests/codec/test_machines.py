@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vcm import bitstream, pipeline
 from vcm.codec.codec import Codec
+from vcm.codec.encoder import MARGIN
 from vcm.codec.entropy import MEAN_UNIT, PASSES
 from vcm.codec.int8 import is_exact
 from vcm.codec.integer import SIGNED_ZERO
@@ -326,10 +327,15 @@ def test_no_network_reaches_beyond_its_halo(codec):
     near = changed(y, model.sizes.synthesis_reach)
     pictures = [model.synthesise(t, quality) for t in (y, near)]
     assert torch.equal(*(p[..., : 17 * 2] for p in pictures))
-    x = torch.rand(1, 3, 32 * STRIDE, 32 * STRIDE)
-    far = changed(x, model.sizes.analysis_reach, STRIDE)
-    level = mask_level(torch.ones(1, 1, *x.shape[2:]))
-    latents = [model.modulate(*model.g_a(to_blocks(t)), level, quality) for t in (x, far)]
-    assert torch.equal(*(t[..., :17] for t in latents))
+    x, m = (torch.rand(1, c, 32 * STRIDE, 32 * STRIDE).clamp(min=0.01) for c in (3, 1))
+    pairs = [(x, m), (changed(x, halo := model.sizes.analysis_reach, STRIDE), m)]
+    pairs.append((x, changed(m, halo, STRIDE).clamp(min=0.01)))  # what LMA sees of the mask
+    latents = [
+        model.modulate(*model.g_a(to_blocks(t)), mask_level(mask, MARGIN), quality)
+        for t, mask in pairs
+    ]
+    assert torch.equal(latents[0][..., :17], latents[2][..., :17])
+    assert torch.equal(latents[0][..., :17], latents[1][..., :17])
+    assert not torch.equal(latents[0], latents[2])
     codes = [model.h_a(t) for t in (y, changed(y, HYPER_HALO))]
     assert torch.equal(*(t[..., :4] for t in codes))  # z at 16 stands for columns 16 to 19

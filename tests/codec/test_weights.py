@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import zeros
 
+from vcm import weightfile
 from vcm.codec.codec import Codec
+from vcm.codec.loss import LMBDA
 from vcm.codec.weights import find, load, save
 from vcm.errors import ModelError
 
@@ -47,6 +49,54 @@ def test_a_flipped_bit_is_refused_or_without_effect(tiny_weights, tmp_path_facto
     assert weights.fingerprint == original.fingerprint
     for name, value in original.model.state_dict().items():
         assert value.equal(weights.model.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sizes", '{"hyqer": 1}'),
+        ("sizes", "{"),
+        ("sizes", None),
+        ("lmbda", "[1]"),
+        ("lmbda", '"low"'),
+    ],
+)
+def test_a_card_that_is_none_is_refused(tiny_weights, tmp_path, key, value):
+    tensors, card = load_file(tiny_weights), weightfile.card_of(tiny_weights)
+    card = {k: v for k, v in (card | {key: value}).items() if v is not None}
+    save_file(tensors, tmp_path / "w", card)  # the digest is that of the tensors
+    with pytest.raises(ModelError, match="do not fit their description"):
+        load(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("parameters_y.h_s1.weight", (0, 0, 0, 0), float("nan")),
+        ("parameters_y.h_s1.weight", (0, 0, 0, 0), 60_000),
+        ("g_s.head.weight", (0, 0, 0, 0), float("inf")),
+        ("tables.y.length", 30, 0),
+        ("tables.y.length", 30, 1),
+        ("tables.y.length", 30, 30_000),
+        ("tables.y.cdf", (30, 0), 1),
+        ("tables.y.cdf", (30, 2), 0),
+        ("tables.z.cdf", (1, -1), 70_000),
+        ("tables.y.offset", 30, 2**31 - 5),
+    ],
+)
+def test_what_is_no_table_or_number_is_refused(tiny_weights, tmp_path, name, place, value):
+    tensors, card = load_file(tiny_weights), weightfile.card_of(tiny_weights)
+    tensors[name][place] = value
+    weightfile.write(tmp_path / "w", "vcm-codec-1", tensors, card)  # with a digest that is right
+    with pytest.raises(ModelError, match="do not fit their description"):
+        load(tmp_path / "w")
+
+
+def test_the_lambdas_of_the_training_travel_with_the_weights(tiny_weights, tmp_path):
+    weights = load(tiny_weights)
+    assert weights.lmbda == LMBDA
+    save(tmp_path / "w", weights.model, weights.tables, {"lmbda": "[0.002, 0.03]"})
+    assert load(tmp_path / "w").lmbda == (0.002, 0.03)
 
 
 @pytest.mark.parametrize("cut", [0, 7, 100, 5000, -1])

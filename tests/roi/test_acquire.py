@@ -60,6 +60,22 @@ def test_dilation_adds_what_is_that_near(dilation: int, row: int, column: int) -
     np.testing.assert_array_equal(mask.roi, squared <= dilation**2)
 
 
+def test_what_is_excluded_stays_out_when_the_mask_grows() -> None:
+    row = [(255, 0, 0)] * 3 + [(255, 0, 255)] * 2 + [(0, 0, 0)]
+    image = np.tile(np.array(row, np.uint8), (4, 1, 1))
+    mask = acquire(image, parse("red -blue"), Colours(), sigma=0.1, dilation=2)
+    np.testing.assert_array_equal(mask.roi[0], [1, 1, 1, 0, 0, 0])
+
+
+def test_the_faint_rim_of_what_is_excluded_is_excluded() -> None:
+    class Faint(Colours):
+        growth = 0.5
+
+    row = [(200, 0, 200), (140, 0, 100), (140, 0, 100), (140, 0, 0)]  # blue: sure, then faint
+    mask = acquire(np.array([row], np.uint8), parse("red -blue"), Faint(), sigma=0.1)
+    np.testing.assert_array_equal(mask.roi[0], [0, 0, 0, 1])
+
+
 def test_nothing_found(caplog: pytest.LogCaptureFixture) -> None:
     black = np.zeros((3, 4, 3), np.uint8)
     whole = acquire(black, parse("red"), Colours(), sigma=0.1, dilation=2)

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from vcm.errors import SpecError
 from vcm.roi.box import from_boxes, parse_box
-from vcm.roi.mask import RoiMask
+from vcm.roi.mask import RoiMask, valued
 
 SIDE = st.integers(1, 12)
 SIGMA = st.floats(0, 1, exclude_min=True)
@@ -72,3 +72,12 @@ def test_any_text_is_a_box_or_a_spec_error(text: str) -> None:
     except SpecError:
         return
     assert width >= 1 and height >= 1
+
+
+def test_a_mask_that_selects_nothing(caplog):
+    nothing = np.zeros((3, 4), np.bool_)
+    assert valued(nothing, 0.1, "mask", "whole", "it is empty").roi.all()
+    assert "it is empty: the whole picture is coded evenly" in caplog.text
+    assert not valued(nothing, 0.1, "mask", "background", "it is empty").roi.any()
+    with pytest.raises(SpecError, match="it is empty; try"):
+        valued(nothing, 0.1, "mask", "error", "it is empty")

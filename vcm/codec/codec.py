@@ -8,8 +8,9 @@ from vcm.codec.decoder import Decoder
 from vcm.codec.encoder import Encoder
 from vcm.codec.latent import LatentCoder, Strings
 from vcm.codec.lma import TwoValues
+from vcm.codec.model import latent_size
 from vcm.codec.precision import Precision
-from vcm.codec.weights import DEFAULT, ENCODER_KIND, PUBLISHED, Weights, find, load
+from vcm.codec.weights import DEFAULT, ENCODER_KIND, PUBLISHED, TASK, Weights, find, load
 from vcm.errors import SpecError
 from vcm.weightfile import kind_of
 
@@ -22,8 +23,8 @@ class Codec:
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
             latents do not depend on it, memory and the order of symbols in the file do.
-        bf16: whether the transforms run in bfloat16, within one level of 255 of float32; None:
-            where the processor has instructions for it.
+        bf16: whether the transforms run in bfloat16, on photos within one level of 255 of
+            float32; None: where the processor has instructions for it.
 
     It computes on the CPU; a GPU is for training.
 
@@ -42,7 +43,7 @@ class Codec:
         self.card = weights.card
         self.latents = LatentCoder(weights.model, weights.tables)
         parts = weights.model, self.latents, Precision(bf16), side
-        self.encoder, self.decoder = Encoder(*parts), Decoder(*parts)
+        self.encoder, self.decoder = Encoder(*parts, weights.lmbda), Decoder(*parts)
 
     @classmethod
     def load(cls, name_or_path: str | Path = DEFAULT) -> "Codec":
@@ -75,14 +76,23 @@ class Codec:
             SpecError: if a shape or a value is not as above, or effort is asked of an encoder that
                 was tuned on its own.
         """
-        if not 0 <= effort <= EFFORT_MAX:
-            raise SpecError(f"effort: expected 0 to {EFFORT_MAX} steps, got {effort}")
-        if effort and self.card["format"] == ENCODER_KIND:
-            raise SpecError(
-                "effort lowers the squared error, which is not what this encoder was tuned for: "
-                "leave it out, or name the weights of the whole model"
-            )
+        self._check_effort(effort)
         return self.encoder.compress(x, m, quality, effort)
+
+    def compress_to(
+        self, x: Tensor, m: Tensor | TwoValues, size: int, header: int = 0, effort: int = 0
+    ) -> tuple[float, Strings]:
+        """A quality and its strings, which measure `size` bytes with a header, or nearly that.
+
+        Args:
+            x, m, effort: as for `compress`.
+            header: bytes that the file has besides the strings.
+
+        Raises:
+            SpecError: as `compress`, or if no quality gives such a size.
+        """
+        self._check_effort(effort)
+        return self.encoder.compress_to(x, m, size, header, effort)
 
     def decompress(
         self, strings: Strings, height: int, width: int, quality: float, side: int | None = None
@@ -97,3 +107,30 @@ class Codec:
         """
         y_hat = self.decoder.read(strings, height, width, quality, side)
         return self.decoder.render(y_hat, height, width, quality)
+
+    def side_of(self, height: int, width: int) -> int:
+        """Side in latents of the tiles that such a picture is coded in, 0 for none.
+
+        Raises:
+            SpecError: if it was given and such a picture cannot be coded so.
+        """
+        return self.encoder.side(*latent_size(height, width))
+
+    def bits_at(
+        self, strings: Strings, height: int, width: int, quality: float, side: int
+    ) -> Tensor:
+        """Bits that went to each 16x16 pixels: (h, w) float32.
+
+        Raises:
+            BitstreamError: as `decompress`.
+        """
+        return self.decoder.bits_at(strings, height, width, quality, side)
+
+    def _check_effort(self, effort: int) -> None:
+        if not 0 <= effort <= EFFORT_MAX:
+            raise SpecError(f"effort: expected 0 to {EFFORT_MAX} steps, got {effort}")
+        if effort and (self.card["format"] == ENCODER_KIND or TASK in self.card):
+            raise SpecError(
+                "effort lowers the squared error, which is not what this encoder was tuned for: "
+                "leave it out, or name weights that were trained without a task"
+            )

@@ -1,5 +1,7 @@
 """What is known of a latent while it is coded, tile by tile: the input of its entropy networks."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,44 +24,61 @@ class Context:
         quality: of the picture.
         h, w: of its latent.
         side: of the tiles, 0 for none.
+        as_bytes: whether it is held in bytes, which convolutions may sum as such; else in float32,
+            which takes four times the memory.
     """
 
     def __init__(
-        self, model: RoiHyperprior, z_hat: Tensor, quality: Quality, h: int, w: int, side: int
+        self,
+        model: RoiHyperprior,
+        z_hat: Tensor,
+        quality: Quality,
+        h: int,
+        w: int,
+        side: int,
+        as_bytes: bool = True,
     ):
         networks, sizes = model.parameters_y, model.sizes
 
         def features_of(tile: Tile) -> Tensor:
-            z = tile.of(z_hat, 1 / tiles.STEP).to(torch.int8)
+            z = tile.of(z_hat, 1 / tiles.STEP)
+            if as_bytes:
+                z = z.to(torch.int8)
             with exact():
                 return networks.features(z, quality.level, tile.size)
 
-        self._networks, self._level = networks, quality.level
-        self._features = torch.empty((1, sizes.width, h, w), dtype=torch.uint8, memory_format=_LAST)
+        self._networks, self._level, self._side = networks, quality.level, side
+        dtype, self._zero = (torch.uint8, SIGNED_ZERO) if as_bytes else (torch.float32, 0)
+        self._features = torch.empty((1, sizes.width, h, w), dtype=dtype, memory_format=_LAST)
         tiles.tiled(features_of, self._features, h, w, side, halo=tiles.HYPER_HALO)
-        self._known = torch.empty((1, sizes.M, h, w), dtype=torch.uint8, memory_format=_LAST)
-        self._known.fill_(SIGNED_ZERO)
+        self._known = torch.empty((1, sizes.M, h, w), dtype=dtype, memory_format=_LAST)
+        self._known.fill_(self._zero)
+
+    def grid(self) -> Iterator[Tile]:
+        """The tiles that each pass is coded in, in their order."""
+        h, w = self._known.shape[2:]
+        return tiles.grid(h, w, self._side)
 
     def parameters(self, number: int, tile: Tile) -> Parameters:
         """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""
         h, w = self._known.shape[2:]
         outer = tile.grown(h, w, HALO)
-        around = even(outer.of(self._known), SIGNED_ZERO)
+        around = even(outer.of(self._known), self._zero)
         if outer != tile:  # tiles must not see what this pass has coded in those before
             around = around.clone()
-            place(number, torch.full_like(quarter(number, around), SIGNED_ZERO), around)
+            place(number, torch.full_like(quarter(number, around), self._zero), around)
         features = even(outer.of(self._features))
         with exact():
             rows, means = self._networks(number, features, self._level, around)
         inner = tile.within(outer)
         rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
         if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
-            rows *= quarter(number, even(torch.ones_like(tile.of(self._known))))
+            rows *= quarter(number, even(torch.ones_like(tile.of(self._known), dtype=torch.uint8)))
         return Parameters(rows, means)
 
     def learn(self, number: int, tile: Tile, value: Tensor) -> None:
         """Take in what a pass has coded in a tile: sixteenths of a step, (1, M, h/2, w/2)."""
-        place(number, compand(value) + SIGNED_ZERO, tile.of(self._known))
+        place(number, compand(value) + self._zero, tile.of(self._known))
 
 
 def exact() -> torch.autocast:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vcm.codec import tiles
 from vcm.codec.entropy import MEAN_UNIT
-from vcm.codec.integer import without_bytes
+from vcm.codec.integer import sums_bytes
 from vcm.codec.latent import LatentCoder, Strings
 from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
 from vcm.codec.precision import Precision
@@ -37,22 +37,20 @@ class Decoder:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
 
         Args:
-            side: of the tiles that the strings are coded in; None: by the picture's size.
+            side: of the tiles that the strings are coded in; None: as an encoder of ours has it.
 
         Raises:
             BitstreamError: if the strings cannot be of such a picture.
         """
         h, w = latent_size(height, width)
-        side = tiles.side_for(h, w) if side is None else side
-        told = strings, h, w, Quality.single(quality), side
+        told = strings, h, w, Quality.single(quality), self._side_of(h, w) if side is None else side
         try:
             return self.latents.read(*told)
         except BitstreamError as found:
             error = found.with_traceback(None)  # which holds the memory of the first attempt
-        with without_bytes(self.model) as other:
-            if not other:
-                raise error
-            y_hat = self.latents.read(*told)  # raises again if it is the file's fault
+        if not sums_bytes(self.model):
+            raise error
+        y_hat = self.latents.read(*told, as_bytes=False)  # raises again if it is the file's fault
         _log.warning(
             "read at the second attempt: this processor summed bytes wrongly; please report it"
         )
@@ -70,11 +68,10 @@ class Decoder:
     def render(self, y_hat: Tensor, height: int, width: int, quality: float) -> Tensor:
         """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
         q, (h, w) = Quality.single(quality), y_hat.shape[2:]
-        side = tiles.side_for(h, w) if self._side is None else self._side
         x_hat = torch.empty(
             (1, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last
         )
-        for tile in tiles.grid(h, w, side):
+        for tile in tiles.grid(h, w, self._side_of(h, w)):
             outer = tile.grown(h, w, self.model.sizes.synthesis_reach)
             part = outer.of(y_hat).float() / MEAN_UNIT
             with self._precision.fast():
@@ -83,6 +80,9 @@ class Decoder:
             pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
             target.copy_(pixels[..., : target.shape[2], : target.shape[3]])
         return x_hat
+
+    def _side_of(self, h: int, w: int) -> int:
+        return tiles.side_for(h, w) if self._side is None else self._side
 
 
 def _bytes(u: Tensor) -> Tensor:

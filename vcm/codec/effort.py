@@ -17,11 +17,11 @@ from compressai.entropy_models import GaussianConditional
 from torch import Tensor
 
 from vcm.codec import tiles
-from vcm.codec.context import even
+from vcm.codec.context import even, exact
 from vcm.codec.entropy import SCALE_MIN, Parameters, quarter
 from vcm.codec.latent import Prepared
 from vcm.codec.lma import TwoValues
-from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
+from vcm.codec.loss import distortion_weights, lmbda_of
 from vcm.codec.model import STRIDE, Quality, RoiHyperprior
 from vcm.codec.precision import Precision
 from vcm.codec.tiles import Tile
@@ -29,7 +29,7 @@ from vcm.codec.transforms import from_blocks
 
 WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
 RATE = 0.03  # first step, in quantisation steps
-HOT, COLD, COOLING = 0.5, 1.5, 3.0  # temperature: at most, its factor, and how fast it falls
+HOTTEST, START, COOLING = 0.5, 1.5, 3.0  # temperature: START e^(-COOLING t), at most HOTTEST
 
 
 class Window(NamedTuple):
@@ -54,14 +54,22 @@ class Search:
     """Searches latents of one model at one quality.
 
     Args:
+        lmbda: that the model was trained with, at quality 0 and 100.
         hundredths: the quality * 100.
         steps: of the descent; each costs about as much as ten encodings.
     """
 
-    def __init__(self, model: RoiHyperprior, precision: Precision, hundredths: int, steps: int):
+    def __init__(
+        self,
+        model: RoiHyperprior,
+        precision: Precision,
+        lmbda: tuple[float, float],
+        hundredths: int,
+        steps: int,
+    ):
         self._model, self._precision, self._steps = model, precision, steps
         quality = torch.tensor([hundredths])
-        self._quality, self._lmbda = Quality.of(quality), float(lmbda_of(quality, *LMBDA))
+        self._quality, self._lmbda = Quality.of(quality), float(lmbda_of(quality, *lmbda))
         self._likelihood = GaussianConditional(None, scale_bound=SCALE_MIN)._likelihood
         self._random = torch.Generator().manual_seed(0)  # the same file every time
 
@@ -73,7 +81,7 @@ class Search:
             done = step / self._steps
             optimiser.param_groups[0]["lr"] = RATE * (1 - done) ** 0.5
             optimiser.zero_grad()
-            cost = self.cost(y, window, min(HOT, COLD * math.exp(-COOLING * done)))
+            cost = self.cost(y, window, min(HOTTEST, START * math.exp(-COOLING * done)))
             cost.backward()  # type: ignore[no-untyped-call]
             assert y.grad is not None
             y.grad *= window.free
@@ -82,59 +90,45 @@ class Search:
         with torch.no_grad():
             return y if self.cost(y, window) < self.cost(start, window) else start
 
-    def cost(self, y: Tensor, window: Window, tau: float | None = None) -> Tensor:
+    def cost(self, y: Tensor, window: Window, heat: float | None = None) -> Tensor:
         """Bits + lmbda * 255^2 * weighted squared error, summed over the window.
 
         Args:
-            tau: temperature of the random rounding; None: latents are rounded.
+            heat: temperature of the random rounding; None: latents are rounded.
         """
         bits: list[Tensor] = []
 
         def quantise(part: Tensor, p: Parameters) -> Tensor:
             coded = quarter(len(bits), window.coded.expand_as(y)) * (p.rows.detach() > 0)
-            rounded = self._rounded(part - p.means, tau) * coded
+            rounded = self._rounded(part - p.means, heat) * coded
             likelihood = self._likelihood(rounded, p.scales).clamp(min=1e-9)
             bits.append(-(likelihood.log2() * coded).sum())
             return rounded
 
-        with self._precision.fast():
+        with exact():  # the table rows that the file is coded by
             y_hat, _, _ = self._model.quantised(y, window.z_hat, self._quality, quantise)
+        with self._precision.fast():
             blocks = self._model.synthesise(y_hat, self._quality)
         error = (from_blocks(blocks.float()) + 0.5 - window.x).square() * window.weights
         return torch.stack(bits).sum() + self._lmbda * 255**2 * error.sum() / 3
 
-    def _rounded(self, t: Tensor, tau: float | None) -> Tensor:
-        """Between the integers around t, near one of them by chance; tau None: the nearest."""
-        if tau is None:
+    def _rounded(self, t: Tensor, heat: float | None) -> Tensor:
+        """Between the integers around t, near one of them by chance; heat None: the nearest."""
+        if heat is None:
             return t.round()
         low = t.detach().floor()
         up = (t - low).clamp(1e-4, 1 - 1e-4)
         noise = torch.empty(2, *t.shape).exponential_(generator=self._random).log()
-        odds = (torch.atanh(up) - torch.atanh(1 - up)) / tau  # logarithm of those of the upper one
-        return low + torch.sigmoid((odds + noise[0] - noise[1]) / tau)
+        odds = (torch.atanh(up) - torch.atanh(1 - up)) / heat  # logarithm of those of the upper one
+        return low + torch.sigmoid((odds + noise[0] - noise[1]) / heat)
 
 
-def refined(
-    model: RoiHyperprior,
-    precision: Precision,
-    prepared: Prepared,
-    x: Tensor,
-    m: Tensor | TwoValues,
-    hundredths: int,
-    steps: int,
-) -> Prepared:
-    """The same picture with a better y, window by window.
-
-    Args:
-        x, m: as for `Codec.compress`.
-        hundredths: the quality * 100.
-        steps: of the search; 0 gives `prepared` back.
-    """
+def refined(prepared: Prepared, x: Tensor, m: Tensor | TwoValues, search: Search) -> Prepared:
+    """The same picture with a better y, window by window; x and m as for `Codec.compress`."""
     with torch.inference_mode(False), torch.enable_grad():
-        search = Search(model, precision, hundredths, steps)
         y, z_hat = prepared.y.clone(), prepared.z_hat.clone()
         h, w = y.shape[2:]
-        for tile in tiles.grid(h, w, WINDOW) if steps else ():
+        for tile in tiles.grid(h, w, WINDOW):
             outer = tile.grown(h, w, AROUND)
             found = search.better(even(outer.of(y).float()), _window(x, m, z_hat, tile, outer))
             tile.of(y).copy_(tile.within(outer).of(found))

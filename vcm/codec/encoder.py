@@ -9,9 +9,10 @@ from vcm.codec import tiles
 from vcm.codec.coder import SYMBOL_MAX
 from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
 from vcm.codec.lma import TwoValues, mask_level
+from vcm.codec.loss import LMBDA
 from vcm.codec.model import STRIDE, Quality, RoiHyperprior, hundredths_of, latent_size
 from vcm.codec.precision import Precision
-from vcm.codec.search import quality_for
+from vcm.codec.search import NEAR, TRIES, quality_for
 from vcm.codec.tiles import Tile
 from vcm.codec.transforms import to_blocks
 from vcm.errors import BitstreamError, SpecError
@@ -19,6 +20,7 @@ from vcm.errors import BitstreamError, SpecError
 # Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
 # keep the ROI within 0.3 dB of sigma = 1 on 19 of 20 photos, not 4 of 5 (experiments/LOG.md).
 MARGIN = 2
+SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
 ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
 
 
@@ -44,13 +46,19 @@ class Encoder:
 
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size.
+        lmbda: of the loss that the model was trained with, at quality 0 and 100.
     """
 
     def __init__(
-        self, model: RoiHyperprior, latents: LatentCoder, precision: Precision, side: int | None
+        self,
+        model: RoiHyperprior,
+        latents: LatentCoder,
+        precision: Precision,
+        side: int | None,
+        lmbda: tuple[float, float] = LMBDA,
     ):
         self.model, self.latents, self._precision = model, latents, precision
-        self._side = side
+        self._side, self._lmbda = side, lmbda
 
     def side(self, h: int, w: int) -> int:
         """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
@@ -79,13 +87,42 @@ class Encoder:
 
         y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16)
         tiles.tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
-        prepared = self._prepared(y, q)
-        if effort:
-            from vcm.codec.effort import refined  # it needs compressai, which takes seconds
+        return self.latents.encode(self._refined(self._prepared(y, q), x, m, quality, effort))
 
-            steps = hundredths_of(quality)
-            prepared = refined(self.model, self._precision, prepared, x, m, steps, effort)
-        return self.latents.encode(prepared)
+    @torch.inference_mode()
+    def compress_to(
+        self, x: Tensor, m: Tensor | TwoValues, size: int, header: int = 0, effort: int = 0
+    ) -> tuple[float, Strings]:
+        """A quality and its strings, which measure `size` bytes with a header, or nearly that.
+
+        The quality is searched on the entropy of the symbols, then the real strings are looked at.
+
+        Raises:
+            SpecError: if no quality gives such a size.
+        """
+        analysed = self.analyse(x, m)
+
+        def estimate(quality: float) -> float:
+            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS + header
+
+        found: dict[float, Strings] = {}  # by their quality
+        wanted = float(size)
+        for _ in range(TRIES):
+            try:
+                quality = quality_for(estimate, wanted)
+            except SpecError:
+                if not found:
+                    raise
+                break  # no quality's file is so large, or so small
+            if quality in found:
+                break
+            prepared = self._at(analysed, quality)
+            found[quality] = self.latents.encode(self._refined(prepared, x, m, quality, effort))
+            length = found[quality].length + header
+            if abs(length / size - 1) < NEAR:
+                break
+            wanted *= size / length  # the estimate knows nothing of effort's gain, or whole words
+        return min(found.items(), key=lambda pair: abs(pair[1].length + header - size))
 
     @torch.inference_mode()
     def analyse(self, x: Tensor, m: Tensor | TwoValues) -> Analysed:
@@ -106,6 +143,10 @@ class Encoder:
     @torch.inference_mode()
     def quantise(self, analysed: Analysed, quality: float) -> Latent:
         """The quantised latent of a picture."""
+        return self.latents.quantise(self._at(analysed, quality))
+
+    def _at(self, analysed: Analysed, quality: float) -> Prepared:
+        """An analysed picture at a quality."""
         q, (h, w) = Quality.single(quality), analysed.y0.shape[2:]
 
         def y_of(outer: Tile) -> Tensor:
@@ -114,22 +155,20 @@ class Encoder:
 
         y = torch.empty_like(analysed.y0)
         tiles.tiled(y_of, y, h, w, self.side(h, w))
-        return self.latents.quantise(self._prepared(y, q))
+        return self._prepared(y, q)
 
-    def quality_for(self, x: Tensor, m: Tensor | TwoValues, size: float, header: int = 0) -> float:
-        """The quality at which the strings of a picture and a header measure `size` bytes.
+    def _refined(
+        self, prepared: Prepared, x: Tensor, m: Tensor | TwoValues, quality: float, effort: int
+    ) -> Prepared:
+        """With a better y, if any effort is made."""
+        if not effort:
+            return prepared
+        from vcm.codec.effort import Search, refined  # it needs compressai, which takes seconds
 
-        It is searched on the entropy of the symbols, with g_a run once.
-
-        Raises:
-            SpecError: if no quality gives such a size.
-        """
-        analysed = self.analyse(x, m)
-
-        def estimate(quality: float) -> float:
-            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS + header
-
-        return quality_for(estimate, size)
+        with torch.inference_mode(False):  # gradients will go through what it holds
+            hundredths = hundredths_of(quality)
+            search = Search(self.model, self._precision, self._lmbda, hundredths, effort)
+        return refined(prepared, x, m, search)
 
     def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
         with self._precision.fast(tile.size[1]):
@@ -162,8 +201,11 @@ def check(x: Tensor, m: Tensor | TwoValues) -> None:
         raise SpecError(
             f"x: expected (1, 3, H, W) uint8 or floating point, got {tuple(x.shape)} {x.dtype}"
         )
-    if x.is_floating_point() and not bool(x.isfinite().all()):
-        raise SpecError("x: expected numbers in [0, 1], got some that are none")
+    if x.is_floating_point() and not (x.min() >= -SLACK and x.max() <= 1 + SLACK):
+        raise SpecError(
+            f"x: expected numbers in [0, 1], got {float(x.min()):g} to {float(x.max()):g}; "
+            f"divide by 255, or give uint8"
+        )
     if m.shape != (1, 1, *x.shape[2:]):
         raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
     if isinstance(m, Tensor) and not (float(m.min()) > 0 and float(m.max()) <= 1):

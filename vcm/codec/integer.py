@@ -9,8 +9,6 @@ Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression wit
 models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -56,24 +54,16 @@ def compand(v: Tensor) -> Tensor:
     return round_ste(root.clamp(max=WEIGHT_MAX)) * v.sign()
 
 
-@contextmanager
-def without_bytes(model: nn.Module) -> Iterator[bool]:
-    """Within it the model's sums are taken in float32; yields whether they were not before."""
-    known = [(m, m._int8) for m in model.modules() if isinstance(m, IntConv2d)]
-    for module, _ in known:
-        module._int8 = None
-    try:
-        yield any(int8 is not None for _, int8 in known)
-    finally:
-        for module, int8 in known:
-            module._int8 = int8
+def sums_bytes(model: nn.Module) -> bool:
+    """Whether convolutions of the model sum bytes, where they are given bytes."""
+    return any(m._int8 is not None for m in model.modules() if isinstance(m, IntConv2d))
 
 
 class IntConv2d(nn.Conv2d):
     """Convolution of integers by integers with a result in multiples of a power of two.
 
     The parameters stay float32 for training; `scaled` derives the integers. In training the
-    rounding lets gradients through and autocast may use bfloat16; in evaluation it is exact.
+    rounding lets gradients through and autocast may use bfloat16; without autocast it is exact.
 
     Activations are float32, or bytes: a + zero, which is faster by far in a frozen layer.
 
@@ -99,9 +89,16 @@ class IntConv2d(nn.Conv2d):
         self._int8: Int8Conv | None = None
 
     def freeze(self) -> None:
-        """Derive the integers once and for all: for a model that is only used."""
+        """Derive the integers once and for all: for a model that is only used.
+
+        Raises:
+            ValueError: if no scale keeps the sums exact.
+        """
         with torch.no_grad():
-            self._frozen = self.scaled()
+            self._frozen = weight, bias, _ = self.scaled()
+        sums = ACTIVATION_MAX * weight.abs().flatten(1).sum(1, dtype=torch.float64) + bias.abs()
+        if not (weight.abs().max() <= WEIGHT_MAX and sums.max() < 2**24):
+            raise ValueError("weights are too large for exact sums, or no numbers")
         if is_exact():
             self._int8 = Int8Conv(*self._frozen, self.groups, self.zero)
 

@@ -29,6 +29,11 @@ class Strings(NamedTuple):
     z: bytes
     y: bytes
 
+    @property
+    def length(self) -> int:
+        """Bytes, both together."""
+        return len(self.z) + len(self.y)
+
 
 class Latent(NamedTuple):
     """A quantised picture, before its bytes.
@@ -92,7 +97,8 @@ class LatentCoder:
             take(*_part(symbols, rows))
             return symbols
 
-        return self._walk(prepared.z_hat, h, w, prepared.quality, prepared.side, code)
+        context = Context(self._model, prepared.z_hat, prepared.quality, h, w, prepared.side)
+        return _walk(context, code)
 
     def bits(self, latent: Latent) -> float:
         """The entropy of a latent by the coding tables: what its strings should measure."""
@@ -105,16 +111,28 @@ class LatentCoder:
         for part in latent.y_parts:
             self._coders["y"].count(*part, counts["y"])
 
-    def read(self, strings: Strings, h: int, w: int, quality: Quality, side: int) -> Tensor:
+    def read(
+        self,
+        strings: Strings,
+        h: int,
+        w: int,
+        quality: Quality,
+        side: int,
+        as_bytes: bool = True,
+    ) -> Tensor:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
+
+        Args:
+            as_bytes: whether entropy networks may sum bytes; in float32 they are slower, and exact
+                on every processor.
 
         Raises:
             BitstreamError: if the strings cannot be of such a latent.
         """
         z_hat = self._read_z(strings, h, w, side)  # first: a forged size takes no memory
         y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
-        walk = self._read_y(strings, z_hat, h, w, quality, side, lambda symbols, rows: None)
-        for number, tile, value in walk:
+        context = Context(self._model, z_hat, quality, h, w, side, as_bytes)
+        for number, tile, value in self._read_y(strings.y, context, lambda symbols, rows: None):
             place(number, value, tile.of(y_hat))
         return y_hat
 
@@ -129,8 +147,8 @@ class LatentCoder:
         z_hat = self._read_z(strings, h, w, side)
         of_z = torch.from_numpy(self._coders["z"].bits_of_each(*_z_part(z_hat))).view(z_hat.shape)
         of_y, parts = torch.zeros(1, self._model.sizes.M, h, w), list[Part]()
-        walk = self._read_y(strings, z_hat, h, w, quality, side, lambda *part: parts.append(part))
-        for number, tile, value in walk:
+        context = Context(self._model, z_hat, quality, h, w, side)
+        for number, tile, value in self._read_y(strings.y, context, lambda *p: parts.append(p)):
             each = torch.from_numpy(self._coders["y"].bits_of_each(*parts.pop()))
             place(number, each.view(value.shape), tile.of(of_y))
         wide = of_z.sum((0, 1)) / tiles.STEP**2
@@ -149,16 +167,9 @@ class LatentCoder:
         return torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
 
     def _read_y(
-        self,
-        strings: Strings,
-        z_hat: Tensor,
-        h: int,
-        w: int,
-        quality: Quality,
-        side: int,
-        take: Callable[[Symbols, Rows], None],
+        self, string: bytes, context: Context, take: Callable[[Symbols, Rows], None]
     ) -> Walk:
-        reader = self._coders["y"].reader(strings.y)
+        reader = self._coders["y"].reader(string)
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
             flat = rows.flatten().numpy()
@@ -166,31 +177,23 @@ class LatentCoder:
             take(symbols, flat)
             return torch.from_numpy(symbols).view(rows.shape).clamp_(-Y_MAX, Y_MAX)
 
-        yield from self._walk(z_hat, h, w, quality, side, code)
+        yield from _walk(context, code)
         reader.end()
 
-    def _walk(
-        self,
-        z_hat: Tensor,
-        h: int,
-        w: int,
-        quality: Quality,
-        side: int,
-        code: Callable[[Tensor, Tensor, int, Tile], Tensor],
-    ) -> Walk:
-        """All passes over all tiles in coding order.
 
-        `code` is where encoder and decoder differ: from means and table rows of a tile in a pass,
-        both (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
-        """
-        context = Context(self._model, z_hat, quality, h, w, side)
-        for number in range(PASSES):
-            for tile in tiles.grid(h, w, side):
-                rows, means = context.parameters(number, tile)
-                symbols = code(means, rows, number, tile)
-                value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
-                context.learn(number, tile, value)
-                yield number, tile, value
+def _walk(context: Context, code: Callable[[Tensor, Tensor, int, Tile], Tensor]) -> Walk:
+    """All passes over all tiles in coding order.
+
+    `code` is where encoder and decoder differ: from means and table rows of a tile in a pass, both
+    (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
+    """
+    for number in range(PASSES):
+        for tile in context.grid():
+            rows, means = context.parameters(number, tile)
+            symbols = code(means, rows, number, tile)
+            value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
+            context.learn(number, tile, value)
+            yield number, tile, value
 
 
 def z_size(h: int, w: int) -> tuple[int, int]:

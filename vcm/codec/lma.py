@@ -36,7 +36,10 @@ class TwoValues:
 
 
 def mask_level(m: Tensor, margin: int = 0) -> Tensor:
-    """What LMA sees of a mask: (B, 2, H/8, W/8), mean of 1 - m and of log m over 8x8 pixels.
+    """What LMA sees of a mask: (B, 2, H/8, W/8), means over 8x8 pixels.
+
+    They are of 1 - m and of log m / log 0.01, both 0 inside; the second is 1 where m is 0.01, the
+    smallest sigma of the released model's training, and more where m is smaller.
 
     Args:
         m: (B, 1, H, W) float32 in (0, 1]: 1 inside, sigma outside.

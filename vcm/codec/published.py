@@ -140,7 +140,6 @@ class Published(Codec):
         self._net: Any = model.eval()
         self.fingerprint = fingerprint
         self.card = card
-        self.encoder = _OneRate()  # type: ignore[assignment]
 
     @classmethod
     def read(cls, path: Path) -> "Published":
@@ -154,7 +153,7 @@ class Published(Codec):
             preset = toml.build(Preset, json.loads(card["preset"]) | {"pretrained": 0}, "preset")
             model = build(preset)
             model.load_state_dict(tensors)
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (SpecError, KeyError, TypeError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{path}: the weights do not fit: {reason}") from error
         decoder = (k for k in tensors if not k.startswith(ENCODER))
@@ -191,15 +190,17 @@ class Published(Codec):
         x_hat: Tensor = decoded[..., :height, :width].clamp(0, 1)
         return (x_hat * 255).round().byte()
 
+    def compress_to(self, *_: Any, **__: Any) -> tuple[float, Strings]:
+        """Raises a SpecError: there is one rate."""
+        raise SpecError("these weights have one rate; a size in bytes cannot be chosen")
 
-class _OneRate:
-    """What `pipeline.encode` asks of an encoder."""
-
-    def side(self, h: int, w: int) -> int:
+    def side_of(self, height: int, width: int) -> int:
+        """0: there are no tiles."""
         return 0
 
-    def quality_for(self, *_: Any) -> float:
-        raise SpecError("these weights have one rate; a size in bytes cannot be chosen")
+    def bits_at(self, *_: Any, **__: Any) -> Tensor:
+        """Raises a SpecError: CompressAI's coder does not tell."""
+        raise SpecError("where the bits went: files of published models do not tell")
 
 
 class Outcome(NamedTuple):

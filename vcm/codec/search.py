@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from vcm.errors import SpecError
 
+TRIES, NEAR = 4, 0.02  # looks at real files, and how near is near enough
 TOLERANCE = 0.03  # relative, of what is promised
-NEAR = 0.002  # relative, where the search stops
+FOUND = 0.002  # relative, where the search on the estimate stops
 
 
 def quality_for(size_of: Callable[[float], float], target: float) -> float:
@@ -26,7 +27,7 @@ def quality_for(size_of: Callable[[float], float], target: float) -> float:
             f"{target:.0f} is out of reach; --quality 0 and 100 give the two ends"
         )
     best = min((abs(smallest - target), low), (abs(largest - target), high))
-    while high - low > 1 and best[0] > NEAR * target:
+    while high - low > 1 and best[0] > FOUND * target:
         middle = (low + high) // 2
         size = size_of(middle / 100)
         best = min(best, (abs(size - target), middle))

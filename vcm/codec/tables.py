@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vcm.codec.coder import PRECISION
+from vcm.codec.coder import PRECISION, SYMBOL_MAX
 from vcm.codec.entropy import Z_MAX, scale_table
 
 TAIL_SIGMAS = 5.0  # what lies beyond is coded by the coder's escape, about once in two million
@@ -27,6 +27,21 @@ class Tables(NamedTuple):
     cdf: Tensor
     length: Tensor
     offset: Tensor
+
+    def check(self, rows: int) -> None:
+        """Raises a ValueError if they are no tables of so many rows."""
+        cdf, length = self.cdf.long(), self.length.long()
+        used = torch.arange(cdf.shape[1]) < length[:, None]
+        last = cdf.gather(1, length[:, None].clamp(1, cdf.shape[1]) - 1)
+        known = (
+            cdf.shape[0] == len(length) == len(self.offset) == rows
+            and bool(((length > 1) & (length <= cdf.shape[1])).all())
+            and bool(((cdf[:, 0] == 0) & (last[:, 0] == 2**PRECISION)).all())
+            and bool((cdf.diff(dim=1)[used[:, 1:]] >= 0).all())
+            and bool((self.offset.long().abs() <= SYMBOL_MAX).all())
+        )
+        if not known:
+            raise ValueError("coding tables: no cumulative frequencies")
 
 
 def quantised(pmfs: list[Tensor], offsets: list[int]) -> Tables:

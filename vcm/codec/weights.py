@@ -14,15 +14,18 @@ import torch
 from torch import Tensor
 
 from vcm import toml, weightfile
+from vcm.codec.entropy import SCALE_LEVELS
 from vcm.codec.integer import IntConv2d
+from vcm.codec.loss import LMBDA
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.tables import Tables
-from vcm.errors import ModelError
+from vcm.errors import ModelError, SpecError
 
 DEFAULT: Final = "base"
 KIND: Final = "vcm-codec-1"
 ENCODER_KIND: Final = "vcm-encoder-1"
 PUBLISHED: Final = "vcm-published-1"  # see vcm.codec.published
+TASK: Final = "task"  # in the card of a model trained with a task loss: the task model's name
 ENCODER: Final = ("g_a.", "lma.", "gain.", "h_a.")
 _DECODER: Final = ("g_s.", "inverse_gain.", "parameters_y.", "tables.")
 
@@ -35,12 +38,14 @@ class Weights(NamedTuple):
         tables: coding tables "z" and "y".
         fingerprint: 8 bytes that name the decoder.
         card: what the file says of itself (strings).
+        lmbda: of the loss that it was trained with, at quality 0 and 100.
     """
 
     model: RoiHyperprior
     tables: dict[str, Tables]
     fingerprint: bytes
     card: dict[str, str]
+    lmbda: tuple[float, float]
 
 
 def find(name_or_path: str | Path = DEFAULT) -> Path:
@@ -111,11 +116,16 @@ def load(name_or_path: str | Path = DEFAULT) -> Weights:
             name: Tables(**{k: tensors[f"tables.{name}.{k}"] for k in Tables._fields})
             for name in ("z", "y")
         }
+        if not all(bool(t.isfinite().all()) for t in tensors.values()):
+            raise ValueError("some are no numbers")
         model = _model(tensors, card)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        tables["z"].check(model.sizes.Z)
+        tables["y"].check(SCALE_LEVELS)
+        low, high = json.loads(card.get("lmbda", json.dumps(LMBDA)))
+    except (SpecError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: the weights do not fit their description: {reason}") from error
-    return Weights(model, tables, fingerprint, card)
+    return Weights(model, tables, fingerprint, card, (float(low), float(high)))
 
 
 def _decoder_of(path: Path, card: dict[str, str]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import click
 from vcm.commands.places import all_apart
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
 from vcm.files import held, make_folder
-from vcm.roi.acquire import NOTHING
+from vcm.roi.mask import NOTHING
 from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line

@@ -90,7 +90,7 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
 def _say_what_is_lost(options: Options) -> None:
     """Look up the words here: workers warn of nothing, and an unknown word ends the run now."""
     spec = options.spec()
-    if spec is not None and options.roi_backend == "embedded":
+    if spec is not None and options.backend == "embedded":
         for phrase in (*spec.phrases, *spec.exclude):
             cover(phrase)
 
@@ -146,7 +146,7 @@ def key(options: Options, codec: Codec) -> str:
         given["quality"] = QUALITY
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
-    roi = [built_in(), _backend(options.roi_backend), _weights(options.roi_weights)]
+    roi = [built_in(), _backend(options.backend), _weights(options.roi_weights)]
     # not the codec's fingerprint, which is its decoder's: several encoders may share it
     models = [codec.card["sha256"], *roi, version("vcm")]
     text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)

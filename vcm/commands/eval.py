@@ -31,7 +31,7 @@ from vcm.metrics.learned import NAMES as PERCEPTUAL
 from vcm.models import check_name
 from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
-from vcm.roi.acquire import OnEmpty
+from vcm.roi.mask import OnEmpty
 from vcm.roi.text import parse as parse_words
 from vcm.scale.sources import Source, read
 from vcm.scale.work import kept, pool_of

@@ -96,13 +96,12 @@ _ROI: Final = (
     click.option("--detail", type=click.IntRange(1, 2),
                  help="2: the built-in network looks twice, the second time closely: it finds "
                  "smaller things and takes some three times as long. Default: the task's, or 1."),
-    click.option("--on-empty", type=click.Choice(ON_EMPTY), default="whole", show_default=True,
-                 help="If the words match nothing: code the whole picture evenly, all of it as "
-                 "background, or stop."),
-    click.option("--roi-backend", type=Named(BACKENDS), default="embedded",
-                 show_default=True,
-                 help="What turns words into a mask: the built-in network, CLIPSeg or an "
-                 "open-vocabulary detector (any words), or a YOLO segmentation model."),
+    click.option("--on-empty", type=click.Choice(ON_EMPTY),
+                 help="If the words match nothing, or the mask selects nothing: code the whole "
+                 "picture evenly (default), all of it as background, or stop."),
+    click.option("--roi-backend", type=Named(BACKENDS),
+                 help="What turns words into a mask: the built-in network (default), CLIPSeg or "
+                 "an open-vocabulary detector (any words), or a YOLO segmentation model."),
     click.option("--roi-weights", metavar="NAME",
                  help="Hub name, folder or file of the backend's model. Default: its own."),
 )  # fmt: skip

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from vcm import draw, image, roi
 from vcm.commands import places
 from vcm.errors import SpecError
-from vcm.roi.acquire import OnEmpty, acquire, similarity_map
+from vcm.pipeline import find_roi
+from vcm.roi.acquire import look
 from vcm.roi.base import Backend
 from vcm.roi.box import from_boxes, parse_box
-from vcm.roi.mask import RoiMask
+from vcm.roi.mask import OnEmpty, RoiMask, valued
 from vcm.roi.text import Words, parse
 from vcm.task import TaskSpec, find_task
 
@@ -35,17 +36,19 @@ class RoiOptions:
     tau: float | None = None
     dilation: int | None = None
     detail: int | None = None
-    on_empty: OnEmpty = "whole"
-    roi_backend: str = "embedded"
+    on_empty: OnEmpty | None = None
+    roi_backend: str | None = None
     roi_weights: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.ways) > 1:
             raise SpecError(f"the ROI comes from one place; got --{' and --'.join(self.ways)}")
-        for name in ("tau", "dilation", "detail", "roi_weights"):
+        for name in ("tau", "dilation", "detail", "roi_backend", "roi_weights"):
             if getattr(self, name) is not None and not self.has_words:
                 raise SpecError(f"--{name.replace('_', '-')} goes with --text or --task; give one")
-        if self.detail is not None and self.roi_backend != "embedded":
+        if self.on_empty is not None and not (self.has_words or self.mask):
+            raise SpecError("--on-empty goes with --text, --task or --mask; give one")
+        if self.detail is not None and self.backend != "embedded":
             raise SpecError("--detail is for the built-in network; leave it or --roi-backend out")
         if self.sigma is not None and not self.ways:
             raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
@@ -62,6 +65,11 @@ class RoiOptions:
         """Whether words choose the ROI."""
         return self.text is not None or self.task is not None
 
+    @property
+    def backend(self) -> str:
+        """The words-to-mask backend's name."""
+        return self.roi_backend or "embedded"
+
     def spec(self) -> TaskSpec | None:
         """The words as a task, options given besides it winning; None if there are no words."""
         if self.task is not None:
@@ -75,26 +83,21 @@ class RoiOptions:
         return replace(spec, **{n: v for n in names if (v := getattr(self, n)) is not None})
 
 
-def chooser(options: RoiOptions, backend: Backend | None = None) -> Callable[[Image], RoiMask]:
+def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
     """What makes the mask of each picture; a model that it needs is loaded once, here."""
     sigma = SIGMA if options.sigma is None else options.sigma
-    spec = options.spec()
+    spec, on_empty = options.spec(), options.on_empty or "whole"
     if spec is not None:
-        loaded = backend or _backend(options, spec)
-        return lambda picture: acquire(
-            picture,
-            Words(spec.phrases, spec.exclude),
-            loaded,
-            tau=spec.tau,
-            sigma=spec.sigma,
-            dilation=spec.dilation,
-            on_empty=options.on_empty,
-        )
+        backend = _backend(options, spec)
+        return lambda picture: find_roi(picture, spec, backend, on_empty)
     if options.mask is not None:
-        path = options.mask
-        return lambda picture: RoiMask(
-            image.read_mask(path, (picture.shape[0], picture.shape[1])), sigma, f"mask {path.name}"
-        )
+        path, name = options.mask, f"mask {options.mask.name}"
+
+        def given(picture: Image) -> RoiMask:
+            inside = image.read_mask(path, (picture.shape[0], picture.shape[1]))
+            return valued(inside, sigma, name, on_empty, f"{name} selects nothing")
+
+        return given
     if options.box:
         boxes = [parse_box(text) for text in options.box]
         return lambda picture: from_boxes(boxes, picture.shape[:2], sigma)
@@ -109,15 +112,16 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
         image.format_of(path)  # refuse a bad name before the work
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
-    picture, spec = image.read(source), options.spec()
-    backend = _backend(options, spec) if spec is not None else None
-    mask = chooser(options, backend)(picture)
-    panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640)]
-    if spec is not None and backend is not None:
-        similarity = similarity_map(picture, Words(spec.phrases, spec.exclude), backend, spec.tau)
-        panels.append(
-            draw.captioned(draw.heat(picture, similarity), [f"similarity: {spec.text}"], 640)
-        )
+    picture, spec, heat = image.read(source), options.spec(), []
+    if spec is None:
+        mask = chooser(options)(picture)
+    else:
+        backend = _backend(options, spec)
+        found = look(picture, Words(spec.phrases, spec.exclude), backend, spec.tau)
+        mask = find_roi(picture, spec, backend, options.on_empty or "whole", found)
+        told = [f"similarity: {spec.text}"]
+        heat = [draw.captioned(draw.heat(picture, found.similarity), told, 640)]
+    panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640), *heat]
     panels.append(
         draw.captioned(draw.grey(mask.roi), [f"mask; outside: sigma {mask.sigma:g}"], 640)
     )
@@ -130,7 +134,7 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
 
 
 def _backend(options: RoiOptions, spec: TaskSpec) -> Backend:
-    return roi.backend_for(spec, options.roi_backend, options.roi_weights)
+    return roi.backend_for(spec, options.backend, options.roi_weights)
 
 
 def _caption(mask: RoiMask) -> str:

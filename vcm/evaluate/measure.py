@@ -19,10 +19,10 @@ from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
+from vcm.pipeline import find_roi
 from vcm.roi import backend_for
-from vcm.roi.acquire import NOTHING, acquire, unwarned
-from vcm.roi.mask import RoiMask
-from vcm.roi.text import Words
+from vcm.roi.acquire import unwarned
+from vcm.roi.mask import RoiMask, valued
 from vcm.scale.sources import File, Source, read
 from vcm.vision.base import Detector, Objects, Segmenter
 from vcm.vision.names import coco_name
@@ -211,12 +211,10 @@ def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
         _known(plan.data)  # refuses what cannot be, before any work
         return lambda photo, picture: true_roi(plan, photo, picture)
     backend = backend_for(task, plan.roi, plan.roi_weights)
-    words = Words(task.phrases, task.exclude)
-    numbers = {"sigma": task.sigma, "tau": task.tau, "dilation": task.dilation}
 
     def find(photo: Source, picture: Image) -> RoiMask:
         with unwarned():  # where nothing is found is in the record, and counted in the result
-            return acquire(picture, words, backend, **numbers, on_empty=plan.on_empty)  # type: ignore[arg-type]
+            return find_roi(picture, task, backend, plan.on_empty)
 
     return find
 
@@ -225,7 +223,8 @@ def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
     """The union of what people drew of the task's classes, without those that it excludes.
 
     Raises:
-        SpecError: if the data have no masks, or the task's words are not its classes.
+        SpecError: if the data have no masks, the task's words are not its classes, or they show
+            nothing and that is an error.
     """
     task = plan.task
     wanted = {coco_name(name) for name in task.classes or task.phrases}
@@ -237,9 +236,8 @@ def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
         )
     roi = _drawn(plan.data, photo, wanted, picture) & ~_drawn(plan.data, photo, without, picture)
     source = f"true masks of {', '.join(sorted(wanted)[:5])}"
-    if not roi.any():
-        return RoiMask(roi | (plan.on_empty == "whole"), task.sigma, f"{source}: {NOTHING}")
-    return RoiMask(roi, task.sigma, source)
+    with unwarned():
+        return valued(roi, task.sigma, source, plan.on_empty, f"{photo.name}: no {source}")
 
 
 def _known(data: DataSet) -> set[str]:

@@ -9,8 +9,8 @@ from typing import Final
 from vcm import plugin
 from vcm.dataset import DataSet
 from vcm.provenance import versions
-from vcm.roi.acquire import OnEmpty
 from vcm.roi.embedded import built_in
+from vcm.roi.mask import OnEmpty
 from vcm.task import TaskSpec
 
 TRUTH: Final = "truth"  # instead of a words-to-mask backend: the masks that people drew

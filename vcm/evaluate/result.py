@@ -14,7 +14,7 @@ from vcm.evaluate.measure import Record
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, complete, resamples
 from vcm.provenance import provenance
-from vcm.roi.acquire import NOTHING
+from vcm.roi.mask import NOTHING
 from vcm.task import Expected, TaskSpec
 from vcm.vision.base import TaskModel
 

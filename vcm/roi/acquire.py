@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Final, Literal
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 
 from vcm.errors import SpecError
 from vcm.roi.base import Backend
-from vcm.roi.mask import RoiMask
+from vcm.roi.mask import OnEmpty, RoiMask, valued
 from vcm.roi.text import Words
 
-_log = logging.getLogger(__name__)
-NOTHING: Final = "nothing found"  # in the source of a mask
-OnEmpty = Literal["whole", "background", "error"]
+
+class Found(NamedTuple):
+    """What words find in a picture.
+
+    Attributes:
+        similarity: (H, W) float32, the largest with a phrase; 0 where something excluded is.
+        excluded: (H, W) bool, what the excluded words alone would select.
+    """
+
+    similarity: NDArray[np.float32]
+    excluded: NDArray[np.bool_]
 
 
 @contextmanager
@@ -42,6 +50,7 @@ def acquire(
     tau: float | None = None,
     dilation: int = 0,
     on_empty: OnEmpty = "whole",
+    found: Found | None = None,
 ) -> RoiMask:
     """The mask of what the words show: the union of the phrases without what is excluded.
 
@@ -51,6 +60,7 @@ def acquire(
         dilation: pixels by which the mask grows, in every direction alike.
         on_empty: if nothing is found, "whole" codes the whole picture evenly and warns, so that
             nothing is lost; "background" makes all of it background; "error" raises.
+        found: by `look` with the same words, if that was asked already.
 
     Raises:
         UnknownWord: if the backend does not know a word.
@@ -68,24 +78,18 @@ def acquire(
         raise SpecError(f"tau: expected a number over 0, under 1, got {tau}")
     if not 0 <= dilation <= 1024:
         raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
-    roi = select(similarity_map(image, words, backend, tau), tau, tau * backend.growth)
+    found = found or look(image, words, backend, tau)
+    roi = select(found.similarity, tau, tau * backend.growth)
     if dilation and roi.any():
         # by distance: its cost does not grow with the disc
         outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         roi = outside < math.hypot(dilation, 0.5)  # squared distances are integers
-    source = f"{words} ({backend.name}, tau {tau:g})"
-    if roi.any():
-        return RoiMask(roi, sigma, source)
-    message = f"found nothing that matches {str(words)!r} ({backend.name}, tau {tau:g})"
+    roi &= ~found.excluded  # neither growth nor dilation brings it back
+    by = f"({backend.name}, tau {tau:g})"
+    empty = f"found nothing that matches {str(words)!r} {by}"
     if words.exclude:
-        message += ", or what is excluded covers all of it"
-    if on_empty == "error":
-        raise SpecError(f"{message}; try a lower --tau or other words")
-    if on_empty == "background":
-        _log.warning("%s: all of the picture is background", message)
-        return RoiMask(roi, sigma, f"{source}: {NOTHING}, all background")
-    _log.warning("%s: the whole picture is coded evenly", message)
-    return RoiMask(np.ones_like(roi), sigma, f"{source}: {NOTHING}, coded evenly")
+        empty += ", or what is excluded covers all of it"
+    return valued(roi, sigma, f"{words} {by}", on_empty, empty)
 
 
 def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:
@@ -107,15 +111,21 @@ def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[n
     return roi
 
 
-def similarity_map(
+def look(
     image: NDArray[np.uint8], words: Words, backend: Backend, tau: float | None = None
-) -> NDArray[np.float32]:
-    """The largest similarity with a phrase, 0 where an excluded phrase reaches tau: (H, W)."""
+) -> Found:
+    """What the words find, before a threshold chooses.
+
+    Args:
+        tau: threshold for what is excluded; None: the backend's own.
+    """
     tau = backend.tau if tau is None else tau
     maps = iter(backend.similarity(image, [*words.phrases, *words.exclude]))
     wanted: NDArray[np.float32] = np.array(next(maps))
     for plane in islice(maps, len(words.phrases) - 1):
         np.maximum(wanted, plane, out=wanted)
+    excluded = np.zeros(wanted.shape, np.bool_)
     for plane in maps:
-        wanted[plane >= tau] = 0
-    return wanted
+        excluded |= select(plane, tau, tau * backend.growth)
+    wanted[excluded] = 0
+    return Found(wanted, excluded)

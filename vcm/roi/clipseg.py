@@ -1,6 +1,6 @@
 """CLIPSeg from transformers: any words, once its weights are there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import cv2
@@ -13,6 +13,7 @@ from vcm.errors import MissingExtra
 from vcm.vision import hub
 
 TEMPLATE: Final = "a photo of a {}"
+TOGETHER: Final = 8  # phrases in one pass: the picture is there once for each
 
 
 class ClipSeg:
@@ -46,9 +47,18 @@ class ClipSeg:
             CLIPSegForImageSegmentation.from_pretrained,
         )
 
+    def similarity(
+        self, image: NDArray[np.uint8], phrases: Sequence[str]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+        size = (image.shape[1], image.shape[0])
+        for first in range(0, len(phrases), TOGETHER):
+            for plane in self._similarity(image, phrases[first : first + TOGETHER]):
+                yield cv2.resize(plane, size)
+
     @torch.inference_mode()
-    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+    def _similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Maps in [0, 1] at the network's size: (P, h, w) float32."""
         text = [TEMPLATE.format(phrase) for phrase in phrases]
         # Pillow's pictures, because the processor guesses which axis of an array has the channels
         inputs = self._processor(
@@ -60,8 +70,6 @@ class ClipSeg:
         )
         pixels = inputs.pop("pixel_values")  # (1, 3, h, w)
         logits = self._model(pixel_values=pixels.expand(len(text), -1, -1, -1), **inputs).logits
-        logits = logits.reshape(len(text), *pixels.shape[-2:])
-        size = (image.shape[1], image.shape[0])
-        maps = [cv2.resize(m, size) for m in logits.sigmoid().float().numpy()]
-        result: NDArray[np.float32] = np.stack(maps)
+        maps = logits.reshape(len(text), *pixels.shape[-2:]).sigmoid().float()
+        result: NDArray[np.float32] = maps.numpy()
         return result

@@ -72,21 +72,22 @@ class Grounding:
         self._family = FAMILIES[kind]
         self.tau: Final = self._family.tau
 
-    @torch.inference_mode()
-    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+    def similarity(
+        self, image: NDArray[np.uint8], phrases: Sequence[str]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB. Any phrase will do."""
         height, width = image.shape[:2]
         picture = Image.fromarray(image)
         if min(height, width) < 3:  # the processors take what is that thin for channels
             picture = picture.resize((max(width, 3), max(height, 3)))
-        maps = np.zeros((len(phrases), height, width), np.float32)
         side = max(height, width)
         scale = (side, side) if self._family.square else (width, height)
-        for target, (scores, boxes) in zip(maps, self._asked(picture, phrases), strict=True):
+        for scores, boxes in self._asked(picture, phrases):
+            plane = np.zeros((height, width), np.float32)
             for i in scores.argsort()[(scores < LEAST).sum() :].tolist():  # the best comes last
                 x1, y1, x2, y2 = _corners(boxes[i], scale)
-                target[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = scores[i]
-        return maps
+                plane[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = scores[i]
+            yield plane
 
     def _asked(
         self, picture: Image.Image, phrases: Sequence[str]
@@ -101,6 +102,7 @@ class Grounding:
             output = self._run(picture, phrase.lower().replace(".", " ") + ".")
             yield output.logits[0].float().sigmoid().amax(1), output.pred_boxes[0]
 
+    @torch.inference_mode()
     def _run(self, picture: Image.Image, text: Any) -> Any:
         inputs = self._processor(
             text=text,

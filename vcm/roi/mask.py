@@ -1,11 +1,17 @@
 """CVA, customizable value assign: a mask and the value that its outside gets."""
 
+import logging
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import SpecError
+
+_log = logging.getLogger(__name__)
+NOTHING: Final = "nothing found"  # in the source of a mask
+OnEmpty = Literal["whole", "background", "error"]  # what becomes of a picture then
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +60,27 @@ class RoiMask:
     def share(self) -> float:
         """Fraction of the picture that is inside."""
         return float(self.roi.mean())
+
+
+def valued(
+    roi: NDArray[np.bool_], sigma: float, source: str, on_empty: OnEmpty, empty: str
+) -> RoiMask:
+    """The mask with its values, and what becomes of one that selects nothing.
+
+    Args:
+        roi: (H, W) bool.
+        on_empty: "whole": all of the picture is inside; "background": all of it is outside.
+        empty: how to say that nothing is selected.
+
+    Raises:
+        SpecError: if nothing is selected and that is an error.
+    """
+    if roi.any():
+        return RoiMask(roi, sigma, source)
+    if on_empty == "error":
+        raise SpecError(f"{empty}; try a lower --tau, other words or another --on-empty")
+    if on_empty == "background":
+        _log.warning("%s: all of the picture is background", empty)
+        return RoiMask(roi, sigma, f"{source}: {NOTHING}, all background")
+    _log.warning("%s: the whole picture is coded evenly", empty)
+    return RoiMask(np.ones_like(roi), sigma, f"{source}: {NOTHING}, coded evenly")

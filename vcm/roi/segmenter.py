@@ -1,6 +1,6 @@
 """Masks of a task model's own classes (ultralytics YOLO-seg). AGPL-3.0: optional."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -36,19 +36,25 @@ class Segmenter:
                 f"{weights}: expected a YOLO segmenter, got one for {self._model.task}"
             )
 
-    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Maps in [0, 1]: (P, H, W) float32; image: (H, W, 3) uint8 RGB.
+    def similarity(
+        self, image: NDArray[np.uint8], phrases: Sequence[str]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB.
 
         Raises:
             UnknownWord: if a phrase stands for none of the model's classes.
         """
         wanted = [self._classes(phrase) for phrase in phrases]
-        maps = np.zeros((len(phrases), *image.shape[:2]), np.float32)
-        for mask, class_, score in instances(self._model, image, LEAST_CONFIDENCE):
-            for target, classes in zip(maps, wanted, strict=True):
+        found = instances(self._model, image, LEAST_CONFIDENCE)
+
+        def plane(classes: tuple[int, ...]) -> NDArray[np.float32]:
+            target = np.zeros(image.shape[:2], np.float32)
+            for mask, class_, score in found:
                 if class_ in classes:
                     np.maximum(target, mask * np.float32(score), out=target)
-        return maps
+            return target
+
+        return (plane(classes) for classes in wanted)
 
     def _classes(self, phrase: str) -> tuple[int, ...]:
         """Our words if the classes are COCO's, else the model's own class names."""

@@ -52,8 +52,8 @@ def parse(text: str) -> Words:
     if not words.phrases:
         only = "what is left out alone" if words.exclude else repr(text[:40])
         raise SpecError(f"text: expected words such as 'person, dog', got {only}")
-    if len(words.phrases) + len(words.exclude) > MAX_PHRASES:
-        raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {len(parts)}")
+    if (count := len(words.phrases) + len(words.exclude)) > MAX_PHRASES:
+        raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {count}")
     return words
 
 

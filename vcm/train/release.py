@@ -1,6 +1,7 @@
 """From a training checkpoint to a weight file that people use."""
 
 import datetime
+import json
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from vcm.codec import published
 from vcm.codec.codec import Codec
 from vcm.codec.model import RoiHyperprior, Sizes
 from vcm.codec.rate import Rate
-from vcm.codec.weights import load, save, save_encoder
+from vcm.codec.weights import TASK, load, save, save_encoder
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.fit import fitted
@@ -44,7 +45,8 @@ def release(
         sizes, step, average = state["sizes"], state["step"], state["average"]
     except KeyError as error:
         raise ModelError(f"{source}: not a training checkpoint: no {error}") from error
-    card = {"steps": str(step), "date": datetime.date.today().isoformat(), "licence": "Apache-2.0"}
+    today = datetime.date.today().isoformat()
+    card = _trained(state) | {"steps": str(step), "date": today, "licence": "Apache-2.0"}
     if photos is not None and (encoder_of is not None or "published" in sizes):
         raise SpecError("--photos: an encoder alone and a published codec have no tables to fit")
     if "published" in sizes:
@@ -67,6 +69,17 @@ def release(
             save(own, model, tables, {})
             tables = fitted(Codec.load(own), list(islice(training, PHOTOS)))
     save(target, model, tables, card)
+    return card
+
+
+def _trained(state: dict[str, Any]) -> dict[str, str]:
+    """What a card says of the loss: an encoder's search for a better latent goes by it."""
+    told = json.loads(state.get("config", "{}"))
+    card = {}
+    if loss := told.get("loss"):
+        card["lmbda"] = json.dumps([loss["lmbda_low"], loss["lmbda_high"]])
+    if model := told.get("task", {}).get("model"):
+        card[TASK] = model
     return card
 
 

@@ -16,8 +16,8 @@ from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
 from vcm.roi import load_backend
-from vcm.roi.acquire import NOTHING, acquire
-from vcm.roi.mask import RoiMask
+from vcm.roi.acquire import acquire
+from vcm.roi.mask import NOTHING, RoiMask
 from vcm.roi.text import parse
 from vcm.web import changes
 from vcm.web.pictures import Image, bounded, opened
