@@ -70,7 +70,7 @@ class Codec:
                 `TwoValues` they need less memory.
             quality: 0 (fewest bits) to 100; two decimals are kept.
             effort: steps of a search for a better latent: fewer bits for the same picture, for
-                about ten times the time of an encoding each.
+                about eight times the time of an encoding each.
 
         Raises:
             SpecError: if a shape or a value is not as above, or effort is asked of an encoder that

@@ -56,7 +56,7 @@ class Search:
     Args:
         lmbda: that the model was trained with, at quality 0 and 100.
         hundredths: the quality * 100.
-        steps: of the descent; each costs about as much as ten encodings.
+        steps: of the descent; each costs about as much as eight encodings.
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class Search:
             bits.append(-(likelihood.log2() * coded).sum())
             return rounded
 
-        with exact():  # the table rows that the file is coded by
+        # the rows of the file where two latents are compared; while searching a guess will do
+        with exact() if heat is None else self._precision.fast():
             y_hat, _, _ = self._model.quantised(y, window.z_hat, self._quality, quantise)
         with self._precision.fast():
             blocks = self._model.synthesise(y_hat, self._quality)

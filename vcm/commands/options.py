@@ -115,7 +115,7 @@ _RATE: Final = (
                  help="Instead of quality: bytes that the file should have."),
     click.option("--effort", type=int, default=0, metavar="STEPS",
                  help="Search so many steps for a better file: 60 save about 4 % of the bytes and "
-                 "take some hundred times as long. Decoding does not change."),
+                 "take some 500 times as long. Decoding does not change."),
 )  # fmt: skip
 
 _CASES: Final = (
