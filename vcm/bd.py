@@ -83,15 +83,21 @@ def _envelope(curve: RDCurve) -> Curve:
 
 
 def _cut(curve: Curve, low: float | None, high: float | None) -> Curve:
-    """The part between two rates, its ends interpolated; a curve that ends before is left so."""
-    from scipy.interpolate import Akima1DInterpolator
+    """The part between two rates, its ends interpolated; a curve that ends before is left so.
+
+    Interpolated by PCHIP, which rises where the points do: Akima's curve may end below a point
+    inside, and then there is no integral.
+    """
+    from scipy.interpolate import PchipInterpolator
 
     rates, scores = curve
+    if low is None and high is None:
+        return curve
     start = rates[0] if low is None else max(low, rates[0])
     end = rates[-1] if high is None else min(high, rates[-1])
     if start >= end:
         raise MetricError(f"BD-rate: no point between {low} and {high} bpp")
     inside = rates[(rates > start) & (rates < end)]
     wanted = np.concatenate([[start], inside, [end]])
-    between = Akima1DInterpolator(np.log(rates), scores)(np.log(wanted))
+    between = PchipInterpolator(np.log(rates), scores)(np.log(wanted))
     return wanted, np.asarray(between, np.float64)

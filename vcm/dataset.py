@@ -176,7 +176,7 @@ def coco(source: Path | dict[str, Any]) -> Any:
 
     Raises:
         MissingExtra: if pycocotools is not installed.
-        SpecError: if the file has no annotations.
+        SpecError: if the file has no annotations, or one of them has no box.
     """
     try:
         from pycocotools.coco import COCO
@@ -187,11 +187,13 @@ def coco(source: Path | dict[str, Any]) -> Any:
     if missing:
         raise SpecError(f"{source}: not a COCO instances file: no {', '.join(missing)}")
     data.setdefault("info", {})  # which pycocotools 2.0.9 and 2.0.10 want
+    if any("bbox" not in entry for entry in data["annotations"]):
+        raise SpecError("COCO instances: an object without a bbox; give each one, [x, y, w, h]")
     for number, entry in enumerate(data["annotations"], 1):
         # 0 means "unmatched" to pycocotools; not every tool writes the other two
         entry["id"] = number
         entry.setdefault("iscrowd", 0)
-        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3] if "bbox" in entry else 0)
+        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
     index = COCO()
     index.dataset = data
     with contextlib.redirect_stdout(io.StringIO()):

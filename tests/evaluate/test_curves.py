@@ -16,7 +16,7 @@ def curve(name, factor, images=20, seed=0):
     for step in range(6):
         bits = 1000 * factor * sizes * 2.0**step
         noise = weights @ rng.normal(0, 0.3, images) / images
-        points.append(Point(step, bits, Scores({"AP": 20 + 5 * step + noise}, {})))
+        points.append(Point(step, bits, Scores({"AP": 20 + 5 * step + noise}, {}), {}))
     return Curve(name, points, weights, np.full(images, 10_000.0))
 
 

@@ -76,6 +76,37 @@ def test_a_file_elsewhere_in_the_network(address, name, inputs):
     assert "this page fetches nothing" in _asked(address, name, *inputs)
 
 
+@pytest.mark.parametrize(
+    ("model", "codecs"),
+    [(None, ["vcm"]), ("", ["vcm"]), ("MINE", ["vcm"]), ("embedded", ["MINE"])],
+)
+def test_no_code_of_a_visitors_is_run(client, tmp_path, photos, model, codecs):
+    """Neither by a model or a codec of his, nor by a task of his that names one."""
+    mark, mine = tmp_path / "run", tmp_path / "mine.py"
+    mine.write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\nclass E: pass\n")
+    task = tmp_path / "task.toml"
+    task.write_text(
+        'name = "t"\nversion = 1\ndescription = "t"\nphrases = ["cat"]\n'
+        f'model = "{mine}"\nweights = "E"\n'
+    )
+    photo, own = _uploaded(tmp_path / "cup.png", photos["cup"]), gradio_client.handle_file(task)
+    names = [f"{mine}:E" if c == "MINE" else c for c in codecs]
+    name = f"{mine}:E" if model == "MINE" else model
+    try:
+        says, *_ = client.predict([photo], "coco-person", own, name, names, api_name="/study")
+    except Exception as error:  # gradio's own refusal
+        says = str(error)
+    assert not says.startswith("Done") and not mark.exists()
+
+
+@pytest.mark.parametrize("extra", [{}, {"meta": ELSEWHERE["meta"]}])
+def test_a_task_that_nobody_uploaded(address, tmp_path, extra):
+    (tmp_path / "secret.toml").write_text("word = 1\n")
+    own = {"path": str(tmp_path / "secret.toml")} | extra
+    answer = _asked(address, "study", [], "coco-person", own, "embedded", ["vcm"])
+    assert "event: error" in answer and "word" not in answer
+
+
 def test_a_number_that_was_cleared(address):
     answer = _asked(address, "encode", {"path": "any"}, "cup", None, None, False, 30, 0)
     assert "sigma, tau: expected a number" in answer

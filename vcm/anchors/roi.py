@@ -112,7 +112,7 @@ class TwoStreams:
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
         boxes, coarse = rectangles(roi), self._coarse(setting)
-        if not boxes or roi.all() or coarse == setting:  # nothing to tell apart: once is enough
+        if roi.all() or coarse == setting:  # nothing to tell apart: once is enough
             boxes, coarse = [], setting
         parts = [image] + [image[y : y + h, x : x + w] for x, y, w, h in boxes]
         settings = [coarse] + [setting] * len(boxes)
@@ -164,13 +164,22 @@ class Prepared:
 
 
 def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
-    """Rectangles x, y, w, h of 16-pixel blocks, one for each run in a row, that cover the ROI."""
+    """Rectangles x, y, w, h of 16-pixel blocks that cover the ROI; none overlap.
+
+    One for each run in a row of blocks; equal runs of rows below each other are one.
+    """
     height, width = roi.shape
-    for row, line in enumerate(_blocks(roi, BLOCK)):
+    begun: dict[tuple[int, int], int] = {}  # runs of the row above, and where they began
+    for row, line in enumerate([*_blocks(roi, BLOCK), np.zeros(-(-width // BLOCK), np.bool_)]):
         edges = np.flatnonzero(np.diff(np.pad(line, 1).astype(np.int8)))
-        for start, end in edges.reshape(-1, 2).tolist():
-            x, y = start * BLOCK, row * BLOCK
-            yield x, y, min(end * BLOCK, width) - x, min(BLOCK, height - y)
+        here = {(start, end): row for start, end in edges.reshape(-1, 2).tolist()}
+        for (start, end), top in begun.items():
+            if (start, end) in here:
+                here[start, end] = top
+                continue
+            x, y = start * BLOCK, top * BLOCK
+            yield x, y, min(end * BLOCK, width) - x, min(row * BLOCK, height) - y
+        begun = here
 
 
 def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:

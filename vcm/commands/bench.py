@@ -26,7 +26,8 @@ TEXT: Final = "person"
 WITH_WORDS: Final = "vcm with TMA"
 COMPRESSAI: Final = ("bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
 CASES: Final = ("vcm", WITH_WORDS, *COMPRESSAI, "avif", "x265-444", "vvenc")
-LIMIT: Final = 300.0  # seconds; a tenth of it is too slow for larger sizes, and for repetition
+TOO_SLOW: Final = 30.0  # seconds of a run after which larger sizes are not tried
+REPEATED: Final = 10.0  # seconds of a first run up to which it is a warm-up, and others follow
 HEAD: Final = (
     f"{'codec':<22} {'Mpx':>5} {'encode':>9} {'decode':>9} {'peak':>9}   times the first of a size:"
 )
@@ -92,7 +93,7 @@ def _measured(
                 slow.add(name)
                 continue
             yield timed
-            if timed.encode + timed.decode > LIMIT / 10:
+            if timed.encode + timed.decode > TOO_SLOW:
                 slow.add(name)
 
 
@@ -108,17 +109,17 @@ def table(measured: Iterator[Timed]) -> Iterator[str]:
 
 
 def measure(name: str, photo: Path, megapixels: float, text: str = TEXT) -> Timed:
-    """Time one codec in this process, after one run to warm up."""
+    """Time one codec in this process; of what is quick, after one run to warm up."""
     original = image.read(photo)
     picture = enlarged(original, megapixels)
     encode, decode = _codec(name, picture, original, text)
     repetitions = 3 if megapixels < 10 else 1
     first, data = _best(encode, 1)
-    if first < LIMIT / 30:
+    if first < REPEATED:
         first, data = _best(encode, repetitions)
     del picture, encode  # who decodes holds none: it would count in the peak
     second, _ = _best(lambda: decode(data), 1)
-    if second < LIMIT / 30:
+    if second < REPEATED:
         second, _ = _best(lambda: decode(data), repetitions)
     return Timed(name, megapixels, first, second, _length(data), _peak())
 

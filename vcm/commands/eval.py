@@ -103,6 +103,7 @@ def run(
         def measure(plan: Plan, label: str) -> None:
             done = pictures.measured(plan, folder, pool)
             for one in track(done, len(plan.data.photos), label):
+                failed.pop(one.photo.name, None)  # it may have failed before, and not again
                 if one.error is not None:
                     failed[one.photo.name] = one.error
 
@@ -248,7 +249,10 @@ def lines(report: dict[str, Any]) -> list[str]:
         )
     text.append(f"BD-rates against {report['reference']}; {len(report['failed'])} pictures failed")
     if any(v.get("thin") for m in (metric, "ROI-PSNR") for v in report["bd"].get(m, {}).values()):
-        text.append("*: the two curves share less than half of their scores; measure more rates")
+        text.append(
+            "*: the two curves share less than half of their scores, or over 5 % of the resamples "
+            "have no BD-rate; measure more rates"
+        )
     if report["unknown_classes"]:
         text.append(f"AP 0, the model does not know them: {', '.join(report['unknown_classes'])}")
     return text + [f"  {name}: {reason}" for name, reason in report["failed"].items()]

@@ -169,6 +169,8 @@ def build(text: str, sigma: float, weights: str) -> RatedCodec:
     """
     spec = parse(text)
     at: Settings | None = spec.options.get("at")
+    if at and len({f"{s:g}" for s in at}) < len(at):
+        raise SpecError(f"codec {text!r}: each setting once, got {at}")
     if spec.base == "vcm":
         own = str(spec.options.get("weights", weights))
         sigma = float(spec.options.get("sigma", sigma))

@@ -31,17 +31,21 @@ class Curve:
         self.points = points
         self.bits = np.stack([weights @ p.bits for p in points], 1)  # (1 + R, P)
         self.pixels: Floats = weights @ pixels  # (1 + R,)
+        self._costs = {m: _cost(m, points, weights, pixels) for m in points[0].has}
 
     def resample(self, metric: str, r: int) -> RDCurve:
         """The curve of the set as it is (0) or of one resample.
 
+        Of a metric that not all pictures have, bits and pixels are those of the pictures that do: a
+        picture without an ROI has no ROI-PSNR, whatever it costs.
+
         Raises:
-            MetricError: if two points cost the same.
+            MetricError: if two points cost the same, or no picture has the metric.
         """
-        pixels = round(self.pixels[r])
+        bits, pixels = self._costs.get(metric, (self.bits, self.pixels))
         points = [
-            RDPoint(round(bits), pixels, _scaled(metric, float(p.scores.values[metric][r])))
-            for bits, p in zip(self.bits[r], self.points, strict=True)
+            RDPoint(round(b), round(pixels[r]), _scaled(metric, float(p.scores.values[metric][r])))
+            for b, p in zip(bits[r], self.points, strict=True)
         ]
         return RDCurve(self.name, metric, tuple(points))
 
@@ -49,6 +53,14 @@ class Curve:
         """Bits per pixel: (1 + R, P)."""
         rates: Floats = self.bits / self.pixels[:, None]
         return rates
+
+
+def _cost(
+    metric: str, points: list[Point], weights: Floats, pixels: Floats
+) -> tuple[Floats, Floats]:
+    """Bits (1 + R, P) and pixels (1 + R,) of the pictures that have a metric in every point."""
+    has = np.min([p.has.get(metric, np.zeros_like(pixels)) for p in points], axis=0)
+    return np.stack([weights @ (has * p.bits) for p in points], 1), weights @ (has * pixels)
 
 
 def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:

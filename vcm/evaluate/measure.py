@@ -81,7 +81,7 @@ class Measurer:
         return record
 
     def try_codecs(self) -> None:
-        """Code a small picture by every codec: what can never work is known before hours of work.
+        """Code a small picture by every codec at every setting: what cannot work is known first.
 
         Raises:
             VcmError: by the first codec that fails.
@@ -90,8 +90,9 @@ class Measurer:
         roi = np.zeros((64, 64), np.bool_)
         roi[16:48, 16:48] = True
         for codec in self.codecs.values():
-            with blamed(codec.name):
-                codec.decode(codec.encode(ramp, roi, codec.settings[0]), 64, 64)
+            for setting in codec.settings:
+                with blamed(codec.name):
+                    codec.decode(codec.encode(ramp, roi, setting), 64, 64)
 
     def coded(self, text: str, picture: Image, roi: Roi, setting: float) -> tuple[bytes, Image]:
         """The file of a picture by one of the codecs, and what it decodes to."""
@@ -169,7 +170,10 @@ def blamed(what: str) -> Iterator[None]:
 
 
 def stamp(photo: Source, data: DataSet) -> str:
-    """Sizes and times of a picture's files: whether they are still those that were measured."""
+    """Sizes and times of a picture's files: whether they are still those that were measured.
+
+    Of pictures in shards and of the hub nothing is known but their names.
+    """
     if not isinstance(photo, File):
         return ""
     masks = [] if data.masks is None else [data.masks / f"{photo.path.stem}.png"]

@@ -16,6 +16,7 @@ from vcm import codec as codec_package
 from vcm.codec.codec import Codec
 from vcm.codec.published import Published
 from vcm.errors import SpecError
+from vcm.provenance import processor, versions
 from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -75,7 +76,9 @@ class Several:
 
     @property
     def key(self) -> str:
-        return f"{_made_by(self.codecs)} sigma {self.sigma:g}"
+        # their files are read by none but the first: another processor rounds otherwise
+        by = versions().get("compressai", ""), versions()["torch"], processor()
+        return f"{_made_by(self.codecs)} {' '.join(by)} sigma {self.sigma:g}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         codec = self.codecs[int(setting) - 1]
@@ -98,8 +101,10 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:
         return Ours(codecs[0], sigma, label, at or QUALITIES, effort)
-    if effort or not all(isinstance(codec, Published) for codec in codecs):
+    if not all(isinstance(codec, Published) for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
+    if effort:
+        raise SpecError(f"weights={weights}: models of one rate know no effort")
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")

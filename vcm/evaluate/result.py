@@ -12,7 +12,7 @@ from vcm.evaluate.codecs import RatedCodec, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, interval
 from vcm.evaluate.measure import Record
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, complete, resamples
+from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, agreement, complete, resamples
 from vcm.provenance import provenance
 from vcm.roi.mask import NOTHING
 from vcm.task import Expected, TaskSpec
@@ -24,10 +24,9 @@ COMPARED: Final = ("mask_AP", "ROI-PSNR", "PSNR", "MS-SSIM")  # by BD-rate, besi
 
 
 def main_metric(task: TaskSpec, values: Mapping[str, Any]) -> str:
-    """The task's metric if it was measured, else the first one that was."""
-    if task.metric is not None and task.metric in values:
-        return task.metric
-    return next(iter(values))
+    """The task's metric or the model's agreement in it, if measured; else what was first."""
+    wanted = (task.metric, agreement(task.metric)) if task.metric else ()
+    return next((m for m in wanted if m in values), next(iter(values)))
 
 
 def uncompressed(plan: Plan, model: TaskModel, records: Mapping[str, Record]) -> Scores:
@@ -102,7 +101,8 @@ def result(
     metric = main_metric(plan.task, original.values)
     base = reference_of(plan.codecs, reference)
     say(f"BD-rates against {curves[base].name}")
-    shown = [m for m in dict.fromkeys((metric, *COMPARED)) if _has(curves, m)]
+    others = (name for m in COMPARED for name in (m, agreement(m)))
+    shown = [m for m in dict.fromkeys((metric, *others)) if _has(curves, m)]
     return {
         **provenance(),
         "task": asdict(plan.task),
@@ -135,7 +135,7 @@ def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
         MetricError: if it is none of the codecs.
     """
     if wanted is None:
-        return next((c for c in codecs if not c.startswith("vcm")), codecs[0])
+        return next((c for c in codecs if c.partition(":")[0] != "vcm"), codecs[0])
     if wanted not in codecs:
         raise MetricError(f"--reference {wanted}: expected one of {', '.join(codecs)}")
     return wanted

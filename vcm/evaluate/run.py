@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vcm.errors import VcmError
 from vcm.evaluate.measure import Measurer, Record, stamp
@@ -79,8 +80,10 @@ def records(plan: Plan, folder: Path) -> dict[str, Record]:
 def load(folder: Path, photo: Source, plan: Plan) -> Record | None:
     """The record of a picture, or None if there is none of this plan."""
     try:
-        record: Record = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
-    except (OSError, EOFError, ValueError):  # none yet, or of another program
+        record: Any = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error):  # none yet, or damaged
+        return None
+    if not isinstance(record, dict):  # of another program
         return None
     known = {"key": plan.key, "name": photo.name, "stamp": stamp(photo, plan.data)}
     return record if known.items() <= record.items() else None  # of names, a/b is not a_b

@@ -1,5 +1,6 @@
 """From records of pictures to scores, on the set as it is and on resamples of it."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,9 @@ from vcm.evaluate.plan import Plan
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.vision.base import Kind
+from vcm.vision.names import BACKGROUND, coco_name
 
+_log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 1_000
 SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
@@ -41,11 +44,14 @@ class Point(NamedTuple):
 
     Attributes:
         bits: of each picture's file, (I,).
+        has: by metric, which pictures have a score of their own in it: (I,), 0 or 1. Metrics of
+            the whole set are not in it.
     """
 
     setting: float
     bits: Floats
     scores: Scores
+    has: dict[str, Floats]
 
 
 def resamples(images: int, count: int = RESAMPLES, seed: int = 0) -> Floats:
@@ -68,7 +74,7 @@ class Scorer:
         weights: (1 + R, I), how often each picture counts.
 
     Attributes:
-        unknown: classes that count and that the task model does not know; their AP is 0.
+        unknown: classes that count and that the task model does not know; their score is 0.
 
     Raises:
         MetricError: if task model, pictures and ground truth do not go together.
@@ -92,6 +98,7 @@ class Scorer:
             self._score: Callable[[Sequence[Record]], Scores] = self._semantic
             self._semantic_names = tuple(names if plan.data.masks is None else VOC)
             self._counted = counted(self._semantic_names, plan.task.classes)
+            self.unknown = _unknown(self._semantic_names, self._counted, names)
             self._metric = _named("mIoU", plan.data.masks is not None)
             return
         self._masks = kind == "instances"
@@ -104,6 +111,7 @@ class Scorer:
             _check_sizes(self._truth, ids, records)
             self._masks &= has_masks(self._truth)
             known = categories(self._truth, self._classes)
+            _check_classes(self._classes, list(categories(self._truth)))
             self.unknown = tuple(name for name in known if name not in names)
         else:
             self._truth = coco(own_truth(records, names, self._masks))
@@ -122,16 +130,14 @@ class Scorer:
     def _point(self, codec: str, setting: str) -> Point:
         rows = [r["codecs"][codec]["settings"][setting] for r in self._records]
         scores = self._score([row["output"] for row in rows])
-        quality = {m: self._mean([r[m] for r in rows if m in r], rows, m) for m in QUALITY}
-        values = scores.values | {m: v for m, v in quality.items() if v is not None}
+        has = {m: np.array([m in row for row in rows], np.float64) for m in QUALITY}
+        has = {m: there for m, there in has.items() if there.any()}
+        values = scores.values | {m: self._mean(rows, m, has[m]) for m in has}
         bits = np.array([8.0 * row["bytes"] for row in rows])
-        return Point(float(setting), bits, Scores(values, scores.classes))
+        return Point(float(setting), bits, Scores(values, scores.classes), has)
 
-    def _mean(self, known: list[float], rows: Sequence[Record], metric: str) -> Floats | None:
+    def _mean(self, rows: Sequence[Record], metric: str, has: Floats) -> Floats:
         """Mean over the pictures that have the metric: the background of some is empty."""
-        if not known:
-            return None
-        has = np.array([metric in row for row in rows], np.float64)
         values = np.array([row.get(metric, 0.0) for row in rows])
         with np.errstate(invalid="ignore"):  # a resample may hold none of them
             mean: Floats = (self._weights @ values) / (self._weights @ has)
@@ -160,6 +166,35 @@ class Scorer:
             {self._metric: mean_iou(confusions, self._weights, self._counted)},
             {name: value for name, value in named if np.isfinite(value)},
         )
+
+
+def _check_classes(wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Say which classes the ground truth does not have; raise MetricError if it has none."""
+    missing = [name for name in wanted if coco_name(name) not in there]
+    if not missing:
+        return
+    said = f"the ground truth has no class {', '.join(missing)}; it has {', '.join(there[:8])}"
+    if len(missing) == len(wanted):
+        raise MetricError(said)
+    _log.warning("%s", said)
+
+
+def _unknown(
+    true: Sequence[str], among: NDArray[np.bool_], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Classes that count and that a segmenter does not know.
+
+    Raises:
+        MetricError: if it knows none of them but the background.
+    """
+    wanted = [name for name, counts in zip(true, among, strict=True) if counts]
+    unknown = tuple(name for name in wanted if name not in names)
+    if set(wanted) - set(unknown) <= {BACKGROUND} and unknown:
+        raise MetricError(
+            f"the model knows none of the classes {', '.join(unknown[:8])}: "
+            f"it knows {', '.join(list(names)[:8])}"
+        )
+    return unknown
 
 
 def _check_sizes(truth: Any, ids: Sequence[int], records: Sequence[Record]) -> None:
@@ -217,9 +252,13 @@ def _dense(triples: list[list[int]], classes: int) -> NDArray[np.int64]:
     return counts
 
 
+def agreement(metric: str) -> str:
+    """What a score is called without labels: the model's agreement with itself."""
+    return f"agreement {metric}"
+
+
 def _named(metric: str, labelled: bool) -> str:
-    """Without labels a score is an agreement of the model with itself."""
-    return metric if labelled else f"agreement {metric}"
+    return metric if labelled else agreement(metric)
 
 
 def complete(

@@ -60,7 +60,7 @@ def _line(axis: Any, codec: dict[str, Any], metric: str, colour: str) -> None:
     points = codec["points"]
     rates = [p["bpp"]["value"] for p in points]
     scores = [p["scores"][metric] for p in points]
-    ours = codec["text"].startswith("vcm")
+    ours = codec["text"].partition(":")[0] == "vcm"
     style = "-" if ours else "--"
     axis.plot(
         rates, [s["value"] for s in scores], style, color=colour, marker="o", markersize=4,

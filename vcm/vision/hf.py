@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision import hub
-from vcm.vision.base import CONFIDENCE, Image, Kind, Objects, rle, sorted_objects
+from vcm.vision.base import CONFIDENCE, MASKED, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import BACKGROUND, COCO, coco_name
 
 UNIVERSAL: Final = "AutoModelForUniversalSegmentation"
@@ -181,7 +181,9 @@ def _complete(weights: str, model: Any, info: Any) -> Any:
 def _instances(found: Any) -> Objects:
     """Masks of the picture's size with their boxes."""
     infos = found["segments_info"]
-    masks = [mask.numpy() > 0.5 for mask in found["segmentation"]] if infos else []
+    pairs = zip(infos, found["segmentation"] if infos else [], strict=True)
+    best = sorted(pairs, key=lambda pair: -pair[0]["score"])[:MASKED]
+    infos, masks = [info for info, _ in best], [mask.numpy() > 0.5 for _, mask in best]
     boxes = np.array([_box(mask) for mask in masks], np.float32)
     scores, labels = ([info[key] for info in infos] for key in ("score", "label_id"))
     return sorted_objects(

@@ -49,7 +49,11 @@ class Rcnn:
         self.stride: Final = max(32, int(self._net.backbone.size_divisibility))
 
     def detect(self, image: Image) -> Objects:
-        """Objects of confidence 0.001 or more, at most 300; image: (H, W, 3) uint8 RGB."""
+        """Objects of confidence 0.001 or more, at most 300, or 100 with masks.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+        """
         ordered = image if self._format == "RGB" else image[..., ::-1]
         resized = self._resize.get_transform(ordered).apply_image(ordered)
         x = torch.from_numpy(np.ascontiguousarray(resized, np.float32)).permute(2, 0, 1)

@@ -61,6 +61,8 @@ def study(wanted: Wanted, place: Path, progress: Progress) -> Study:
         raise SpecError(f"Choose 1 to {MAX_PHOTOS} photos; {len(wanted.photos)} are chosen.")
     if not wanted.codecs:
         raise SpecError("Choose at least one codec.")
+    if not wanted.model:  # else the task's own: a file of the visitor's could name any
+        raise SpecError("Choose a model.")
     with tempfile.TemporaryDirectory(dir=place) as work:
         folder = Path(work)
         _copied(wanted.photos, folder / "photos")

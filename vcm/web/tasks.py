@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import gradio as gr
 
+from vcm.errors import SpecError
 from vcm.task import task_names
 from vcm.web import study
-from vcm.web.parts import HIGH, Example, Shown, picture, said
+from vcm.web.parts import HIGH, Example, Shown, picture, said, uploaded
 from vcm.web.studio import Studio
 
 HELP: Final = (
@@ -35,7 +36,11 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
         photos: list[str] | None, task: str, own: str | None, name: str, codecs: list[str],
         progress: Any = gr.Progress(),  # noqa: B008 - how gradio finds it
     ) -> Shown:  # fmt: skip
-        wanted = study.Wanted(own or task, name, photos or [], codecs, studio.weights)
+        if name not in _models(studio) or not set(codecs or []) <= set(study.CODECS):
+            raise SpecError("Choose a model and codecs that the page offers.")  # a request may not
+        mine = str(uploaded(own, folder)) if own else task
+        files = [str(uploaded(path, folder)) for path in photos or []]
+        wanted = study.Wanted(mine, name, files, codecs, studio.weights)
         done = study.study(wanted, folder, lambda share, what: progress(share, desc=what))
         link = gr.DownloadButton(value=str(done.page))
         told = "\n\n".join((DONE, *done.notes))
@@ -63,15 +68,19 @@ def _photos(examples: list[Example]) -> gr.File:
     return photos
 
 
+def _models(studio: Studio) -> list[str]:
+    """No names of the visitor's: loading a checkpoint can run what is in it."""
+    return list(dict.fromkeys((studio.model, "embedded")))
+
+
 def _asked(studio: Studio) -> list[Any]:
-    models = [(Path(m).name, m) for m in dict.fromkeys((studio.model, "embedded"))]
+    models = [(Path(model).name, model) for model in _models(studio)]
     return [
         gr.Dropdown(task_names(), value="coco-person", label="Task", elem_id="task"),
         gr.File(
             label="or a task file of your own (TOML)", file_types=[".toml"], height=140,
             elem_id="task-file",
         ),
-        # no names of the visitor's: loading a checkpoint can run what is in it
         gr.Dropdown(models, value=studio.model, label="Model", info="others: vcm serve --model"),
         gr.CheckboxGroup(
             study.CODECS, value=list(study.CHOSEN), label="Codecs", elem_id="codecs"
