@@ -14,7 +14,8 @@ from vcm.codec.model import Sizes
 from vcm.codec.tables import factorized_tables
 from vcm.codec.transforms import Widths
 from vcm.codec.weights import load
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ModelError, OutputError, SpecError
+from vcm.files import held, make_folder
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
@@ -69,13 +70,31 @@ def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
 def test_one_loss_that_is_far_from_usual_does_not_spoil_the_end(pictures, tmp_path):
     config = _config(pictures, tmp_path / "a")
     trainer = Trainer(config, load_photos(config.data)[0])
-    trainer.health.far = 1
+    trainer.health.far = 1  # one unlucky batch: what is saved now is of use
     trainer.save(tmp_path / "last.ckpt")
-    assert not trainer.health.ill and not (tmp_path / "last.ckpt").exists()
-    trainer.save(tmp_path / "final.ckpt", last=True)
-    assert checkpoint.step_of(tmp_path / "final.ckpt") == 0
+    assert checkpoint.load(tmp_path / "last.ckpt")["far"] == 1
     trainer.health.far = 5
-    assert trainer.health.ill
+    trainer.save(tmp_path / "ill.ckpt")
+    assert trainer.health.ill and not (tmp_path / "ill.ckpt").exists()
+
+
+def test_two_runs_do_not_share_a_folder(pictures, tmp_path):
+    config = _config(pictures, tmp_path / "a", steps=1)
+    with held(make_folder(tmp_path / "a")), pytest.raises(OutputError, match="another command"):
+        list(train(config))
+    assert [record["step"] for record in train(config)] == [1]
+
+
+def test_a_run_killed_in_a_check_makes_it_again(pictures, tmp_path, monkeypatch):
+    config = _config(pictures, tmp_path / "a", steps=2)
+    config = replace(config, run=replace(config.run, log_every=1, check_every=2, save_every=1))
+    with monkeypatch.context() as patched:
+        patched.setattr("vcm.train.loop.check", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            list(train(config))
+    assert checkpoint.step_of(tmp_path / "a" / "last.ckpt") == 1
+    (record,) = train(config)
+    assert record["step"] == 2 and "q50_s1.0_bpp" in record
 
 
 def test_checks_are_made_when_they_are_due(pictures, tmp_path):

@@ -289,6 +289,17 @@ def test_processes_share_the_words_and_pictures_of_one_name_have_masks_of_their_
         assert labels.any() == (pixels.std() > 0)
 
 
+def test_a_replaced_picture_has_a_mask_of_its_own(photos, tmp_path):
+    for name in ("a", "b"):
+        image.write(tmp_path / f"{name}.png", photos["cat"])
+    data = Data(photos=str(tmp_path), words="cat", held_out=1)
+    words_masks(data, tmp_path / "words")
+    image.write(tmp_path / "a.png", np.full_like(photos["cat"], 128))
+    learnt, held_out = load_photos(words_masks(data, tmp_path / "words"))
+    found = [labels.any() == (pixels.std() > 0) for pixels, labels in [*learnt, *held_out]]
+    assert found == [True, True]
+
+
 def test_words_are_checked_before_any_work():
     check_words(Data(words="cat -dog"))
     with pytest.raises(UnknownWord):

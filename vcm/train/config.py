@@ -104,10 +104,9 @@ class Run:
                 raise SpecError(f"{key}: expected 0 or more, got {getattr(self, key)}")
 
 
-UNNAMED: Final = tuple(
-    f"run.{key}="
-    for key in ("wandb", "threads", "workers", "log_every", "check_every", "save_every")
-)
+# How a run is computed and what is told of it: the same run whatever they are.
+UNTOLD: Final = ("run.wandb", "run.threads", "run.workers", "run.log_every", "run.check_every",
+                 "run.save_every", "data.memory")  # fmt: skip
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> "Training":
@@ -121,7 +120,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> "Training":
     config = toml.load(path, Training, changes)
     if not changes or any(change.startswith("run.folder=") for change in changes):
         return config
-    named = [change for change in changes if not change.startswith(UNNAMED)]
+    named = [change for change in changes if change.partition("=")[0] not in UNTOLD]
     if not named:
         return config
     suffix = re.sub(r"[^\w.=-]+", "_", ",".join(named))

@@ -37,7 +37,7 @@ def tensors(name_or_path: str) -> dict[str, Tensor]:
         average: dict[str, Tensor] = state["average"]
         return average
     released = weights.load(name_or_path)
-    rate = fitted(released.tables["z"])
+    rate = prior_of(released.tables["z"])
     return {f"model.{k}": v for k, v in released.model.state_dict().items()} | {
         f"rate.{k}": v for k, v in rate.state_dict().items()
     }
@@ -69,7 +69,7 @@ def adopt(module: nn.Module, name_or_path: str, learn: Learn) -> None:
     _log.info("%d tensors taken over, new: %s", len(known), fresh)
 
 
-def fitted(table: Tables) -> Rate:
+def prior_of(table: Tables) -> Rate:
     """A rate model whose prior of z says what a coding table says.
 
     Weight files hold tables and not the prior that they were made from.

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from vcm import image
 from vcm.codec.model import RoiHyperprior
-from vcm.files import leftovers, write_atomic
+from vcm.files import held, leftovers, make_folder, write_atomic
 from vcm.train.check import check, finder, samples
 from vcm.train.config import Training
 from vcm.train.data import Batch, Batches
@@ -43,12 +44,21 @@ def train(
 
     Raises:
         SpecError: if there are no pictures.
+        OutputError: if another run holds the folder.
         ModelError: if the checkpoint is broken, or the run diverges: the last checkpoint before
             that remains.
         KeyboardInterrupt: if it was stopped by `stop`.
     """
-    folder = Path(config.run.folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(Path(config.run.folder))
+    state = processes()
+    with held(folder) if state.is_main_process else nullcontext():
+        yield from _train(config, build, stop, folder)
+
+
+def _train(
+    config: Training, build: Build, stop: Event | None, folder: Path
+) -> Generator[dict[str, float]]:
+    """The same in a folder that no other run writes to."""
     state = processes()
     data = words_masks(
         config.data, folder.parent / "words", state.process_index, state.num_processes
@@ -58,7 +68,10 @@ def train(
     trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
     if trainer.step >= config.optim.steps:
-        _log.warning("%s: its %d steps are made; more optim.steps go on", folder, trainer.step)
+        _log.warning(
+            "%s: its %d steps are made; more optim.steps with run.folder=%s go on",
+            folder, trainer.step, folder,
+        )  # fmt: skip
     if trainer.writes:
         leftovers(folder)
         log_until(folder / "log.jsonl", trainer.step)
@@ -96,17 +109,17 @@ def steps(
         sums = {k: sums.get(k, 0.0) + v for k, v in terms.items()}
         count += 1
         ended = trainer.step == config.optim.steps
-        if trainer.step % run.save_every == 0 or ended:
-            trainer.save(path)
         due = trainer.step % run.check_every == 0 or ended
         if due or trainer.step % run.log_every == 0:
             seconds = (time.perf_counter() - started) / count
             record = {"step": trainer.step} | {k: v / count for k, v in sums.items()}
-            record |= {"seconds": seconds, "lr": learning_rate(config.optim, trainer.step)}
+            record |= {"seconds": seconds, "lr": learning_rate(config.optim, trainer.step - 1)}
             if due:
                 record |= _checked(trainer, held_out)
             sums, started, count = {}, time.perf_counter(), 0
             yield record
+        if trainer.step % run.save_every == 0 or ended:  # records beyond a checkpoint are dropped
+            trainer.save(path)
 
 
 def _batches(trainer: Trainer, photos: Sequence[Photo]) -> Iterable[Batch]:
@@ -130,7 +143,8 @@ def _deaf(worker: int) -> None:
 
 def _checked(trainer: Trainer, held_out: list[Photo]) -> dict[str, float]:
     """Numbers on held-out pictures, and some of these on a sheet; by the averaged weights."""
-    averaged, config = copy.deepcopy(trainer.all).eval(), trainer.config
+    task, config = trainer.all.task, trainer.config
+    averaged = copy.deepcopy(trainer.all, {id(task): task}).eval()  # the task model is frozen
     averaged.load_state_dict(trainer.average.values)
     if trainer.writes:
         seen = finder(config.task.model)

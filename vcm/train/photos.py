@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vcm import dataset
 from vcm.errors import ImageError, SpecError
-from vcm.scale.sources import Source, read
+from vcm.scale.sources import File, Source, read
 
 _log = logging.getLogger(__name__)
 SILENCE: Final = 20.0  # seconds that work before the first step may take without a word
@@ -142,14 +142,21 @@ def _decoded(source: Source, data: Data) -> Photo:
     pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
-    return Photo(
-        pixels, _labels((_stem(source), mask_name(source)), pixels.shape[:2], data.regions)
-    )
+    names = (_stem(source), mask_name(source)) if data.regions else ()
+    return Photo(pixels, _labels(names, pixels.shape[:2], data.regions))
 
 
 def mask_name(source: Source) -> str:
-    """What the mask of its words is called: pictures of two shards may share a name."""
-    return hashlib.sha256(source.where.encode()).hexdigest()[:20]
+    """What the mask of its words is called: another name when the picture is another one.
+
+    Pictures of two shards may share a name, and a shard may be written anew.
+    """
+    if isinstance(source, File):
+        stat = source.path.stat()
+        known = f"{source.where} {stat.st_size} {stat.st_mtime_ns}".encode()
+    else:
+        known = source.where.encode() + source.load()
+    return hashlib.sha256(known).hexdigest()[:20]
 
 
 def _stem(source: Source) -> str:

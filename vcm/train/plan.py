@@ -1,6 +1,7 @@
 """What a training would do, before it does it: `vcm train --dry-run`."""
 
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from vcm.train.photos import Photo, load_photos
 from vcm.train.trainer import Trainer
 from vcm.train.words import check_words
 
+UNIT: Final = 2**20 if sys.platform == "darwin" else 2**10  # of `ru_maxrss`, in MiB
 STEPS: Final = 3  # that are timed, after one to warm up
 
 
@@ -47,7 +49,7 @@ def plan(config: Training) -> dict[str, Any]:
         "steps": steps if not done else f"{steps}, resumed at {done}",
         "seconds per step": seconds,
         "hours": (steps - done) * seconds / 3600,
-        "memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // UNIT,
         **_device_memory(),
         "device": str(trainer.accelerator.device),
         "processes": trainer.accelerator.num_processes,

@@ -56,7 +56,10 @@ def release(
         return card
     model, rate = RoiHyperprior(toml.build(Sizes, sizes, f"{source}: sizes")), Rate(sizes["Z"])
     both = nn.ModuleDict({"model": model, "rate": rate})
-    both.load_state_dict(average)
+    try:
+        both.load_state_dict(average)
+    except RuntimeError as error:  # by a `build` of its own
+        raise ModelError(f"{source}: of another model: {str(error)[:200]}") from error
     both.half().float().eval()
     if encoder_of is not None:
         save_encoder(target, model, load(encoder_of), card)

@@ -9,13 +9,11 @@ import torch
 from accelerate import Accelerator
 
 from vcm.errors import ModelError
-from vcm.train.config import Training
+from vcm.train.config import UNTOLD, Training
 
 _log = logging.getLogger(__name__)
 
-# Of no consequence for what is learnt; a longer run is the same run.
-FREE: Final = ("run.folder", "run.wandb", "run.threads", "run.workers", "run.log_every",
-               "run.check_every", "run.save_every", "optim.steps", "data.memory")  # fmt: skip
+FREE: Final = ("run.folder", *UNTOLD)  # of no consequence for what is learnt
 LOSS: Final = ("loss.", "task.", "data.", "published.")  # what the size of the loss depends on
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
@@ -46,6 +47,8 @@ class Trainer:
     def __init__(self, config: Training, photos: Sequence[Photo], build: Build = RoiHyperprior):
         self.config = config
         run = config.run
+        if config.data.batch % (whole := run.accumulate * processes().num_processes):
+            raise SpecError(f"data.batch: expected a multiple of {whole}, got {config.data.batch}")
         if run.threads:
             torch.set_num_threads(run.threads)
         processes()
@@ -97,6 +100,7 @@ class Trainer:
             "average": self.average.values,
             "norm": self.health.norm,
             "loss": self.health.loss,
+            "far": self.health.far,
             "config": resume.described(self.config),
         }
 
@@ -104,9 +108,9 @@ class Trainer:
         """Write a checkpoint, if this process does and the run is healthy.
 
         Args:
-            last: after the last step one loss that is far from usual is no reason not to.
+            last: of a run that has ended, whose health was looked at.
         """
-        if self.writes and (last or not self.health.far):
+        if self.writes and (last or not self.health.ill):
             checkpoint.save(path, self.state())
 
     def advance(self, data: Batch) -> dict[str, float]:
@@ -152,16 +156,14 @@ class Trainer:
         self.step = state["step"]
         if same_loss:  # else another loss is usual
             self.health.norm, self.health.loss = state["norm"], state["loss"]
+            self.health.far = state.get("far", 0)
 
     def _parts(self, data: Batch) -> list[tuple[Batch, Share]]:
         """This process's pictures, in as many parts as gradients are accumulated over."""
         own, pieces = self.own, self.config.run.accumulate
-        if len(data.x) % pieces:
-            raise SpecError(
-                f"data.batch: expected a multiple of {pieces * own.of}, got {len(data.x) * own.of}"
-            )
         size, first = len(data.x) // pieces, own.number * len(data.x)
-        seed = self.config.run.seed * 1_000_003 + self.step
+        # mixed: parts add their first picture's number, and must not meet another step's seed
+        seed = int(np.random.SeedSequence((self.config.run.seed, self.step)).generate_state(1)[0])
         device = self.accelerator.device
         parts = zip(*(torch.split(t, size) for t in data), strict=True)
         shares = (Share(first + i * size, own.of * len(data.x), seed) for i in range(pieces))
