@@ -71,6 +71,17 @@ def test_a_range_of_rates_cuts_both_curves():
     assert whole > -15
 
 
+def test_curves_with_flat_parts_can_be_cut():
+    """Akima's curve overshoots beside them: an end of the cut could lie under its neighbour."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        rates = np.sort(np.exp(rng.uniform(np.log(0.05), np.log(2), 7)))
+        scores = 30 + np.cumsum(10.0 ** rng.uniform(-4, 0.7, 7))
+        points = (RDPoint(round(r * 1e8), 10**8, s) for r, s in zip(rates, scores, strict=True))
+        bent = RDCurve("bent", "PSNR, dB", tuple(points))
+        assert bd_rate(bent, bent, 0.1, 1.0) == pytest.approx(0, abs=1e-6)
+
+
 def test_points_that_cost_more_and_score_less_are_left_out():
     plain = curve(RATES, log_score)
     bad = RDPoint(round(0.5 * PIXELS), PIXELS, log_score(0.3))

@@ -1,12 +1,16 @@
 """Classical codecs: files that decode, rates that grow, an ROI that is obeyed."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vcm.anchors import ANCHORS, ROI_ANCHORS
-from vcm.anchors.roi import runs
+from vcm.anchors.ffmpeg import LONGEST
+from vcm.anchors.roi import QpMap, TwoStreams, runs
+from vcm.anchors.video import X265
 from vcm.metrics.distortion import psnr
 
 
@@ -60,7 +64,30 @@ def test_runs_cover_the_roi_by_blocks(height, width, seed):
         assert w > 0 and h > 0 and x + w <= width and y + h <= height
         assert x % 16 == y % 16 == 0
         assert not covered[y : y + h, x : x + w].any()
-        for left in range(x, x + w, 16):
-            assert roi[y : y + h, left : min(left + 16, x + w)].any()
+        for top, left in product(range(y, y + h, 16), range(x, x + w, 16)):
+            assert roi[top : min(top + 16, y + h), left : min(left + 16, x + w)].any()
         covered[y : y + h, x : x + w] = True
     assert not (roi & ~covered).any()
+
+
+def test_a_rectangle_is_one_run():
+    roi = np.zeros((100, 90), np.bool_)
+    roi[20:75, 30:80] = True
+    assert list(runs(roi)) == [(16, 16, 64, 64)]
+
+
+def test_a_fine_map_of_a_large_picture(rng):
+    roi = np.kron(rng.random((120, 160)) < 0.5, np.ones((16, 16), np.bool_))
+    picture = np.full((*roi.shape, 3), 128, np.uint8)
+    assert 40 * len(list(runs(roi))) > LONGEST
+    anchor = QpMap(-8, X265("yuv420p10le", preset="ultrafast"))
+    assert anchor.decode(anchor.encode(picture, roi, 40), *roi.shape).shape == picture.shape
+
+
+def test_two_streams_of_a_picture_without_an_roi_are_one_coarse_one(photo):
+    anchor, nothing = ANCHORS["jpeg"], np.zeros(photo.shape[:2], np.bool_)
+    two, setting = TwoStreams(anchor), anchor.settings[-1]
+    sizes = [len(two.encode(photo, roi, setting)) for roi in (nothing, ~nothing)]
+    assert sizes[0] < 0.8 * sizes[1]
+    decoded = two.decode(two.encode(photo, nothing, setting), *photo.shape[:2])
+    assert psnr(photo, decoded) > 20

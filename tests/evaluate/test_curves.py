@@ -106,6 +106,20 @@ def test_ms_ssim_is_compared_in_decibels():
     assert c.resample("MS-SSIM", 3).scores == pytest.approx(c.resample("AP", 3).scores)
 
 
+def test_pictures_without_a_metric_cost_nothing_in_its_bd_rate():
+    a, b = curve("a", 1.0), curve("b", 1.0)
+    has = np.arange(20) % 4 > 0
+    for point in (*a.points, *b.points):
+        point.has["ROI-PSNR"] = has.astype(float)
+        point.scores.values["ROI-PSNR"] = point.scores.values["AP"]
+    for point in b.points:
+        point.bits[has] /= 2
+        point.bits[~has] *= 10
+    a, b = (Curve(c.name, c.points, resamples(20, 200), np.full(20, 10_000.0)) for c in (a, b))
+    assert bd(a, b, "ROI-PSNR")["value"] == pytest.approx(-50, abs=0.5)
+    assert bd(a, b, "AP")["value"] > 0
+
+
 def test_resamples_without_a_score_do_not_count():
     c = curve("a", 1.0)
     targets = np.full(len(c.pixels), 32.0)

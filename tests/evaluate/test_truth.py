@@ -80,6 +80,20 @@ def test_a_picture_of_another_size_than_its_boxes_is_refused(folder):
         scorer(plan(folder), ("couch", "cat"), height=20)
 
 
+def test_classes_that_nobody_labelled_are_named(folder, caplog):
+    scorer(plan(folder, classes=("cat", "lion")), ("couch", "cat"))
+    assert "the ground truth has no class lion; it has couch, cat" in caplog.text
+    with pytest.raises(MetricError, match="the ground truth has no class lion"):
+        scorer(plan(folder, classes=("lion",)), ("couch", "cat"))
+
+
+def test_objects_need_boxes(folder):
+    path = folder / "instances.json"
+    path.write_text(path.read_text().replace('"bbox"', '"box"'))
+    with pytest.raises(SpecError, match="an object without a bbox"):
+        dataset.coco(path)
+
+
 def test_what_records_depend_on(folder):
     known = plan(folder)
     weights = folder / "state.pt"

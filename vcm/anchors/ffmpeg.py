@@ -1,7 +1,10 @@
 """ffmpeg as a subprocess: pictures in, a coded picture out, and back."""
 
+import re
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -13,6 +16,7 @@ from vcm.errors import MetricError, MissingExtra
 TO_YUV = "scale=out_range=pc:out_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
 TO_RGB = "scale=in_range=pc:in_color_matrix=bt601:flags=accurate_rnd+full_chroma_int+bicubic"
 
+LONGEST = 100_000  # characters of an argument; Linux takes 131,071
 LEAST = 16  # pixels of a side: x265 and vvenc refuse less
 
 
@@ -72,8 +76,23 @@ def encode(
     size = f"{columns}x{rows}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "-"]
     chain = ",".join(part for part in (filters, TO_YUV, f"format={pixels}") if part)
-    target = ["-vf", chain, "-frames:v", "1", *codec, "-f", format, "-"]
-    return run([*source, *target], np.ascontiguousarray(image).tobytes())
+    target = ["-frames:v", "1", *codec, "-f", format, "-"]
+    with _given(chain) as filtered:
+        return run([*source, *filtered, *target], np.ascontiguousarray(image).tobytes())
+
+
+@contextmanager
+def _given(chain: str) -> Iterator[list[str]]:
+    """The arguments that name a chain of filters; a long one, of a fine QP map, is in a file."""
+    if len(chain) < LONGEST:
+        yield ["-vf", chain]
+        return
+    major = re.search(r"version n?(\d+)", version())
+    option = "-filter_script:v" if major and int(major[1]) < 7 else "-/filter:v"
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(chain)
+        file.flush()
+        yield [option, file.name]
 
 
 def decode(data: bytes, format: str, height: int, width: int, multiple: int = 2) -> Image:
