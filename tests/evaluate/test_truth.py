@@ -1,6 +1,7 @@
 """Ground truth that fits the pictures, the task and the model, or is refused."""
 
 import json
+import tarfile
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
-from vcm.evaluate.measure import true_roi
+from vcm.evaluate.measure import stamp, true_roi
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.score import Scorer
 from vcm.scale.sources import read
@@ -94,6 +95,17 @@ def test_objects_need_boxes(folder):
         dataset.coco(path)
 
 
+def test_a_shard_that_is_written_anew_is_measured_anew(folder, tmp_path):
+    stamps = set()
+    for colour in (0, 9):
+        image.write(tmp_path / "a.png", np.full((40, 60, 3), colour, np.uint8))
+        with tarfile.open(tmp_path / "0.tar", "w") as tar:
+            tar.add(tmp_path / "a.png", "a.png")
+        data = dataset.load(tmp_path / "0.tar")
+        stamps.add(stamp(data.photos[0], data))
+    assert len(stamps) == 2
+
+
 def test_what_records_depend_on(folder):
     known = plan(folder)
     weights = folder / "state.pt"
@@ -102,6 +114,11 @@ def test_what_records_depend_on(folder):
     key = state.key
     weights.write_bytes(b"22")
     assert state.key != key  # a file behind the name of an architecture
+    (folder / "config.yaml").write_text("MODEL: {WEIGHTS: state.pt}")
+    rcnn = replace(known, model=f"rcnn:{folder / 'config.yaml'}")
+    key = rcnn.key
+    weights.write_bytes(b"333")
+    assert rcnn.key != key  # trained anew
     key = known.key
     assert replace(known, roi="embedded").key != key != plan(folder, phrases=("cat",)).key
     others = {"tau": 0.3, "dilation": 5, "detail": 2, "exclude": ("tie",), "classes": ("cat",)}

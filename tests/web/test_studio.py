@@ -1,5 +1,8 @@
 """What the page shows of a photo, by the released model."""
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -159,3 +162,25 @@ def test_a_file_is_opened(studio, outcome):
     assert described["bytes"] == len(outcome.roi.data)
     with pytest.raises(BitstreamError):
         studio.opened_file(outcome.roi.data[:-1])
+
+
+OFFERED = """
+import sys
+from pathlib import Path
+from gradio.route_utils import delete_files_created_by_app
+from vcm.web.page import page
+from vcm.web.studio import Studio
+folder = Path(sys.argv[1])
+blocks = page(Studio(), folder)
+delete_files_created_by_app(blocks, None)
+print(len(list(folder.rglob("*.png"))))
+"""
+
+
+def test_the_photos_that_the_page_offers_outlive_uploads(tmp_path):
+    """In a process of its own: gradio leaves an event loop behind."""
+    pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
+    environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-c", OFFERED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) >= 3

@@ -24,6 +24,7 @@ from vcm.roi import backend_for
 from vcm.roi.acquire import unwarned
 from vcm.roi.mask import RoiMask, valued
 from vcm.scale.sources import File, Source, read
+from vcm.scale.tars import Member
 from vcm.vision.base import Detector, Objects, Segmenter
 from vcm.vision.names import coco_name
 
@@ -172,8 +173,10 @@ def blamed(what: str) -> Iterator[None]:
 def stamp(photo: Source, data: DataSet) -> str:
     """Sizes and times of a picture's files: whether they are still those that were measured.
 
-    Of pictures in shards and of the hub nothing is known but their names.
+    Of pictures of the hub nothing is known but their names.
     """
+    if isinstance(photo, Member):
+        return f"{photo.shard.stat().st_mtime_ns} {photo.offset} {photo.size}"
     if not isinstance(photo, File):
         return ""
     masks = [] if data.masks is None else [data.masks / f"{photo.path.stem}.png"]

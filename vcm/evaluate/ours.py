@@ -17,6 +17,7 @@ from vcm.codec.codec import Codec
 from vcm.codec.published import Published
 from vcm.errors import SpecError
 from vcm.provenance import processor, versions
+from vcm.roi import mask
 from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -113,13 +114,17 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
 
 def _made_by(codecs: Sequence[Codec]) -> str:
     weights = " ".join(codec.card["sha256"] for codec in codecs)
-    return f"vcm {bitstream.VERSION} {digest_of(codec_package)} {weights}"
+    return (
+        f"vcm {bitstream.VERSION} {digest_of(codec_package, pipeline, bitstream, mask)} {weights}"
+    )
 
 
 @cache
-def digest_of(package: ModuleType) -> str:
-    """Of the modules of a package: its files are others when it is changed."""
+def digest_of(*parts: ModuleType) -> str:
+    """Of modules, and of all modules of packages: files are others when these are changed."""
     total = hashlib.sha256()
-    for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
-        total.update(path.read_bytes())
+    for part in parts:
+        path = Path(str(part.__file__))
+        for module in sorted(path.parent.glob("*.py")) if path.stem == "__init__" else [path]:
+            total.update(module.read_bytes())
     return total.hexdigest()[:12]

@@ -13,6 +13,7 @@ from vcm.roi.embedded import built_in
 from vcm.roi.mask import OnEmpty
 from vcm.task import TaskSpec
 
+WEIGHTS: Final = (".pth", ".pkl", ".pt")
 TRUTH: Final = "truth"  # instead of a words-to-mask backend: the masks that people drew
 
 
@@ -75,6 +76,9 @@ def _identity(model: str) -> str:
     last = model.partition(":")[2] or model
     places = (Path(last), Path(last.partition("=")[2] or last))  # torchvision:NAME=FILE
     files = [f for p in places for f in ([p] if p.is_file() else sorted(p.glob("*")))]
+    # a detectron2 config names weights, which are beside it as a rule
+    configs = [f for f in files if f.suffix in (".yaml", ".yml")]
+    files += [f for c in configs for f in sorted(c.parent.glob("*.p*")) if f.suffix in WEIGHTS]
     return " ".join([model, *(_stamp(f) for f in dict.fromkeys(files))])
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vcm import roi, toml
-from vcm.errors import MissingExtra, ModelError
+from vcm.errors import MissingExtra, ModelError, SpecError
 from vcm.roi.embedded import load_network, save
 from vcm.roi.network import KNOWN, Pixels, PixelWordNet
 from vcm.roi.vocabulary import vocabulary
@@ -56,6 +56,13 @@ class RoiTraining:
     seed: int = 0
     threads: int = 0
     save_every: int = 200
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch", "crop", "held_out", "save_every"):
+            if getattr(self, key) < 1:
+                raise SpecError(f"{key}: expected 1 or more, got {getattr(self, key)}")
+        if not 0 <= self.hide < 1 or not self.lr > 0:
+            raise SpecError(f"hide: expected 0 to 1, lr over 0, got {self.hide} and {self.lr}")
 
 
 def main(path: Path) -> None:

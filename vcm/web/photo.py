@@ -99,6 +99,7 @@ def _photo(examples: list[Example]) -> tuple[gr.Image, gr.Textbox]:
             [list(one) for one in examples], [photo, words], visible_columns=[1],
             label="No photo at hand?", elem_id="examples",
         )  # fmt: skip
+        photo.keep_in_cache.update(path for path, _ in examples)  # uploads are deleted in time
     words.render()
     return photo, words
 

@@ -65,6 +65,7 @@ def _photos(examples: list[Example]) -> gr.File:
         gr.Examples(
             [[paths]], photos, label="No photos at hand?", example_labels=[f"{len(paths)} photos"]
         )
+        photos.keep_in_cache.update(paths)  # uploads are deleted in time
     return photos
 
 
