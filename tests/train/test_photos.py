@@ -80,6 +80,16 @@ def test_data_that_cannot_be(change, message):
         Data(**change)
 
 
+def test_a_run_that_goes_on_holds_out_the_same_pictures(folder, tmp_path_factory):
+    kept = tmp_path_factory.mktemp("run") / "held_out.json"
+    data = Data(photos=str(folder), crop=64, held_out=1)
+    (before,) = load_photos(data, kept)[1]
+    for number in range(20):
+        image.write(folder / f"new-{number}.png", np.zeros((80, 80, 3), np.uint8))
+    training, (after,) = load_photos(data, kept)
+    assert np.array_equal(before.pixels, after.pixels) and len(training) == 22
+
+
 def test_long_readings_say_how_far_they_are(folder, monkeypatch, caplog):
     monkeypatch.setattr("vcm.train.photos.SILENCE", 0.0)
     load_photos(Data(photos=str(folder), crop=64, held_out=1))

@@ -64,7 +64,8 @@ def _train(
         config.data, folder.parent / "words", state.process_index, state.num_processes
     )
     state.wait_for_everyone()  # each finds the words in some of the pictures
-    photos, held_out = load_photos(replace(data, memory=data.memory // local_processes()))
+    own = replace(data, memory=data.memory // local_processes())
+    photos, held_out = load_photos(own, folder / "held_out.json")
     trainer = Trainer(config, photos, build)
     path = folder / "last.ckpt"
     if trainer.step >= config.optim.steps:

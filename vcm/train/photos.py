@@ -1,6 +1,7 @@
 """Training pictures, with the label maps that serve as masks."""
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from vcm import dataset
 from vcm.errors import ImageError, SpecError
+from vcm.files import write_atomic
 from vcm.scale.sources import File, Source, read
 
 _log = logging.getLogger(__name__)
@@ -94,17 +96,21 @@ class Photos(Sequence[Photo]):
         return photo if isinstance(photo, Photo) else _decoded(photo, self._data)
 
 
-def load_photos(data: Data) -> tuple[Photos, list[Photo]]:
+def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Photo]]:
     """All pictures, as (training, validation) sequences.
 
     Broken and too small pictures are skipped and counted in the log.
+
+    Args:
+        kept: JSON file that names the pictures of the validation; made if it is not there. So a run
+            that goes on learns none of them, whatever was added to the set.
 
     Raises:
         SpecError: if nothing usable is found.
     """
     found = list(dataset.pictures(data.photos))
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
-    photos: list[Photo | Source] = []
+    photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
     for source in told(found, "read"):
         try:
@@ -112,19 +118,31 @@ def load_photos(data: Data) -> tuple[Photos, list[Photo]]:
         except ImageError:
             continue
         left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
-        photos.append(photo if left >= 0 else source)
+        photos[source.name] = photo if left >= 0 else source
     if len(photos) < len(found):
         skipped = len(found) - len(photos)
         _log.warning(
             "%d of %d pictures skipped: broken or under %d px", skipped, len(found), data.crop
         )
-    if len(photos) <= data.held_out:
+    apart = _apart(list(photos), data.held_out, kept)
+    training = [photo for name, photo in photos.items() if name not in apart]
+    if not training or not apart:
         raise SpecError(
             f"{data.photos}: expected more than {data.held_out} pictures of at least "
             f"{data.crop} px, found {len(photos)}"
         )
-    last = len(photos) - data.held_out
-    return Photos(photos[:last], data), list(Photos(photos[last:], data))
+    return Photos(training, data), list(Photos([photos[name] for name in apart], data))
+
+
+def _apart(names: list[str], count: int, kept: Path | None) -> list[str]:
+    """The names of the pictures that are held out: those that the file says, or the last ones."""
+    if kept is not None and kept.is_file():
+        known = set(json.loads(kept.read_text()))
+        return [name for name in names if name in known]
+    apart = names[-count:] if len(names) > count else []
+    if kept is not None:
+        write_atomic(kept, json.dumps(apart).encode())
+    return apart
 
 
 def told(found: Sequence[Source], what: str) -> Iterator[Source]:
