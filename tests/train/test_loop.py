@@ -70,11 +70,13 @@ def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
 def test_one_loss_that_is_far_from_usual_does_not_spoil_the_end(pictures, tmp_path):
     config = _config(pictures, tmp_path / "a")
     trainer = Trainer(config, load_photos(config.data)[0])
-    trainer.health.far = 1  # one unlucky batch: what is saved now is of use
+    trainer.health.far = 1  # one unlucky batch, or the first of many
     trainer.save(tmp_path / "last.ckpt")
-    assert checkpoint.load(tmp_path / "last.ckpt")["far"] == 1
+    assert not trainer.health.ill and not (tmp_path / "last.ckpt").exists()
+    trainer.save(tmp_path / "stopped.ckpt", last=True)
+    assert checkpoint.load(tmp_path / "stopped.ckpt")["far"] == 1
     trainer.health.far = 5
-    trainer.save(tmp_path / "ill.ckpt")
+    trainer.save(tmp_path / "ill.ckpt", last=True)
     assert trainer.health.ill and not (tmp_path / "ill.ckpt").exists()
 
 

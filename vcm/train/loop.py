@@ -84,7 +84,7 @@ def _train(
                     log.flush()
                 yield record
     except GeneratorExit:  # whoever takes the records stops
-        trainer.save(path)
+        trainer.save(path, last=True)
         raise
     if trainer.step < config.optim.steps:
         raise KeyboardInterrupt
@@ -104,7 +104,7 @@ def steps(
     started, count = time.perf_counter(), 0
     for data in _batches(trainer, photos):
         if stop is not None and trainer.any(stop.is_set()):
-            trainer.save(path)
+            trainer.save(path, last=True)
             return
         terms = trainer.advance(data)
         sums = {k: sums.get(k, 0.0) + v for k, v in terms.items()}

@@ -108,9 +108,9 @@ class Trainer:
         """Write a checkpoint, if this process does and the run is healthy.
 
         Args:
-            last: of a run that has ended, whose health was looked at.
+            last: the run ends here: one loss that is far from usual is no reason not to.
         """
-        if self.writes and (last or not self.health.ill):
+        if self.writes and not (self.health.ill if last else self.health.far):
             checkpoint.save(path, self.state())
 
     def advance(self, data: Batch) -> dict[str, float]:
