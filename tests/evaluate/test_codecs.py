@@ -86,7 +86,7 @@ def test_models_of_one_rate_each_are_one_curve(tmp_path, photos, tiny_weights):
     with pytest.raises(SpecError, match="places of its files"):
         build(f"vcm:weights={joined}:at=3", 0.1, "base")
     for rest in (f"+{tiny_weights}", ":effort=3"):
-        with pytest.raises(SpecError, match="models of one rate each"):
+        with pytest.raises(SpecError, match="models of one rate"):
             build(f"vcm:weights={joined}{rest}", 0.1, "base")
 
 
@@ -214,3 +214,9 @@ def test_two_streams_of_any_codec_leave_the_background_coarse(photos, name):
     lowest = plain.settings[0]
     if base != "vvenc":  # has no coarser setting: one stream, and five bytes
         assert len(two.encode(photo, roi, lowest)) == len(plain.encode(photo, roi, lowest)) + 5
+
+
+def test_a_setting_that_is_given_twice_is_refused():
+    for text in ("jpeg:at=30/50/30", "vcm:at=10/10.0"):
+        with pytest.raises(SpecError, match="each setting once"):
+            build(text, 0.1, "base")
