@@ -5,6 +5,7 @@ import pytest
 
 from vcm.evaluate.curves import Curve, bd, bits_at, crossing, interval
 from vcm.evaluate.score import Point, Scores, resamples
+from vcm.report.plots import label
 
 
 def curve(name, factor, images=20, seed=0):
@@ -127,3 +128,8 @@ def test_resamples_without_a_score_do_not_count():
     targets[1:20] = np.nan
     assert bits_at(c, "AP", targets)["low"] == pytest.approx(whole["low"], rel=0.05)
     assert np.isnan(crossing(np.array([0.1, 0.2]), np.array([1.0, 2.0]), np.nan))
+
+
+def test_axes_are_named_with_units():
+    told = {m: label(m) for m in ("mask_AP", "agreement mIoU", "ROI-MS-SSIM")}
+    assert [*told.values()] == ["mask AP, %", "agreement mIoU, %", "ROI-MS-SSIM"]

@@ -28,6 +28,12 @@ def metrics(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def label(metric: str) -> str:
+    """A metric with its unit, for an axis."""
+    _, agreement, own = metric.rpartition("agreement ")
+    return f"{agreement}{LABELS.get(own, own)}"
+
+
 def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     """One metric over bits per pixel, a line a codec, with the intervals over pictures."""
     import matplotlib
@@ -41,9 +47,7 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     original = result["uncompressed"].get(metric)
     if original is not None:
         axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
-    agreement, _, own = metric.rpartition("agreement ")
-    label = f"{agreement and 'agreement '}{LABELS.get(own, own)}"
-    axis.set(xlabel="bits per pixel", ylabel=label, xscale="log")
+    axis.set(xlabel="bits per pixel", ylabel=label(metric), xscale="log")
     axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
