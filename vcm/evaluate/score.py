@@ -229,15 +229,12 @@ def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> d
 
 
 def _entries(image: int, record: Record, masks: bool) -> Iterable[dict[str, Any]]:
-    for i, (box, score, label) in enumerate(
-        zip(record["boxes"], record["scores"], record["labels"], strict=True)
-    ):
-        if score < SURE:
-            continue
-        x1, y1, x2, y2 = box
+    found = unpacked(record)
+    for i in np.flatnonzero(found.scores >= SURE).tolist():
+        x1, y1, x2, y2 = found.boxes[i].tolist()
         entry = {
             "image_id": image,
-            "category_id": label + 1,
+            "category_id": int(found.labels[i]) + 1,
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "area": (x2 - x1) * (y2 - y1),
             "iscrowd": 0,
@@ -245,7 +242,7 @@ def _entries(image: int, record: Record, masks: bool) -> Iterable[dict[str, Any]
         yield entry | ({"segmentation": record["masks"][i]} if masks else {})
 
 
-def _dense(triples: list[list[int]], classes: int) -> NDArray[np.int64]:
+def _dense(triples: Iterable[Sequence[int]], classes: int) -> NDArray[np.int64]:
     counts = np.zeros((classes, classes), np.int64)
     for true, seen, count in triples:
         counts[true, seen] = count
