@@ -1,74 +1,56 @@
 """Rate-distortion of our codec and of classical ones on Kodak; writes results.json and plot.png.
 
-Every number is of a file that was written and a picture that was decoded from it. What a codec
-once gave is kept in points/, from where a peer may take it for a plot; delete a codec's file there
-to measure it again. Ours is measured every time.
+Every number is of a file and of the picture that was decoded from it. All points go to points/,
+from where a peer may take them for a plot. Files are kept in --cache under all that they depend on,
+so that vvenc's are not made twice.
 """
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from click import progressbar
-from numpy.typing import NDArray
 
-from vcm import image, pipeline
+from vcm import image
 from vcm.anchors import ANCHORS
 from vcm.bd import bd_rate
-from vcm.codec.codec import Codec
 from vcm.errors import MetricError
+from vcm.evaluate.codecs import RatedCodec, build
+from vcm.evaluate.store import Store
 from vcm.files import write_atomic
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import decibels, ms_ssim
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
-from vcm.roi.mask import RoiMask
 
 HERE = Path(__file__).parent
 QUALITIES = (0, 12, 25, 37, 50, 62, 75, 87, 100)
 RANGE = (0.1, 1.0)  # bpp that BD-rates are taken over
-Image = NDArray[np.uint8]
-Coder = Callable[[Image, int], tuple[bytes, Image]]
 Rows = dict[str, list[dict[str, float]]]  # by picture, one entry per setting
 
 
-def ours(weights: str) -> Coder:
-    """Our codec without an ROI."""
-    codec = Codec.load(weights)
-
-    def code(picture: Image, quality: int) -> tuple[bytes, Image]:
-        even = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "everything")
-        data = pipeline.encode(picture, even, codec, quality=quality)
-        return data, pipeline.decode(data, codec)
-
-    return code
+def codecs(names: list[str], weights: str) -> dict[str, RatedCodec]:
+    """Anchors at all of their settings, and ours."""
+    at = {name: QUALITIES if name == "vcm" else ANCHORS[name].settings for name in names}
+    texts = {name: f"{name}:at={'/'.join(map(str, settings))}" for name, settings in at.items()}
+    return {name: build(text, 1.0, weights) for name, text in texts.items()}
 
 
-def classical(name: str) -> Coder:
-    """An anchor."""
-    anchor = ANCHORS[name]
-
-    def code(picture: Image, setting: int) -> tuple[bytes, Image]:
-        data = anchor.encode(picture, setting)
-        return data, anchor.decode(data, *picture.shape[:2])
-
-    return code
-
-
-def measure(name: str, pictures: list[Path], settings: tuple[int, ...], code: Coder) -> Rows:
-    """Bits, pixels, PSNR and MS-SSIM in dB of every picture at every setting."""
+def measure(codec: RatedCodec, pictures: list[Path], store: Store) -> Rows:
+    """Bits, pixels, PSNR and MS-SSIM in dB of every picture at every setting, without an ROI."""
     rows: Rows = {}
-    with progressbar(pictures, label=f"{name:<10}") as bar:
+    with progressbar(pictures, label=f"{codec.name:<20}") as bar:
         for path in bar:
             picture = image.read(path)
+            everything = np.ones(picture.shape[:2], np.bool_)
             rows[path.stem] = []
-            for setting in settings:
-                data, decoded = code(picture, setting)
+            for setting in codec.settings:
+                data = store.encoded(codec, picture, everything, setting)
+                decoded = codec.decode(data, *picture.shape[:2])
                 rows[path.stem].append(
                     {
-                        "setting": setting,
+                        "setting": int(setting),
                         "bits": 8 * len(data),
                         "pixels": picture.size // 3,
                         "psnr": round(psnr(picture, decoded), 4),
@@ -123,20 +105,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/kodak"))
     parser.add_argument("--weights", default="base")
     parser.add_argument("--points", type=Path, default=HERE / "points")
+    parser.add_argument("--cache", type=Path, default=Path("runs/01_kodak"))
     parser.add_argument("--codecs", nargs="*", default=[*ANCHORS, "vcm"])
     options = parser.parse_args()
     pictures = image.folder(options.data)
     results = {}
-    for name in options.codecs:
-        kept = options.points / f"{name}.json"
-        if name == "vcm" or not kept.is_file():
-            settings = QUALITIES if name == "vcm" else ANCHORS[name].settings
-            code = ours(options.weights) if name == "vcm" else classical(name)
-            rows = measure(name, pictures, settings, code)
-            options.points.mkdir(parents=True, exist_ok=True)
-            lines = (f" {json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
-            kept.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-        results[name] = json.loads(kept.read_text())
+    options.points.mkdir(parents=True, exist_ok=True)
+    for name, codec in codecs(options.codecs, options.weights).items():
+        results[name] = measure(codec, pictures, Store(options.cache))
+        lines = (f" {json.dumps(key)}: {json.dumps(row)}" for key, row in results[name].items())
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        write_atomic(options.points / f"{name}.json", text.encode())
     table = {
         name: {
             f"{metric} vs {anchor}": mean_bd(results[anchor], rows, metric)

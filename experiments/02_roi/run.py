@@ -1,12 +1,11 @@
 """ROI coding with true masks: ours against QP maps, prepared backgrounds and fixed ROIs.
 
 Every photo with two or more classes is coded once for each of up to three of its classes (a text
-each): the ROI is what that text means, by the masks that people drew. Files are measured. What a
-codec once gave is kept in --cache; writes results.json and plot.png.
+each): the ROI is what that text means, by the masks that people drew. Files are measured, and kept
+in --cache under all that they depend on. Writes results.json and plot.png.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,23 +16,27 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from scipy.interpolate import PchipInterpolator
 
-from vcm import image, pipeline
-from vcm.anchors import ROI_ANCHORS
+from vcm import image
 from vcm.bd import bd_rate
-from vcm.codec.codec import Codec
 from vcm.errors import MetricError
+from vcm.evaluate.codecs import RatedCodec, build
+from vcm.evaluate.store import Store
 from vcm.files import add_json
 from vcm.metrics.distortion import psnr
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
-from vcm.roi.mask import RoiMask
 
 HERE = Path(__file__).parent
 SIGMAS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03)
 QUALITIES = (10, 30, 50, 70, 90)
 QPS = (43, 38, 33, 28, 23)
+ANCHORS = {
+    "x265-qp-8": "x265+roi:offset=-8",
+    "x265-qp-12": "x265+roi:offset=-12",
+    "vvenc-blurred": "vvenc+blur",
+    "vvenc-flat": "vvenc+flat",
+}
 TEXTS = 3  # of a photo
-Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Row = dict[str, float]  # bits, pixels, roi and background in dB
 
@@ -78,47 +81,39 @@ def centre(shape: tuple[int, ...]) -> Mask:
     return mask
 
 
-def methods(codec: Codec) -> dict[str, Callable[[Case, Image], Iterator[tuple[bytes, Image]]]]:
-    """What is compared: each gives a file and its picture for rising rates."""
+class Method(NamedTuple):
+    """A codec, and the ROI that it is told of a case."""
 
-    def ours(sigma: float, roi_of: Callable[[Case], Mask]):
-        def code(case: Case, picture: Image) -> Iterator[tuple[bytes, Image]]:
-            mask = RoiMask(roi_of(case), sigma, "true mask")
-            for quality in QUALITIES:
-                data = pipeline.encode(picture, mask, codec, quality=quality)
-                yield data, pipeline.decode(data, codec)
-
-        return code
-
-    def anchor(name: str):
-        def code(case: Case, picture: Image) -> Iterator[tuple[bytes, Image]]:
-            for setting in QPS:
-                data = ROI_ANCHORS[name].encode(picture, case.roi, setting)
-                yield data, ROI_ANCHORS[name].decode(data, *picture.shape[:2])
-
-        return code
-
-    table = {f"vcm sigma {s:g}": ours(s, lambda c: c.roi) for s in SIGMAS}
-    table["fixed ROI: all objects"] = ours(0.1, lambda c: c.objects)
-    table["fixed ROI: centre"] = ours(0.1, lambda c: centre(c.roi.shape))
-    return table | {name: anchor(name) for name in ROI_ANCHORS}
+    codec: RatedCodec
+    roi: Callable[[Case], Mask] = lambda case: case.roi
 
 
-def measure(label: str, code, todo: list[Case]) -> dict[str, list[Row]]:
-    """The rows of every case."""
-    rows: dict[str, list[Row]] = {}
+def methods(weights: str) -> dict[str, Method]:
+    """What is compared."""
+    at = ":at=" + "/".join(map(str, QUALITIES))
+    qps = ":at=" + "/".join(map(str, QPS))
+    table = {f"vcm sigma {s:g}": Method(build(f"vcm{at}", s, weights)) for s in SIGMAS}
+    fixed = build(f"vcm{at}", 0.1, weights)
+    table["fixed ROI: all objects"] = Method(fixed, lambda case: case.objects)
+    table["fixed ROI: centre"] = Method(fixed, lambda case: centre(case.roi.shape))
+    return table | {n: Method(build(text + qps, 1.0, weights)) for n, text in ANCHORS.items()}
+
+
+def measure(label: str, method: Method, todo: list[Case], store: Store) -> dict[str, list[Row]]:
+    """The rows of every case, few bits first."""
     with progressbar(todo, label=f"{label:<24}") as bar:
-        for case in bar:
-            picture = image.read(case.path)
-            rows[case.name] = [
-                {
-                    "bits": 8 * len(data),
-                    "pixels": picture.size // 3,
-                    "roi": psnr(picture, decoded, case.roi),
-                    "background": psnr(picture, decoded, ~case.roi),
-                }
-                for data, decoded in code(case, picture)
-            ]
+        return {case.name: rows_of(method, case, store) for case in bar}
+
+
+def rows_of(method: Method, case: Case, store: Store) -> list[Row]:
+    """Bits and PSNR, one row a setting; PSNR is of the text's ROI, whatever the codec was told."""
+    picture, codec, rows = image.read(case.path), method.codec, []
+    for setting in codec.settings:
+        data = store.encoded(codec, picture, method.roi(case), setting)
+        decoded = codec.decode(data, *picture.shape[:2])
+        inside, outside = psnr(picture, decoded, case.roi), psnr(picture, decoded, ~case.roi)
+        rows.append({"bits": 8 * len(data), "roi": inside, "background": outside})
+        rows[-1]["pixels"] = picture.size // 3
     return rows
 
 
@@ -169,15 +164,8 @@ def main() -> None:
     options = parser.parse_args()
     todo = list(cases(options.data, options.photos))
     results: dict[str, dict[str, list[Row]]] = {}
-    for label, code in methods(Codec.load(options.weights)).items():
-        kept = options.cache / options.data.name / f"{label.replace(' ', '_')}.json"
-        fresh = label.startswith(("vcm", "fixed"))  # ours changes with the weights
-        rows = {} if fresh or not kept.is_file() else json.loads(kept.read_text())
-        missing = [case for case in todo if case.name not in rows]
-        rows |= measure(label, code, missing)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(rows))
-        results[label] = {case.name: rows[case.name] for case in todo}
+    for label, method in methods(options.weights).items():
+        results[label] = measure(label, method, todo, Store(options.cache))
     report(results, options.data.name)
 
 
@@ -191,7 +179,7 @@ def report(results: dict[str, dict[str, list[Row]]], data: str) -> None:
         table[label]["means"] = means(rows)
         background = [r["background"] - r["roi"] for case in rows.values() for r in case]
         table[label]["background minus ROI, dB"] = float(np.mean(background))
-        if label in ROI_ANCHORS:
+        if label in ANCHORS:
             ratios = [
                 ratio
                 for name in rows

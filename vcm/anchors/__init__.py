@@ -4,10 +4,10 @@ from typing import Final
 
 from vcm.anchors.base import Anchor
 from vcm.anchors.pillow import AVIF, JPEG, JPEG2000, WEBP
-from vcm.anchors.roi import Prepared, QpMap, RoiAnchor
+from vcm.anchors.roi import RoiAnchor
 from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 
-__all__ = ["ANCHORS", "ROI_ANCHORS", "Anchor", "RoiAnchor"]
+__all__ = ["ANCHORS", "Anchor", "RoiAnchor"]
 
 ANCHORS: Final[dict[str, Anchor]] = {
     "jpeg": JPEG,
@@ -19,10 +19,4 @@ ANCHORS: Final[dict[str, Anchor]] = {
     "svt-av1": SvtAv1(),
     "vvenc": Vvenc(),
     "kvazaar": Kvazaar(),
-}
-ROI_ANCHORS: Final[dict[str, RoiAnchor]] = {
-    "x265-qp-8": QpMap(-8, X265("yuv420p10le")),
-    "x265-qp-12": QpMap(-12, X265("yuv420p10le")),
-    "vvenc-blurred": Prepared(Vvenc(), blur=3.0),
-    "vvenc-flat": Prepared(Vvenc(), blur=None),
 }
