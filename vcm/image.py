@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
@@ -65,6 +67,19 @@ def parse(data: bytes, name: str) -> NDArray[np.uint8]:
         ImageError: as for `read`.
     """
     return _decode(io.BytesIO(data), name, "RGB", _WHITE)
+
+
+def size(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width that the header of a file says, before it is turned upright.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        ImageError: as for `read`, but for damage behind the header.
+    """
+    with _opened(io.BytesIO(data), name) as picture:
+        return picture.height, picture.width
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -207,6 +222,15 @@ def _read(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
 
 def _decode(file: BinaryIO, name: str, mode: str, background: Colour) -> NDArray[np.uint8]:
     """The file's picture, upright, opaque, 8 bit: (H, W, 3) for mode RGB, (H, W) for L."""
+    with _opened(file, name) as picture:
+        picture.load()
+        flat = _flatten(_upright(picture), picture.format, background)
+        return np.array(flat.convert(mode))
+
+
+@contextmanager
+def _opened(file: BinaryIO, name: str) -> Iterator[Image.Image]:
+    """The file's picture, not decoded yet; what is raised while it is used is an ImageError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of bombs and odd metadata: we check for ourselves
@@ -215,9 +239,7 @@ def _decode(file: BinaryIO, name: str, mode: str, background: Colour) -> NDArray
             # Not Image.open(path): the memory map that this makes is wrong for turned TIFFs.
             with Image.open(file, formats=sorted(formats)) as picture:
                 _check_size(*picture.size)
-                picture.load()
-                flat = _flatten(_upright(picture), picture.format, background)
-                return np.array(flat.convert(mode))
+                yield picture
     except ImageError as error:
         raise ImageError(f"{name!r}: {error}") from error
     except Image.DecompressionBombError as error:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vcm import dataset
+from vcm import dataset, image
 from vcm.errors import ImageError, SpecError
 from vcm.files import write_atomic
 from vcm.scale.sources import File, Source, read
@@ -43,7 +43,8 @@ class Data:
         sigma: range of the background's mask value, drawn log-uniformly.
         whole: share of crops that are all ROI: the ordinary codec.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
-        memory: MiB of decoded pictures that are kept; the others are read again for each crop.
+        memory: MiB of decoded pictures that are kept; of the others the headers are checked, and
+            they are decoded for each crop.
     """
 
     photos: str = "../shared/data/train/images"
@@ -81,6 +82,8 @@ class Photo(NamedTuple):
 class Photos(Sequence[Photo]):
     """Training pictures: decoded ones, and files that are decoded when they are asked for.
 
+    In the place of a file that turns out to be damaged then, the first that is not is taken.
+
     Args:
         photos: each picture, or what it is read from.
     """
@@ -92,8 +95,12 @@ class Photos(Sequence[Photo]):
         return len(self._photos)
 
     def __getitem__(self, index: int) -> Photo:  # type: ignore[override]  # no slices
-        photo = self._photos[index]
-        return photo if isinstance(photo, Photo) else _decoded(photo, self._data)
+        for photo in chain([self._photos[index]], self._photos):
+            try:
+                return photo if isinstance(photo, Photo) else _decoded(photo, self._data)
+            except ImageError as error:
+                _log.warning("left out: %s", error)
+        raise SpecError(f"{self._data.photos}: all pictures are damaged")
 
 
 def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Photo]]:
@@ -114,11 +121,11 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
     left = data.memory * 2**20
     for source in told(found, "read"):
         try:
-            photo = _decoded(source, data)
+            photo = photos[source.name] = (_decoded if left > 0 else _checked)(source, data)
         except ImageError:
             continue
-        left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
-        photos[source.name] = photo if left >= 0 else source
+        if isinstance(photo, Photo):
+            left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
     if len(photos) < len(found):
         skipped = len(found) - len(photos)
         _log.warning(
@@ -153,6 +160,13 @@ def told(found: Sequence[Source], what: str) -> Iterator[Source]:
             _log.warning("%s %d of %d pictures", what, done, len(found))
             last = time.monotonic()
         yield source
+
+
+def _checked(source: Source, data: Data) -> Source:
+    """What was given; raises ImageError if its header says that it is of no use."""
+    if min(image.size(source.load(), source.where)) < data.crop:
+        raise ImageError(f"{source.where}: under {data.crop} px")
+    return source
 
 
 def _decoded(source: Source, data: Data) -> Photo:
