@@ -76,7 +76,7 @@ def test_the_score_is_that_of_masks(cat):
     assert result.mean == pytest.approx(100 * result.iou["cat"]) and 0.8 < result.empty <= 1
 
 
-def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_path):
+def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_path, caplog):
     pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
     (tmp_path / "photos").mkdir()
     for name, photo in photos.items():
@@ -97,7 +97,10 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_p
     records = train_roi(broken)
     assert next(records) and next(records).startswith("step 2")
     records.close()
-    list(train_roi(replace(broken)))
+    list(train_roi(replace(broken, save_every=4)))
+    assert "otherwise" not in caplog.text
+    list(train_roi(replace(broken, lr=2e-3)))  # all its steps are done
+    assert "lr 0.001 -> 0.002" in caplog.text
     a, b = (
         load_network(tmp_path / n / "roi.safetensors")[0].state_dict() for n in ("whole", "broken")
     )

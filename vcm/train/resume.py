@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -17,23 +18,28 @@ FREE: Final = ("run.folder", *UNTOLD)  # of no consequence for what is learnt
 LOSS: Final = ("loss.", "task.", "data.", "published.")  # what the size of the loss depends on
 
 
-def described(config: Training) -> str:
-    """A config as checkpoints hold it: JSON."""
-    return json.dumps(asdict(config))
+def described(config: Any) -> str:
+    """A config, a data class, as checkpoints hold it: JSON."""
+    return json.dumps(asdict(config), default=str)
 
 
-def differences(before: str, config: Training) -> dict[str, tuple[Any, Any]]:
-    """What a config says otherwise than the one of a checkpoint: key -> (then, now).
+def differences(before: str, config: Any, free: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """What a config says otherwise than the one of a checkpoint: key -> (then, now); it is logged.
 
     Args:
         before: by `described`, maybe of an older version; what only one of them knows is left out.
+        free: keys that may differ without a word.
     """
     then, now = (_flat(json.loads(text)) for text in (before, described(config)))
-    return {
+    changed = {
         key: (then[key], value)
         for key, value in now.items()
-        if key in then and value != then[key] and key not in FREE
+        if key in then and value != then[key] and key not in free
     }
+    if changed:
+        told = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
+        _log.warning("this run goes on otherwise than it was saved: %s", told)
+    return changed
 
 
 def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> bool:
@@ -52,15 +58,12 @@ def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> b
             f"{folder}: its checkpoint has sizes {state.get('sizes')}, config says {sizes}; take "
             f"another run.folder"
         )
-    changed = differences(state.get("config", "{}"), config)
+    changed = differences(state.get("config", "{}"), config, FREE)
     if "run.learn" in changed:
         then, now = changed["run.learn"]
         raise ModelError(
             f"{folder}: this run learns {then!r}, config says {now!r}; take another run.folder"
         )
-    if changed:
-        told = ", ".join(f"{key} {then} -> {now}" for key, (then, now) in changed.items())
-        _log.warning("%s goes on otherwise than it was saved: %s", folder, told)
     return not any(key.startswith(LOSS) for key in changed)
 
 
@@ -74,5 +77,8 @@ def check_together(accelerator: Accelerator, step: int, folder: str) -> None:
         )
 
 
-def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {f"{name}.{key}": v for name, table in tables.items() for key, v in table.items()}
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """Keys of tables as "table.key"."""
+    flat = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    tables = {name: table for name, table in config.items() if isinstance(table, dict)}
+    return flat | {f"{name}.{key}": v for name, table in tables.items() for key, v in table.items()}

@@ -19,9 +19,12 @@ from vcm.roi.embedded import load_network, save
 from vcm.roi.network import KNOWN, Pixels, PixelWordNet
 from vcm.roi.vocabulary import vocabulary
 from vcm.train import checkpoint
+from vcm.train.resume import described, differences
 from vcm.train.roi_data import Sample, batch, by_class, load_samples
 from vcm.train.roi_labels import IGNORE, NONE, make_labels
 from vcm.train.roi_score import Score, score
+
+FREE = ("folder", "threads", "save_every")  # of no consequence for what is learnt
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class _Run:
         self.path = config.folder / "last.ckpt"
         if self.path.exists():
             state = checkpoint.load(self.path)
+            differences(state.get("config", "{}"), config, FREE)
             self.net.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.average.values, self.step = state["average"], state["step"]
@@ -148,7 +152,8 @@ class _Run:
 
     def save(self) -> None:
         state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
-        checkpoint.save(self.path, state | {"optimiser": self.optimiser.state_dict()})
+        told = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
+        checkpoint.save(self.path, state | told)
 
     def release(self, held_out: list[Sample]) -> Score:
         """Write the averaged weights with the tau that suits them; their score."""
