@@ -52,7 +52,7 @@ def seen(shared):
 
 
 @pytest.mark.parametrize("name", ["yolo11n.pt", "yolov8n-seg.pt"])
-@pytest.mark.parametrize("kind", ["features", "labels"])
+@pytest.mark.parametrize("kind", ["features", "labels", "answers"])
 def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
     pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
     teacher = load_teacher(str(shared / "weights" / name))
@@ -64,6 +64,10 @@ def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
 
         def loss(t):
             return feature_distance(teacher.features(t), wanted, torch.ones_like(t[:, :1])).sum()
+    elif kind == "answers":
+
+        def loss(t):
+            return teacher.distance(t, x).sum()
     else:
         labels = teacher.labels(x)
         assert len(labels["cls"]) > 0
@@ -79,11 +83,11 @@ def test_gradients_of_yolo_are_finite_differences(shared, name, kind):
     with torch.no_grad():
         change = loss(x_hat + step) - loss(x_hat - step)
     # YOLO's loss takes its targets' weights from the predictions, without gradients
-    tolerance = {"features": 0.03, "labels": 0.15}[kind]
+    tolerance = {"features": 0.03, "labels": 0.15, "answers": 0.03}[kind]
     assert (2 * gradient * step).sum().item() == pytest.approx(change.item(), rel=tolerance)
 
 
-@pytest.mark.parametrize("kind", ["features", "labels"])
+@pytest.mark.parametrize("kind", ["features", "labels", "answers"])
 def test_the_task_model_computes_as_in_use_whatever_the_codec_does(shared, yolo, kind):
     x = seen(shared)
     x_hat = (x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(
@@ -93,6 +97,21 @@ def test_the_task_model_computes_as_in_use_whatever_the_codec_does(shared, yolo,
     with torch.autocast("cpu", torch.bfloat16):
         inside = loss(x_hat, x, m)
     assert torch.equal(inside, loss(x_hat, x, m))
+
+
+def test_answers_are_apart_where_the_detector_is_sure(shared, yolo):
+    picture = image.read(shared / "data" / "coco213" / "images" / "000000000641.jpg")[:416]
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    teacher = load_teacher(yolo)
+    assert teacher.distance(x, x).item() == pytest.approx(0, abs=1e-4)
+    middle_x, middle_y, width, height = teacher.labels(x)["bboxes"][1]  # a person, 0.3 % of it
+    left, top = int(640 * (middle_x - width / 2)), int(416 * (middle_y - height / 2))
+    somebody, nobody = x.clone(), x.clone()
+    somebody[..., top : top + int(416 * height), left : left + int(640 * width)] = 0.5
+    nobody[..., : int(416 * height), left : left + int(640 * width)] = 0.5
+    assert teacher.distance(somebody, x) > 4 * teacher.distance(nobody, x)
+    both = teacher.distance(torch.cat([somebody, nobody]), torch.cat([x, x]))
+    assert both[0].item() == pytest.approx(teacher.distance(somebody, x).item(), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["yolov10n", "yolo26n", "yolo26n-seg"])
@@ -107,6 +126,7 @@ def test_heads_of_two_branches(shared, tmp_path, name):
         teacher.net.model[-1].bias_init()
     for term in (
         teacher.loss(x, teacher.labels(x.detach())),
+        teacher.distance(x, x.detach().flip(3)).sum(),
         sum(f.mean() for f in teacher.features(x)),
     ):
         (gradient,) = torch.autograd.grad(term, x)

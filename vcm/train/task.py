@@ -1,7 +1,7 @@
 """The task term of the loss: what a frozen task model loses when it sees the decoded picture."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from vcm.errors import SpecError
 from vcm.models import load_teacher
+
+GIVEN_BY: Final = {"features": "features", "labels": "loss", "answers": "distance"}  # of teachers
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Task:
         model: "adapter:weights" or a file, see `vcm.models`.
         loss: "features": distance of the model's features of the decoded and the original picture;
             "labels": the model's own training loss, its labels what it is sure of on the original
-            (of the whole picture: the mask does not weigh it).
+            (of the whole picture: the mask does not weigh it); "answers": how far its boxes and
+            probabilities are from those on the original, at every place (of the whole, too).
         levels: which of the model's feature maps count, finest first; empty: all.
         mu: weight of the term, in units of 255^2 * MSE on [0, 1]: like the distortion it is
             multiplied by lmbda, so that one model serves every rate.
@@ -28,7 +31,7 @@ class Task:
     """
 
     model: str = ""
-    loss: Literal["features", "labels"] = "features"
+    loss: Literal["features", "labels", "answers"] = "features"
     levels: tuple[int, ...] = ()
     mu: float = 300.0
     mse: tuple[float, float] = (1.0, 1.0)
@@ -62,7 +65,7 @@ class TaskLoss:
         for part in (self._teacher, *vars(self._teacher).values()):
             if isinstance(part, nn.Module):
                 part.to(device)
-        if not hasattr(self._teacher, "features" if task.loss == "features" else "loss"):
+        if not hasattr(self._teacher, GIVEN_BY[task.loss]):
             raise SpecError(f"task.loss {task.loss!r}: {task.model} cannot give it")
 
     def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int = 0) -> Tensor:
@@ -82,6 +85,8 @@ class TaskLoss:
             with torch.no_grad():
                 wanted = self._features(x)
             return feature_distance(self._features(x_hat), wanted, m)
+        if self.task.loss == "answers":
+            return self._teacher.distance(x_hat, x)  # type: ignore[no-any-return]
         # One by one: models divide by what they found in the whole batch.
         each = ((x_hat[i : i + 1], x[i : i + 1], seed + i) for i in range(len(x)))
         return torch.stack([self._own_loss(*one) for one in each])

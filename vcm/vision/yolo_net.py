@@ -14,6 +14,7 @@ from vcm.errors import ModelError
 from vcm.vision.yolo import KINDS, load_yolo
 
 SURE: Final = 0.25  # confidence of what counts as there, where there are no labels
+TINY: Final = 1e-6  # smallest probability
 IOU: Final = 0.7  # of the suppression of doubles, as in ultralytics' predictor
 
 
@@ -70,12 +71,8 @@ class YoloNet:
         """What the detector is sure of in pictures x, in the form that its loss takes."""
         from ultralytics.utils.nms import non_max_suppression
 
-        head = self.net.model[-1]
-        head.training = False
-        found = self.net(x)
-        head.training = True
-        decoded = found[0][0] if isinstance(found[0], tuple) else found[0]
-        kept = non_max_suppression(decoded, SURE, IOU, nc=head.nc)
+        decoded, found = self._decoded(x)
+        kept = non_max_suppression(decoded, SURE, IOU, nc=self.net.model[-1].nc)
         height, width = x.shape[-2:]
         size = torch.tensor([width, height, width, height], device=x.device)
         corners = [k[:, :4] / size for k in kept]
@@ -84,7 +81,7 @@ class YoloNet:
             "cls": torch.cat([k[:, 5:6] for k in kept]),
             "bboxes": torch.cat([_centred(c) for c in corners]),
         }
-        if hasattr(head, "proto"):
+        if hasattr(self.net.model[-1], "proto"):
             batch["masks"] = _masks(found, kept, (height, width))
         return batch
 
@@ -97,6 +94,42 @@ class YoloNet:
         """
         total: Tensor = self._criterion(self.net(x), labels)[0]
         return total.sum() / len(x)
+
+    def distance(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """How far what it answers on pictures x_hat is from what it answers on x: (B,).
+
+        Divergence of its class probabilities at every place, and one minus the CIoU of its boxes,
+        which counts by how sure it is on x; with the gains of its own loss, per sure place. No
+        threshold decides what is there, and no doubles are suppressed. Masks do not count.
+
+        Source: Chen et al. 2017, learning efficient detectors by distillation (soft targets).
+        Deviations: ultralytics' scores are independent classes; CIoU in the place of a bounded L2.
+
+        Args:
+            x_hat, x: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32.
+        """
+        from ultralytics.utils.metrics import bbox_iou
+
+        count, gains = self.net.model[-1].nc, self.net.args
+        with torch.no_grad():
+            wanted = self._decoded(x)[0].transpose(1, 2)  # (B, places, 4 + classes)
+        found = self._decoded(x_hat)[0].transpose(1, 2)
+        p, q = (t[..., 4 : 4 + count].clamp(TINY, 1 - TINY) for t in (wanted, found))
+        divergence = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+        iou = bbox_iou(found[..., :4], wanted[..., :4], xywh=True, CIoU=True)[..., 0]
+        sure = p.amax(-1)  # (B, places)
+        each = gains.cls * divergence.sum(-1) + gains.box * sure * (1 - iou)
+        return each.sum(1) / sure.sum(1)  # type: ignore[no-any-return]
+
+    def _decoded(self, x: Tensor) -> tuple[Tensor, Any]:
+        """Boxes (x, y, w, h in pixels), probabilities, coefficients of masks: (B, 4 + ..., places);
+        and all that the network gives with them.
+        """
+        head = self.net.model[-1]
+        head.training = False
+        found = self.net(x)
+        head.training = True
+        return found[0][0] if isinstance(found[0], tuple) else found[0], found
 
 
 def _centred(corners: Tensor) -> Tensor:
