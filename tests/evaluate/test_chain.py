@@ -17,7 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from vcm import image
 from vcm.commands import eval as command
 from vcm.errors import VcmError
-from vcm.evaluate.measure import packed, unpacked
+from vcm.evaluate.record import packed, unpacked
 from vcm.metrics.perceptual import ms_ssim, ms_ssim_in
 from vcm.models import load_model
 from vcm.plugin import load as plugin

@@ -9,9 +9,10 @@ import pytest
 
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
-from vcm.evaluate.measure import stamp, true_roi
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.record import stamp
 from vcm.evaluate.score import Scorer
+from vcm.evaluate.truth import true_roi
 from vcm.scale.sources import read
 from vcm.task import TaskSpec
 

@@ -1,8 +1,5 @@
 """The task loss: gradients reach the pixels, and a codec tuned by it keeps its decoder."""
 
-import tarfile
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,22 +7,18 @@ import torch
 from vcm import image, pipeline
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load
-from vcm.errors import ModelError, SpecError, UnknownWord
+from vcm.errors import ModelError, SpecError
 from vcm.models import load_teacher
-from vcm.pipeline import find_roi
-from vcm.roi import load_backend
 from vcm.roi.mask import RoiMask
-from vcm.task import find_task
 from vcm.train import checkpoint
 from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
 from vcm.train.loop import train
-from vcm.train.photos import Data, load_photos
+from vcm.train.photos import Data
 from vcm.train.release import release
 from vcm.train.step import Share, Step
 from vcm.train.task import Task, TaskLoss, feature_distance
-from vcm.train.words import check_words, words_masks
 from vcm.vision import yolo_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -277,69 +270,6 @@ def test_another_decoder_is_no_encoder_of_it(pictures, tiny_weights, tmp_path):
     for name, value in load(tiny_weights).model.state_dict().items():
         same = torch.equal(value, state[f"model.{name}"])
         assert same != name.startswith(("g_s.", "inverse_gain.")), name
-
-
-def test_masks_of_words_are_made_once(pictures, tmp_path):
-    data = Data(photos=str(pictures), words="cat")
-    made = words_masks(data, tmp_path)
-    (folder,) = made.regions
-    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
-    assert len(times) == 4 and words_masks(data, tmp_path) == made
-    assert all(p.stat().st_mtime_ns == t for p, t in times.items())
-    assert words_masks(replace(data, words=""), tmp_path).regions == ()
-    with pytest.raises(SpecError, match="task or words"):
-        Data(task="coco-person", words="person")
-
-
-def test_processes_share_the_words_and_pictures_of_one_name_have_masks_of_their_own(
-    photos, tmp_path
-):
-    for shard in range(2):  # both with a picture 0.png, of other contents
-        with tarfile.open(tmp_path / f"in-{shard}.tar", "w") as tar:
-            for number in range(2):
-                picture = photos["cat"] if shard == number else np.full_like(photos["cat"], 128)
-                image.write(tmp_path / "0.png", picture)
-                tar.add(tmp_path / "0.png", f"{number}.png")
-    data = Data(photos=str(tmp_path / "in-{0..1}.tar"), words="cat", held_out=1)
-    for number in range(2):
-        made = words_masks(data, tmp_path / "words", number, 2)
-        assert len(list((tmp_path / "words").rglob("*.png"))) == 2 * (number + 1)
-    learnt, held_out = load_photos(made)
-    for pixels, labels in [*learnt, *held_out]:
-        assert labels.any() == (pixels.std() > 0)
-
-
-def test_a_replaced_picture_has_a_mask_of_its_own(photos, tmp_path):
-    for name in ("a", "b"):
-        image.write(tmp_path / f"{name}.png", photos["cat"])
-    data = Data(photos=str(tmp_path), words="cat", held_out=1)
-    words_masks(data, tmp_path / "words")
-    image.write(tmp_path / "a.png", np.full_like(photos["cat"], 128))
-    learnt, held_out = load_photos(words_masks(data, tmp_path / "words"))
-    found = [labels.any() == (pixels.std() > 0) for pixels, labels in [*learnt, *held_out]]
-    assert found == [True, True]
-
-
-def test_words_are_checked_before_any_work():
-    check_words(Data(words="cat -dog"))
-    with pytest.raises(UnknownWord):
-        check_words(Data(words="unicorn"))
-    with pytest.raises(SpecError):
-        check_words(Data(task="no-such-task"))
-
-
-def test_masks_of_a_task_have_its_numbers(pictures, tmp_path):
-    spec = tmp_path / "pets.toml"
-    text = 'name = "pets"\nversion = 1\ndescription = "pets"\nphrases = ["cat"]\n'
-    for number in ("tau = 0.15\ndilation = 30\n", ""):
-        spec.write_text(text + number)
-        task = find_task(spec)
-        data = words_masks(Data(photos=str(pictures), task=str(spec)), tmp_path)
-        backend = load_backend("embedded", detail=task.detail)
-        learnt, held_out = load_photos(replace(data, held_out=1))
-        for pixels, labels in [*learnt, *held_out]:
-            assert np.array_equal(labels, find_roi(pixels, task, backend).roi)
-    assert len(list(tmp_path.glob("*/"))) == 2
 
 
 @pytest.mark.parametrize("name", ["yolo11n.pt", "yolov8n-seg.pt"])

@@ -16,8 +16,9 @@ from vcm.dataset import load, thinned
 from vcm.errors import SpecError
 from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
-from vcm.evaluate.measure import Measurer, Record, available, unpacked
+from vcm.evaluate.measure import Measurer, available
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.record import Record, unpacked
 from vcm.evaluate.result import (
     check_expected,
     reference_of,

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.dataset import VOC, DataSet, coco
-from vcm.errors import ModelError, SpecError, VcmError, WorkerError
-from vcm.evaluate.codecs import Image, RatedCodec, build
+from vcm.dataset import VOC
+from vcm.errors import ModelError, VcmError, WorkerError
+from vcm.evaluate.codecs import Image, Roi, build
 from vcm.evaluate.plan import TRUTH, Plan
+from vcm.evaluate.record import Record, is_done, packed, stamp
 from vcm.evaluate.store import Store
+from vcm.evaluate.truth import known, true_roi
 from vcm.metrics import learned
-from vcm.metrics.detection import categories, has_masks
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
@@ -22,19 +22,12 @@ from vcm.models import load_model
 from vcm.pipeline import find_roi
 from vcm.roi import backend_for
 from vcm.roi.acquire import unwarned
-from vcm.roi.mask import RoiMask, valued
-from vcm.scale.sources import File, Source, read
-from vcm.scale.tars import Member
-from vcm.vision.base import Detector, Objects, Segmenter
-from vcm.vision.names import coco_name
+from vcm.roi.mask import RoiMask
+from vcm.scale.sources import Source, read
+from vcm.vision.base import Detector, Segmenter
 
-Record = dict[str, Any]
-Roi = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 SIMILARITIES: Final = ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM")
-ARRAYS: Final[dict[str, type[np.generic]]] = {
-    "boxes": np.float32, "scores": np.float32, "labels": np.int32, "confusion": np.int64
-}  # fmt: skip
 CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
 
@@ -173,60 +166,11 @@ def blamed(what: str) -> Iterator[None]:
         raise WorkerError(f"{what}: {type(error).__name__}: {error}") from error
 
 
-def stamp(photo: Source, data: DataSet) -> str:
-    """Sizes and times of a picture's files: whether they are still those that were measured.
-
-    Of pictures of the hub nothing is known but their names.
-    """
-    if isinstance(photo, Member):
-        return f"{photo.shard.stat().st_mtime_ns} {photo.offset} {photo.size}"
-    if not isinstance(photo, File):
-        return ""
-    masks = [] if data.masks is None else [data.masks / f"{photo.path.stem}.png"]
-    stats = [path.stat() for path in (photo.path, *masks) if path.is_file()]
-    return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
-
-
-def is_done(record: Record, text: str, codec: RatedCodec) -> bool:
-    """Whether the record holds what this codec would give; what failed is tried again."""
-    rows = record["codecs"].get(text, {})
-    settings = [f"{s:g}" for s in codec.settings]
-    return rows.get("key") == codec.key and list(rows["settings"]) == settings
-
-
-def packed(found: Objects) -> Record:
-    """Objects as JSON has them; a thousandth of a pixel is exact enough."""
-    record: Record = {
-        "boxes": [[round(v, 3) for v in box] for box in found.boxes.tolist()],
-        "scores": [round(v, 6) for v in found.scores.tolist()],
-        "labels": found.labels.tolist(),
-    }
-    return record | ({} if found.masks is None else {"masks": found.masks})
-
-
-def unpacked(record: Record) -> Objects:
-    """Objects of a record."""
-    return Objects(
-        np.array(record["boxes"], np.float32).reshape(-1, 4),
-        np.array(record["scores"], np.float32),
-        np.array(record["labels"], np.int64),
-        record.get("masks"),
-    )
-
-
-def lean(record: Record) -> Record:
-    """The same record, its long lists as arrays: a seventh of the memory. JSON cannot hold it."""
-    rows = (row for rows in record["codecs"].values() for row in rows["settings"].values())
-    for output in (record["original"], *(row["output"] for row in rows)):
-        output |= {k: np.array(output[k], kind) for k, kind in ARRAYS.items() if k in output}
-    return record
-
-
 def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
     """What gives the ROI of a photo: a function of the photo and its pixels."""
     task = plan.task
     if plan.roi == TRUTH:
-        _known(plan.data)  # refuses what cannot be, before any work
+        known(plan.data)  # refuses what cannot be, before any work
         return lambda photo, picture: true_roi(plan, photo, picture)
     backend = backend_for(task, plan.roi, plan.roi_weights)
 
@@ -235,62 +179,6 @@ def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
             return find_roi(picture, task, backend, plan.on_empty)
 
     return find
-
-
-def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
-    """The union of what people drew of the task's classes, without those that it excludes.
-
-    Raises:
-        SpecError: if the data have no masks, the task's words are not its classes, or they show
-            nothing and that is an error.
-    """
-    task = plan.task
-    wanted = {coco_name(name) for name in task.classes or task.phrases}
-    without = {coco_name(name) for name in task.exclude}
-    if unknown := sorted((wanted | without) - _known(plan.data)):
-        raise SpecError(
-            f"--roi truth: nobody drew {', '.join(unknown)} on {plan.data.name}; it has "
-            f"{', '.join(sorted(_known(plan.data)))}"
-        )
-    roi = _drawn(plan.data, photo, wanted, picture) & ~_drawn(plan.data, photo, without, picture)
-    source = f"true masks of {', '.join(sorted(wanted)[:5])}"
-    with unwarned():
-        return valued(roi, task.sigma, source, plan.on_empty, f"{photo.name}: no {source}")
-
-
-def _known(data: DataSet) -> set[str]:
-    """Names of the classes that people drew.
-
-    Raises:
-        SpecError: if there are no masks.
-    """
-    if data.masks is not None:
-        return set(VOC)
-    if data.annotations is None:
-        raise SpecError(f"{data.name}: --roi truth needs ground truth; it has none")
-    if not has_masks(_index(data)):
-        raise SpecError(f"{data.name}: --roi truth needs masks; some objects have boxes only")
-    return set(categories(_index(data)))
-
-
-def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi:
-    """Where people drew some of the classes: (H, W)."""
-    roi: Roi = np.zeros(picture.shape[:2], np.bool_)
-    if data.masks is not None:
-        return np.isin(data.labels(photo), [i for i, name in enumerate(VOC) if name in names])
-    index = _index(data)
-    chosen = [i for name, i in categories(index).items() if name in names]
-    said = index.imgs[photo.id]  # not every file says how large its pictures are
-    said["height"], said["width"] = said.get("height", len(roi)), said.get("width", len(roi[0]))
-    for entry in index.loadAnns(index.getAnnIds([photo.id], chosen) if chosen else []):
-        roi |= index.annToMask(entry).astype(np.bool_)
-    return roi
-
-
-@cache
-def _index(data: DataSet) -> Any:
-    assert data.annotations is not None
-    return coco(data.annotations)
 
 
 def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import RatedCodec, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, interval
-from vcm.evaluate.measure import Record
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.record import Record
 from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, agreement, complete, resamples
 from vcm.provenance import provenance
 from vcm.roi.mask import NOTHING

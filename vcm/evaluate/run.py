@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vcm.errors import VcmError
-from vcm.evaluate.measure import Measurer, Record, lean, stamp
+from vcm.evaluate.measure import Measurer
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.record import Record, lean, stamp
 from vcm.files import make_folder, write_atomic
 from vcm.scale.sources import Source
 from vcm.scale.work import Pool, mapped

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import RatedCodec
-from vcm.evaluate.measure import Record, is_done, unpacked
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.record import Record, is_done, unpacked
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.vision.base import Kind
