@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vcm import bitstream, image
 from vcm.cli import cli
+from vcm.codec.codec import Codec
 from vcm.commands.group import Group
 from vcm.errors import BitstreamError, ModelError
 from vcm.pipeline import decode, encode
@@ -229,6 +230,14 @@ def test_files_that_cannot_be_decoded(folder, fails):
 def test_a_file_of_another_model_says_so(folder, fails):
     message = fails("decode", "cat.vcm", "-o", "old.png", "--weights", "base")
     assert bitstream.unpack((folder / "cat.vcm").read_bytes()).header.fingerprint.hex() in message
+    assert "name its weights" in message
+
+
+def test_a_file_of_another_built_in_model_names_it(folder, fails, cat):
+    photo = np.ascontiguousarray(cat[:40, :50])
+    even = RoiMask(np.ones((40, 50), np.bool_), 1.0, "test")
+    (folder / "next.vcm").write_bytes(encode(photo, even, Codec.load("next"), quality=20))
+    assert "--weights next decodes it" in fails("decode", "next.vcm", "-o", "old.png")
 
 
 @pytest.fixture(scope="module")

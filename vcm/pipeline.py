@@ -16,6 +16,7 @@ from vcm.roi.base import Backend
 from vcm.roi.mask import OnEmpty, RoiMask
 from vcm.roi.text import Words
 from vcm.task import TaskSpec
+from vcm.weightfile import named
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -172,8 +173,10 @@ def _checked(data: bytes, codec: Codec) -> tuple[Bitstream, Header]:
     stream = bitstream.unpack(data)
     header = stream.header
     if header.fingerprint != codec.fingerprint:
+        name = named(header.fingerprint.hex())
         raise ModelError(
             f"the file was made with the model {header.fingerprint.hex()}, the loaded one is "
-            f"{codec.fingerprint.hex()}; name its weights with --weights"
+            f"{codec.fingerprint.hex()}; "
+            + (f"--weights {name} decodes it" if name else "name its weights with --weights")
         )
     return stream, header
