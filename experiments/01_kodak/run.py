@@ -31,8 +31,8 @@ Rows = dict[str, list[dict[str, float]]]  # by picture, one entry per setting
 
 
 def codecs(names: list[str], weights: str) -> dict[str, RatedCodec]:
-    """Anchors at all of their settings, and ours."""
-    at = {name: QUALITIES if name == "vcm" else ANCHORS[name].settings for name in names}
+    """Anchors at all of their settings, and ours: "vcm" or "vcm:weights=NAME"."""
+    at = {n: ANCHORS[n].settings if n in ANCHORS else QUALITIES for n in names}
     texts = {name: f"{name}:at={'/'.join(map(str, settings))}" for name, settings in at.items()}
     return {name: build(text, 1.0, weights) for name, text in texts.items()}
 
@@ -115,19 +115,19 @@ def main() -> None:
         results[name] = measure(codec, pictures, Store(options.cache))
         lines = (f" {json.dumps(key)}: {json.dumps(row)}" for key, row in results[name].items())
         text = "{\n" + ",\n".join(lines) + "\n}\n"
-        write_atomic(options.points / f"{name}.json", text.encode())
+        write_atomic(options.points / f"{name.replace(':', '-')}.json", text.encode())
     table = {
         name: {
             f"{metric} vs {anchor}": mean_bd(results[anchor], rows, metric)
             for metric in ("psnr", "ms_ssim_db")
-            for anchor in ("jpeg", "vvenc")
+            for anchor in ("jpeg", "vvenc", "vcm")
             if anchor in results and anchor != name
         }
         for name, rows in results.items()
     }
     for name, row in table.items():
         print(f"{name:<10} " + "  ".join(f"{key} {value:+6.1f} %" for key, value in row.items()))
-    if set(options.codecs) < {*ANCHORS, "vcm"}:
+    if not set(options.codecs) >= {*ANCHORS, "vcm"}:
         print("results.json and plot.png are left as they were: these are not all codecs")
         return
     summary = {"pictures": len(pictures), "range_bpp": RANGE, "bd_rate": table}

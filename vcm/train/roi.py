@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from vcm.train.roi_data import Sample, batch, by_class, load_samples
 from vcm.train.roi_labels import IGNORE, NONE, make_labels
 from vcm.train.roi_score import Score, score
 
-FREE = ("folder", "threads", "save_every")  # of no consequence for what is learnt
+FREE: Final = ("folder", "threads", "save_every")  # of no consequence for what is learnt
 
 
 @dataclass(frozen=True)

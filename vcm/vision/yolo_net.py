@@ -99,7 +99,7 @@ class YoloNet:
         """How far what it answers on pictures x_hat is from what it answers on x: (B,).
 
         Divergence of its class probabilities at every place, and one minus the CIoU of its boxes,
-        which counts by how sure it is on x; with the gains of its own loss, per sure place. No
+        which counts by how sure it is on x; with the gains of its own loss, per sure place (at least one, as there). No
         threshold decides what is there, and no doubles are suppressed. Masks do not count.
 
         Source: Chen et al. 2017, learning efficient detectors by distillation (soft targets).
@@ -119,7 +119,7 @@ class YoloNet:
         iou = bbox_iou(found[..., :4], wanted[..., :4], xywh=True, CIoU=True)[..., 0]
         sure = p.amax(-1)  # (B, places)
         each = gains.cls * divergence.sum(-1) + gains.box * sure * (1 - iou)
-        return each.sum(1) / sure.sum(1)  # type: ignore[no-any-return]
+        return each.sum(1) / sure.sum(1).clamp(min=1)  # type: ignore[no-any-return]
 
     def _decoded(self, x: Tensor) -> tuple[Tensor, Any]:
         """Boxes (x, y, w, h in pixels), probabilities, coefficients of masks: (B, 4 + ..., places);
