@@ -10,8 +10,9 @@ demo: $(VENV)/.demo
 	$(if $(model),$(BIN)/pip install --quiet -c constraints.txt -e '.[yolo]')
 	$(BIN)/vcm demo -o out $(if $(model),--model $(model))
 
+# Some tests of several processes, one thread each: threads that wait for others cost both.
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

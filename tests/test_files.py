@@ -119,8 +119,9 @@ def test_a_read_only_folder_and_file_are_left_alone(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("open")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)  # so that the unprivileged process reaches it
+    for parent in (folder, *folder.parents):
+        if "pytest-of-" in str(parent):
+            parent.chmod(0o755)  # so that the unprivileged process reaches it
     path = folder / "a.bin"
     path.write_bytes(b"old")
     path.chmod(0o444)

@@ -31,7 +31,7 @@ Rows = dict[str, list[dict[str, float]]]  # by picture, one entry per setting
 
 
 def codecs(names: list[str], weights: str) -> dict[str, RatedCodec]:
-    """Anchors at all of their settings, and ours: "vcm" or "vcm:weights=NAME"."""
+    """Anchors at all of their settings, and ours: "vcm" or "vcm:weights=..."."""
     at = {n: ANCHORS[n].settings if n in ANCHORS else QUALITIES for n in names}
     texts = {name: f"{name}:at={'/'.join(map(str, settings))}" for name, settings in at.items()}
     return {name: build(text, 1.0, weights) for name, text in texts.items()}

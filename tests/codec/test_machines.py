@@ -146,11 +146,14 @@ def decoded_by(python, machine, files, folder):
 
 
 def check_equal(there, here):
+    """The same latents; pictures within what bfloat16 rounds: 1, and 2 where sigma is small."""
     for name, value in here.items():
         if name.endswith("y_hat"):
             assert np.array_equal(there[name], value), name
         else:
-            assert np.abs(there[name].astype(int) - value.astype(int)).max() <= 1, name
+            apart = np.abs(there[name].astype(int) - value.astype(int))
+            assert apart.max() <= 2, name
+            assert (apart > 1).mean() < 1e-3, name
 
 
 @pytest.mark.parametrize("name", MACHINES)

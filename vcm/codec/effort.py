@@ -28,7 +28,7 @@ from vcm.codec.tiles import Tile
 from vcm.codec.transforms import from_blocks
 
 WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
-RATE = 0.03  # first step, in quantisation steps
+RATE = 0.0025  # first step, in quantisation steps, per root of the steps: few undo no large ones
 HOTTEST, START, COOLING = 0.5, 1.5, 3.0  # temperature: START e^(-COOLING t), at most HOTTEST
 
 
@@ -76,10 +76,11 @@ class Search:
     def better(self, y: Tensor, window: Window) -> Tensor:
         """y: (1, M, h, w) float32, never worse by `cost` than the one given."""
         start, y = y, y.clone().requires_grad_()
-        optimiser = torch.optim.Adam([y], RATE, betas=(0.9, 0.99))
+        first = RATE * self._steps**0.5
+        optimiser = torch.optim.Adam([y], first, betas=(0.9, 0.99))
         for step in range(self._steps):
             done = step / self._steps
-            optimiser.param_groups[0]["lr"] = RATE * (1 - done) ** 0.5
+            optimiser.param_groups[0]["lr"] = first * (1 - done) ** 0.5
             optimiser.zero_grad()
             cost = self.cost(y, window, min(HOTTEST, START * math.exp(-COOLING * done)))
             cost.backward()  # type: ignore[no-untyped-call]

@@ -99,8 +99,9 @@ class YoloNet:
         """How far what it answers on pictures x_hat is from what it answers on x: (B,).
 
         Divergence of its class probabilities at every place, and one minus the CIoU of its boxes,
-        which counts by how sure it is on x; with the gains of its own loss, per sure place (at least one, as there). No
-        threshold decides what is there, and no doubles are suppressed. Masks do not count.
+        which counts by how sure it is on x; with the gains of its own loss, per sure place (at
+        least one, as there). No threshold decides what is there, and no doubles are suppressed.
+        Masks do not count.
 
         Source: Chen et al. 2017, learning efficient detectors by distillation (soft targets).
         Deviations: ultralytics' scores are independent classes; CIoU in the place of a bounded L2.
