@@ -136,5 +136,5 @@ def test_the_encoder_tuned_for_yolo11n_writes_files_for_every_decoder(photos, co
     photo = photos["person"]
     everything = RoiMask(np.ones(photo.shape[:2], np.bool_), 1.0, "test")
     files = [pipeline.encode(photo, everything, c, quality=50) for c in (codec, tuned)]
-    assert len(files[1]) < 0.8 * len(files[0])
+    assert len(files[1]) < 0.9 * len(files[0])
     assert psnr(photo, pipeline.decode(files[1], codec)) > 24

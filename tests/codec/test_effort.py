@@ -45,7 +45,7 @@ def left(part):
 
 
 def test_a_search_lowers_what_it_is_for(part, left, base):
-    assert cost(part, left, base, 30) < 0.992 * cost(part, left, base, 0)
+    assert cost(part, left, base, 30) < 0.995 * cost(part, left, base, 0)
 
 
 def test_windows_lower_it_as_well(part, left, base, monkeypatch):
