@@ -27,6 +27,7 @@ from vcm.rd import RDCurve, RDPoint
 HERE = Path(__file__).parent
 QUALITIES = (0, 12, 25, 37, 50, 62, 75, 87, 100)
 RANGE = (0.1, 1.0)  # bpp that BD-rates are taken over
+SPANS = {"psnr": (24, 41), "ms_ssim_db": (7, 23)}  # dB that the plots show
 Rows = dict[str, list[dict[str, float]]]  # by picture, one entry per setting
 
 
@@ -86,14 +87,14 @@ def plot(results: dict[str, Rows], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for axis, metric in zip(axes, ("psnr", "ms_ssim_db"), strict=True):
+    for axis, (metric, span) in zip(axes, SPANS.items(), strict=True):
         for name, rows in results.items():
             table = list(rows.values())
             bpp = np.mean([[r["bits"] / r["pixels"] for r in p] for p in table], 0)
             score = np.mean([[r[metric] for r in p] for p in table], 0)
             bold = name == "vcm"
             axis.plot(bpp, score, "o-" if bold else ".-", label=name, lw=2.5 if bold else 1)
-        axis.set(xlabel="bits per pixel", ylabel=f"{metric}, dB", xlim=(0, 1.6))
+        axis.set(xlabel="bits per pixel", ylabel=f"{metric}, dB", xlim=(0, 1.6), ylim=span)
         axis.grid(alpha=0.3)
     axes[0].legend()
     figure.suptitle("Kodak, mean of 24 pictures, sizes of files")
