@@ -220,3 +220,11 @@ def test_a_setting_that_is_given_twice_is_refused():
     for text in ("jpeg:at=30/50/30", "vcm:at=10/10.0"):
         with pytest.raises(SpecError, match="each setting once"):
             build(text, 0.1, "base")
+
+
+def test_code_that_changes_while_it_measures_is_not_what_it_measures(monkeypatch, tiny_weights):
+    codec = build("vcm", 0.1, str(tiny_weights))
+    before = codec.key
+    monkeypatch.setattr("vcm.evaluate.ours.digest_of", lambda *parts: "of another day")
+    assert codec.key == before
+    assert "of another day" in build("vcm", 0.1, str(tiny_weights)).key

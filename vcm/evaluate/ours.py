@@ -29,9 +29,14 @@ JOIN: Final = "+"  # between the weights of a curve
 
 @dataclass(frozen=True)
 class Ours:
-    """One model at one sigma; its settings are qualities."""
+    """One model at one sigma; its settings are qualities.
+
+    Attributes:
+        made_by: weights and code, as they were when it was built: either may change meanwhile.
+    """
 
     codec: Codec
+    made_by: str
     sigma: float
     label: str
     settings: Settings = QUALITIES
@@ -44,7 +49,7 @@ class Ours:
 
     @property
     def key(self) -> str:
-        return f"{_made_by([self.codec])} sigma {self.sigma:g}" + self._effort(" effort")
+        return f"{self.made_by} sigma {self.sigma:g}" + self._effort(" effort")
 
     def _effort(self, words: str) -> str:
         return f"{words} {self.effort}" if self.effort else ""
@@ -63,9 +68,11 @@ class Several:
 
     Args:
         codecs: in the order of their rates, few bits first.
+        made_by: as `Ours`.
     """
 
     codecs: tuple[Codec, ...]
+    made_by: str
     sigma: float
     label: str
     settings: Settings
@@ -79,7 +86,7 @@ class Several:
     def key(self) -> str:
         # their files are read by none but the first: another processor rounds otherwise
         by = versions().get("compressai", ""), versions()["torch"], processor()
-        return f"{_made_by(self.codecs)} {' '.join(by)} sigma {self.sigma:g}"
+        return f"{self.made_by} {' '.join(by)} sigma {self.sigma:g}"
 
     def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
         codec = self.codecs[int(setting) - 1]
@@ -100,8 +107,9 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     parts = [weights] if Path(weights).is_file() else weights.split(JOIN)
     codecs = tuple(Codec.load(part) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
+    made_by = _made_by(codecs)
     if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:
-        return Ours(codecs[0], sigma, label, at or QUALITIES, effort)
+        return Ours(codecs[0], made_by, sigma, label, at or QUALITIES, effort)
     if not all(isinstance(codec, Published) for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
     if effort:
@@ -109,7 +117,7 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")
-    return Several(codecs, sigma, label, at or places)
+    return Several(codecs, made_by, sigma, label, at or places)
 
 
 def _made_by(codecs: Sequence[Codec]) -> str:
