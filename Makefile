@@ -10,7 +10,7 @@ demo: $(VENV)/.demo
 	$(if $(model),$(BIN)/pip install --quiet -c constraints.txt -e '.[yolo]')
 	$(BIN)/vcm demo -o out $(if $(model),--model $(model))
 
-# Some tests of several processes, one thread each: threads that wait for others cost both.
+# Several processes, one thread each: threads of two processes wait for each other on the same cores.
 test: $(VENV)/.test lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 

@@ -24,7 +24,7 @@ class Codec:
         side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
             latents do not depend on it, memory and the order of symbols in the file do.
         bf16: whether the transforms run in bfloat16, on photos within one level of 255 of float32
-            (two for one value in ten thousand, where sigma is small); None: where the processor
+            (two for two values in ten thousand, where sigma is small); None: where the processor
             has instructions for it.
 
     It computes on the CPU; a GPU is for training.

@@ -28,7 +28,9 @@ from vcm.codec.tiles import Tile
 from vcm.codec.transforms import from_blocks
 
 WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
-RATE = 0.0025  # first step, in quantisation steps, per root of the steps: few undo no large ones
+# First step, in quantisation steps, over the root of their number: what large steps break a short
+# search has no time to mend.
+RATE = 0.0025
 HOTTEST, START, COOLING = 0.5, 1.5, 3.0  # temperature: START e^(-COOLING t), at most HOTTEST
 
 

@@ -18,7 +18,7 @@ from vcm.codec.transforms import to_blocks
 from vcm.errors import BitstreamError, SpecError
 
 # Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
-# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos, not 4 of 5 (experiments/LOG.md).
+# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos (experiments/00_sigma), not 4 of 5.
 MARGIN = 2
 SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
 ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
