@@ -80,6 +80,16 @@ def download(page, folder):
     return path
 
 
+def answered(page, words):
+    """Wait for words of the page, and for the end of the request that they came with.
+
+    gradio shows results before it closes their request; a touch in between may be lost.
+    """
+    says = page.locator("#says")
+    expect(says).to_contain_text(words)
+    expect(says.get_by_test_id("status-tracker").and_(page.locator(".hide"))).to_be_attached()
+
+
 def tab(page, name):
     page.get_by_role("tab", name=name).click()
 
@@ -102,7 +112,7 @@ def test_from_a_photo_and_words_to_a_file_that_decodes(visit, files, photos, tmp
     size = page.locator("#numbers td").nth(1)  # of the file, in bytes
     page.fill("#words textarea", "giraffe")
     choose(page, "#photo", files["cup.png"])
-    expect(page.locator("#says")).to_contain_text("match nothing")
+    answered(page, "match nothing")
     for place in ("#region", "#heat", "#before", "#after"):
         expect(page.locator(f"{place} img")).to_be_visible()
     expect(page.locator("#both img")).to_have_count(2)
@@ -111,7 +121,7 @@ def test_from_a_photo_and_words_to_a_file_that_decodes(visit, files, photos, tmp
     evenly = size.inner_text()
     page.fill("#words textarea", "cup")
     page.press("#words textarea", "Enter")
-    expect(page.locator("#says")).to_contain_text("The region covers")
+    answered(page, "The region covers")
     expect(size).not_to_have_text(evenly)
 
     starved = size.inner_text()
@@ -134,29 +144,24 @@ def test_from_a_photo_and_words_to_a_file_that_decodes(visit, files, photos, tmp
 def test_whoever_has_no_photo_takes_an_example(visit):
     page = visit()
     page.locator("#examples button", has_text="cat").click()
-    expect(page.locator("#says")).to_contain_text("The region covers")
+    answered(page, "The region covers")
     expect(page.locator("#words textarea")).to_have_value("cat")
     page.locator("#photo").get_by_label("Remove Image").click()
-    expect(page.locator("#says")).to_contain_text("Drop a photo")
+    answered(page, "Drop a photo")
     expect(page.locator("#download")).to_be_hidden()
 
 
 def test_what_goes_wrong_is_a_sentence_in_the_page(visit, files):
     page = visit()
-    says = page.locator("#says")
     choose(page, "#photo", files["large.png"])
     expect(page.locator("body")).to_contain_text("maximum allowed size")
     choose(page, "#photo", files["broken.png"])
-    expect(says).to_contain_text("broken.png")
+    answered(page, "broken.png")
     choose(page, "#photo", files["cup.png"])
-    expect(says).to_contain_text("The")
-    page.fill("#sigma input[type=number]", "")
-    expect(says).to_contain_text("sigma: expected a number")
-    page.fill("#sigma input[type=number]", "0.1")
-    expect(says).to_contain_text("The")
+    answered(page, "The region covers")
     page.fill("#words textarea", "cupp")
     page.press("#words textarea", "Enter")
-    expect(says).to_contain_text("unknown word 'cupp'")
+    answered(page, "unknown word 'cupp'")
     expect(page.locator("#download")).to_be_hidden()
     tab(page, "Open a .vcm")
     choose(page, "#vcm-file", files["broken.vcm"])
@@ -172,7 +177,7 @@ def test_two_visitors_at_once_get_what_is_theirs(visit, files, photos, tmp_path)
         page.fill("#words textarea", name)
         choose(page, "#photo", files[f"{name}.png"])
     for name, page in pages.items():
-        expect(page.locator("#says")).to_contain_text("The region covers")
+        answered(page, "The region covers")
         decoded = pipeline.decode(download(page, tmp_path).read_bytes(), Codec.load())
         assert decoded.shape == photos[name].shape
 
