@@ -15,8 +15,10 @@ SIGMAS, QUALITIES = (1.0, 0.1), (0, 25, 50, 75, 100)
 SHARES = (99, 95, 90)
 METRICS = ("AP", "mask_AP", "mIoU", "ROI-PSNR", "PSNR", "MS-SSIM")
 CODECS = (  # as `vcm eval` calls them; bars of what an evaluation lacks stay empty
-    "vcm, sigma 0.03", "vcm, sigma 0.1", "vcm, sigma 0.3", "vcm, sigma 1", "x265 4:2:0",
-    "x265 4:2:0, QP map -8", "vvenc", "vvenc, background blurred (3 px)",
+    "vcm, sigma 0.03", "vcm, sigma 0.1", "vcm, sigma 0.3", "vcm, sigma 1",
+    "vcm yolo11n, sigma 0.3", "vcm tuned, sigma 0.3",  # the built-in one, the guide's
+    "vcm codec, sigma 0.3",  # a run's own codec.safetensors: of a sweep
+    "x265 4:2:0", "x265 4:2:0, QP map -8", "vvenc", "vvenc, background blurred (3 px)",
     "vvenc, flat background", "AVIF",
 )  # fmt: skip
 

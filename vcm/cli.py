@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from vcm.commands import completion, options
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
+from vcm.errors import MissingExtra
 
 Report = dict[str, Any]
 
@@ -213,6 +215,8 @@ def train(config: Path, changes: tuple[str, ...], dry_run: bool) -> None:
     from vcm.train.config import load
 
     wanted = load(config, changes)
+    if find_spec("accelerate") is None:
+        raise MissingExtra("accelerate", "train")
     if dry_run:
         from vcm.train.plan import plan
 

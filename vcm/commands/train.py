@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from vcm.errors import MissingExtra
+from vcm.files import held, make_folder
 from vcm.provenance import provenance
 from vcm.report import training
 from vcm.track import log_model, log_training, tracked, training_axis
@@ -146,6 +147,8 @@ def _tracking(config: Training, folder: Path) -> AbstractContextManager[Any]:
     """A W&B run if the config asks for one; the run's own page holds the same without wandb."""
     if not config.run.wandb or not processes().is_main_process:
         return nullcontext()
+    with held(make_folder(folder)):  # by this run alone: W&B would go on with another's
+        pass
     if find_spec("wandb") is None:
         _log.warning("wandb is not installed: see %s, log.csv beside it", folder / "index.html")
         return nullcontext()

@@ -1,5 +1,6 @@
 """How good a model in training is on pictures that it does not learn from."""
 
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm import draw
+from vcm.errors import VcmError
 from vcm.models import load_model
 from vcm.train.photos import Photo
 from vcm.train.step import PublishedStep, Step
 from vcm.vision.base import Detector, Segmenter
 
+_log = logging.getLogger(__name__)
 Image = NDArray[np.uint8]
 SIGMAS = (1.0, 0.1)
 SHOWN, SHOWN_QUALITY = 4, 25
@@ -77,19 +80,29 @@ def samples(
 
 
 def finder(task_model: str) -> Callable[[Image], Image] | None:
-    """Draws what a task model sees in a picture; None for none, and for one of features alone."""
+    """Draws what a task model sees in a picture; None for none, and for one of features alone.
+
+    A picture that the model fails at stays as it is: no training ends by what is only looked at.
+    """
     if not task_model:
         return None
     model = load_model(task_model)
     if not (hasattr(model, "detect") or hasattr(model, "segment")):
         return None
 
-    def seen(picture: Image) -> Image:
+    def drawn(picture: Image) -> Image:
         if model.kind == "semantic":
             return draw.classes(picture, cast(Segmenter, model).segment(picture), model.names)
         found = cast(Detector, model).detect(picture)
         labelled = draw.labelled(found, model.names)
         return draw.boxed(draw.instances(picture, found), labelled, SEEN)
+
+    def seen(picture: Image) -> Image:
+        try:
+            return drawn(picture)
+        except VcmError as error:
+            _log.warning("not drawn, what %s finds: %s", task_model, error)
+            return picture
 
     return seen
 

@@ -22,11 +22,13 @@ class Health:
 
     Attributes:
         norm, loss: running means of the gradient's norm and of the loss.
+        last: the loss of the last step.
         far: steps in a row with a loss that is far from usual; what is saved then may be ill.
     """
 
     def __init__(self, folder: str):
         self.norm = self.loss = math.inf
+        self.last = math.nan
         self.far = 0
         self._folder = folder
 
@@ -41,9 +43,10 @@ class Health:
         Raises:
             ModelError: if the run has diverged.
         """
+        self.last = loss
         self.far = self.far + 1 if not loss <= FAR * self.loss else 0
         if self.far >= DIVERGED or not math.isfinite(norm):
-            raise self.diverged(step, loss)
+            raise self.diverged(step)
         allowed = norm <= OUTLIER * self.norm
         if not allowed:
             _log.warning("step %d left out: gradient %.2g, usual %.2g", step, norm, self.norm)
@@ -52,12 +55,12 @@ class Health:
             self.loss = _running(self.loss, loss, FAR)
         return allowed
 
-    def diverged(self, step: int, loss: float = math.nan) -> ModelError:
+    def diverged(self, step: int) -> ModelError:
         """What is said of a run whose loss has left what was usual."""
         return ModelError(
-            f"step {step}: the loss is {loss:.3g}, usual is {self.loss:.3g}: the run has "
+            f"step {step}: the loss is {self.last:.3g}, usual is {self.loss:.3g}: the run has "
             f"diverged; the same command with a lower optim.lr and run.folder={self._folder} "
-            f"goes on from the last checkpoint"
+            f"goes on from the last checkpoint, or begins anew if none was made"
         )
 
 

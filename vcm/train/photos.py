@@ -119,15 +119,20 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
+    damaged = 0
     for source in told(found, "read"):
         try:
-            photo = photos[source.name] = (_decoded if left > 0 else _checked)(source, data)
+            photos[source.name] = _checked(source, data)
         except ImageError:
             continue
-        if isinstance(photo, Photo):
-            left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
-    if len(photos) < len(found):
-        skipped = len(found) - len(photos)
+        if left > 0:
+            try:
+                photo = photos[source.name] = _decoded(source, data)
+            except ImageError:  # stays: the crops of a run do not depend on the memory that it has
+                damaged += 1
+            else:
+                left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
+    if skipped := len(found) - len(photos) + damaged:
         _log.warning(
             "%d of %d pictures skipped: broken or under %d px", skipped, len(found), data.crop
         )

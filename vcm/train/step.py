@@ -40,7 +40,7 @@ class Terms(NamedTuple):
     """The loss, which is minimised, and its parts, means over the pictures: each ().
 
     Attributes:
-        mse: as it is weighed: by the mask and the ROI's border.
+        mse: as it is weighed: by the mask and, but for published codecs, the ROI's border.
         roi, background: plain squared error of the pixels inside and outside, a sum over the
             pixels of a side divided by all pixels that the step has: the two add up to the error.
     """
@@ -134,7 +134,9 @@ def weighed(
     share: Share,
 ) -> Terms:
     """Rate, distortion and task put together."""
-    mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m))
+    # published codecs are trained as they were published: the border weighs as the rest
+    weights = data.m.square() if config.published.base else distortion_weights(data.m)
+    mse = weighted_mse(coded.x_hat, data.x, weights)
     task, distortion = torch.zeros_like(mse), mse
     if task_loss is not None:
         task = task_loss(coded.x_hat.float(), data.x, data.m, share.seed + share.first)

@@ -5,6 +5,8 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.errors import MissingExtra
+
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Rle = dict[str, Any]  # a mask as pycocotools codes it: "size" [H, W] and "counts", a str
 Kind = Literal["boxes", "instances", "semantic"]
@@ -87,15 +89,20 @@ def sorted_objects(
 
 def rle(mask: NDArray[np.bool_]) -> Rle:
     """A mask, (H, W) bool, run-length coded."""
-    from pycocotools import mask as coder
-
-    coded = coder.encode(np.asfortranarray(mask, dtype=np.uint8))
+    coded = _coder().encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": list(coded["size"]), "counts": coded["counts"].decode("ascii")}
 
 
 def unpacked(coded: Rle) -> NDArray[np.bool_]:
     """The mask, (H, W) bool, of its run lengths."""
-    from pycocotools import mask as coder
-
     counts = coded["counts"].encode("ascii")
-    return coder.decode({"size": coded["size"], "counts": counts}).astype(np.bool_)  # type: ignore[no-any-return]
+    return _coder().decode({"size": coded["size"], "counts": counts}).astype(np.bool_)  # type: ignore[no-any-return]
+
+
+def _coder() -> Any:
+    """COCO's run-length coder."""
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise MissingExtra("pycocotools", "eval") from error
+    return mask
