@@ -17,6 +17,7 @@ from vcm.cli import main
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load
 from vcm.commands.train import _stopped, _table
+from vcm.files import held
 from vcm.provenance import commit
 from vcm.report import training
 from vcm.train import checkpoint
@@ -110,6 +111,25 @@ def test_without_wandb_a_run_goes_on_with_its_page(config, tmp_path, monkeypatch
     assert run("train", "--config", config(wandb="project")) == 0
     assert "wandb is not installed" in capsys.readouterr().err
     assert (tmp_path / "run" / "index.html").is_file()
+
+
+def test_without_accelerate_it_says_what_to_install(config, monkeypatch, capsys):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "vcm.cli.find_spec", lambda name: None if name == "accelerate" else real(name)
+    )
+    assert run("train", "--config", config()) == 2
+    assert "pip install 'vcm[train]'" in capsys.readouterr().err
+
+
+def test_a_second_run_in_a_folder_leaves_the_first_one_s_wandb_alone(config, tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    path = config(wandb="project")
+    (tmp_path / "run").mkdir()
+    with held(tmp_path / "run"):
+        assert run("train", "--config", path) == 2
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_the_live_table_shows_the_last_records_and_the_check(config):

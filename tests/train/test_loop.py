@@ -11,6 +11,7 @@ from vcm import image, pipeline, toml
 from vcm.codec.codec import Codec
 from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
 from vcm.codec.model import Sizes
+from vcm.codec.published import Outcome, Preset
 from vcm.codec.tables import factorized_tables
 from vcm.codec.transforms import Widths
 from vcm.codec.weights import load
@@ -19,11 +20,12 @@ from vcm.files import held, make_folder
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import batch, mask_values
+from vcm.train.data import Batch, batch, mask_values
 from vcm.train.loop import train
 from vcm.train.optim import learning_rate
 from vcm.train.photos import Data, load_photos
 from vcm.train.release import release
+from vcm.train.step import Share, weighed
 from vcm.train.trainer import Trainer
 
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
@@ -249,6 +251,19 @@ def test_loss_terms_by_hand():
     assert bpp_est(likelihoods, 4).item() == pytest.approx((8 + 4) / 4)
     ends = lmbda_of(torch.tensor([0, 5000, 10_000]), 0.001, 0.1)
     assert ends.tolist() == pytest.approx([0.001, 0.01, 0.1])
+
+
+def test_published_codecs_are_trained_with_the_loss_of_the_paper():
+    x, m = torch.zeros(1, 3, 64, 64), torch.full((1, 1, 64, 64), 0.1)
+    m[..., :32] = 1
+    x_hat, share = x + 0.5, Share(0, 0, 1)
+    one = torch.ones(1)
+    losses = [
+        weighed(config, None, Batch(x, m, one), Outcome(x_hat, one), one, 1.0, one, share).mse
+        for config in (Training(), Training(published=Preset("tic")))
+    ]
+    assert losses[1].item() == pytest.approx(0.25 * (1 + 0.01) / 2)
+    assert losses[0] > losses[1]
 
 
 def test_weights_keep_the_border_of_the_roi():

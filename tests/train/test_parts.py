@@ -1,6 +1,8 @@
 """Parts of the training by themselves: health, gradients, the linear start, checks."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from vcm.codec.published import Outcome
 from vcm.codec.transforms import Widths, to_blocks
 from vcm.errors import ModelError
 from vcm.train import optim
-from vcm.train.check import check
+from vcm.train.check import check, finder
 from vcm.train.config import Optim
 from vcm.train.health import Health
 from vcm.train.photos import Data, Photo, Photos, blocks
@@ -25,8 +27,16 @@ def test_outliers_are_left_out_and_a_far_loss_is_counted(tmp_path):
     assert health.allows(0, 1.0, 1.0) and health.allows(1, 2.9, 9.9) and not health.far
     assert not health.allows(2, 1.0, 10 * health.norm + 1)
     assert health.allows(3, 10.0, 1.0) and health.far == 1
-    with pytest.raises(ModelError, match="diverged"):
-        health.allows(4, 1.0, float("nan"))
+    with pytest.raises(ModelError, match="loss is 7, usual is .*diverged"):
+        health.allows(4, 7.0, float("nan"))
+
+
+def test_a_picture_that_the_task_model_fails_at_stays_as_it_is(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)  # masks cannot be packed
+    picture = np.zeros((64, 64, 3), np.uint8)
+    seen = finder(f"{Path(__file__).with_name('masked.py')}:Masked")
+    assert seen is not None and seen(picture) is picture
+    assert "pycocotools is not installed; get it with: pip install 'vcm[eval]'" in caplog.text
 
 
 def test_a_gradient_far_beyond_the_usual_is_shrunk():
