@@ -4,7 +4,8 @@ import io
 from collections.abc import Iterator
 from typing import Any, Final
 
-WIDTH, HEIGHT = 7.5, 5.0  # inches
+WIDTH, HEIGHT = 7.5, 6.0  # inches, the legend below the axes included
+COLOURS: Final = (*(f"C{n}" for n in range(10)), "black", "gold", "navy", "lime")
 LABELS: Final = {
     "AP": "AP, %", "AP50": "AP50, %", "mask_AP": "mask AP, %", "mIoU": "mIoU, %",
     "PSNR": "PSNR, dB", "ROI-PSNR": "PSNR of the ROI, dB",
@@ -43,7 +44,7 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
 
     figure, axis = pyplot.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
     for number, codec in enumerate(result["codecs"]):
-        _line(axis, codec, metric, f"C{number % 10}")
+        _line(axis, codec, metric, COLOURS[number % len(COLOURS)])
     original = result["uncompressed"].get(metric)
     if original is not None:
         axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
@@ -52,7 +53,7 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)  # on the axes it hides curves
     buffer = io.BytesIO()
     metadata = {"Date": None} if format == "svg" else {}
     figure.savefig(buffer, format=format, dpi=120, metadata=metadata)
