@@ -1,32 +1,25 @@
-"""The tau of the built-in network, from training photos that it never saw, and what a look costs.
+"""The built-in network on the photos that its training kept apart, class by class, and its speed.
 
-python experiments/03_tma/held_out.py
+python experiments/03_tma/held_out.py [--run runs/roi2] [--weights FILE]
+
+Without the folder of a training (its photos and label planes) only what the weights' card says.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as Pillow
 
-from vcm import image
-from vcm.roi.embedded import DEFAULT, Embedded, load_network
-from vcm.train.roi import RoiTraining
-from vcm.train.roi_data import Sample, kept_apart
-from vcm.train.roi_labels import with_voc
+from vcm import image, weightfile
+from vcm.roi import session
+from vcm.roi.embedded import DEFAULT, LOOKS, Embedded
+from vcm.train.roi_photos import gather, kept_apart
 from vcm.train.roi_score import score
 
 SIZE, RUNS = (640, 480), 15
-
-
-def sample(photo: Path, voc_masks: Path) -> Sample:
-    """A photo with what people drew on it."""
-    pixels = image.read(photo)
-    nothing = np.zeros(pixels.shape[:2], np.uint8)
-    voc = np.asarray(Pillow.open(voc_masks / f"{photo.stem}.png"))
-    return Sample(pixels, with_voc(nothing, voc))
 
 
 def milliseconds(detail: int, photo: np.ndarray) -> float:
@@ -42,15 +35,27 @@ def milliseconds(detail: int, photo: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
+    parser.add_argument("--more", type=Path, default=Path("runs/more/words"))
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--weights", type=Path, default=DEFAULT)
     given = parser.parse_args()
+    card = weightfile.card_of(given.weights)
+    recall = json.loads(card["recall"])
+    for name, iou in json.loads(card["iou"]).items():
+        print(f"{name:<16} IoU {100 * iou:5.1f}  recall {100 * recall.get(name, np.nan):5.1f}")
     photos, masks = given.data / "images", given.data / "voc_class_masks"
-    kept = sorted(kept_apart(photos, masks, RoiTraining.held_out))
-    samples = [sample(photo, masks) for photo in kept]
-    found = score(load_network(DEFAULT)[0], samples)
-    print(f"{len(samples)} photos: IoU {found.mean:.1f} at tau {found.tau:g}")
-    print(f"absent classes rightly empty: {100 * found.empty:.1f} %")
-    picture = cv2.resize(samples[0].pixels, SIZE)
-    for detail in (1, 2):
+    if given.run:
+        found = gather(photos, masks, given.more, given.run)
+        apart = kept_apart(found)
+        kept = sorted(photo for photo in found if photo.path in apart)
+        for detail, looks in LOOKS.items():
+            s = score(session.load(given.weights)[0], kept, looks)
+            print(
+                f"detail {detail}: {len(kept)} photos, IoU {100 * np.nanmean(s.iou):.1f}, recall "
+                f"{100 * np.nanmean(s.recall):.1f} at tau {s.tau:g}, {100 * s.empty:.1f} % empty"
+            )
+    picture = cv2.resize(image.read(image.folder(photos)[0]), SIZE)
+    for detail in LOOKS:
         print(f"detail {detail} at {SIZE[0]}x{SIZE[1]}: {milliseconds(detail, picture):.0f} ms")
 
 

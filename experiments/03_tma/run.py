@@ -33,12 +33,14 @@ HERE = Path(__file__).parent
 TAUS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 QUALITIES = (10, 30, 50, 70, 90)
 SIGMA = 0.1
+LEAST = 0.005  # share of a photo from which a class in it is no trifle
 SYNONYMS = {  # of VOC's classes, two for each
     "airplane": ("aeroplane", "jet"), "bicycle": ("mountain bike", "cycle"),
     "bird": ("seabird", "songbird"),
     "boat": ("ship", "sailboat"), "bottle": ("flask", "wine bottle"), "bus": ("coach", "minibus"),
     "car": ("automobile", "sedan"), "cat": ("kitten", "tabby"), "chair": ("armchair", "seat"),
-    "cow": ("cattle", "dairy cow"), "dining table": ("table", "desk"), "dog": ("puppy", "hound"),
+    "cow": ("cattle", "dairy cow"), "dining table": ("table", "kitchen table"),
+    "dog": ("puppy", "hound"),
     "horse": ("pony", "racehorse"), "motorcycle": ("motorbike", "moped"),
     "person": ("people", "woman"), "potted plant": ("houseplant", "plant"),
     "sheep": ("lamb", "ewe"), "couch": ("sofa", "settee"), "train": ("locomotive", "tram"),
@@ -85,7 +87,7 @@ def voc(folder: Path) -> tuple[tuple[str, ...], Iterator[Sample]]:
 
 def coco(folder: Path) -> tuple[tuple[str, ...], Iterator[Sample]]:
     """COCO's 80 classes; crowds are not counted."""
-    names, data = vocabulary().classes, COCO(folder / "instances.json")
+    names, data = vocabulary().coco, COCO(folder / "instances.json")
     place = {c["id"]: names.index(c["name"]) for c in data.loadCats(data.getCatIds())}
 
     def samples() -> Iterator[Sample]:
@@ -128,8 +130,12 @@ def count(maps: NDArray[np.float32], sample: Sample, growth: float) -> Counts:
     return counts
 
 
-def score(counts: Counts, names: tuple[str, ...], tau: float) -> dict:
-    """Means over classes, in percent, over tau and at one tau."""
+def score(counts: Counts, names: tuple[str, ...], tau: float, sizes: NDArray[np.int64]) -> dict:
+    """Means over classes, in percent, over tau and at one tau.
+
+    Args:
+        sizes: (photos,), known pixels of each.
+    """
     both, found, true = np.moveaxis(counts.astype(np.float64), -1, 0)
     seen = true[:, 0].sum(0) > 0
     sums = [t.sum(0)[:, seen] for t in (both, found, true)]
@@ -138,6 +144,7 @@ def score(counts: Counts, names: tuple[str, ...], tau: float) -> dict:
         precision, recall = sums[0] / sums[1], sums[0] / sums[2]
         pairs = both / (found + true - both)
     absent = true[:, 0] == 0
+    large = true[:, 0] >= LEAST * sizes[:, None]
     at = int(np.abs(TAUS - tau).argmin())
     kept = [name for name, s in zip(names, seen, strict=True) if s]
     return {
@@ -146,6 +153,8 @@ def score(counts: Counts, names: tuple[str, ...], tau: float) -> dict:
         "precision": 100 * float(np.nanmean(precision[at])),
         "recall": 100 * recall[at].mean(),
         "mean IoU of a photo and a class": 100 * float(pairs[:, at][~absent].mean()),
+        "the same, at least half a percent of the photo": 100 * float(pairs[:, at][large].mean()),
+        "classes with IoU below 5": int((iou[at] < 0.05).sum()),
         "absent classes with an empty mask": 100 * float((found[:, at][absent] == 0).mean()),
         "over tau": {
             "tau": TAUS.tolist(),
@@ -164,7 +173,8 @@ def masks(samples: list[Sample], names: tuple[str, ...], methods: dict[str, Meth
     for label, method in methods.items():
         with progressbar(samples, label=f"{label:<24}") as bar:
             counts = [count(method.maps(image.read(s.path)), s, method.growth) for s in bar]
-        result[label] = score(np.stack(counts), names, method.tau)
+        sizes = np.array([s.valid.sum() for s in samples])
+        result[label] = score(np.stack(counts), names, method.tau, sizes)
         row = {k: round(v, 1) for k, v in result[label].items() if isinstance(v, float)}
         print(label, row, flush=True)
     return result

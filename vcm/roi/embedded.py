@@ -7,17 +7,14 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from vcm import weightfile
 from vcm.errors import ModelError, SpecError
-from vcm.roi.network import PixelWordNet
+from vcm.roi import session
 from vcm.roi.refine import to_edges
 from vcm.roi.vocabulary import Cover, vocabulary
 
-KIND: Final = "vcm-roi-1"
 LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
 
 
@@ -62,7 +59,7 @@ class Embedded:
             raise SpecError(f"detail: expected 1 or 2, got {detail!r}")
         self.detail: Final = detail
         path = Path(weights or DEFAULT)
-        self._net, card = load_network(path)
+        self._run, card = session.load(path)
         self.tau: Final = _threshold(path, card)
 
     def similarity(
@@ -74,7 +71,7 @@ class Embedded:
             UnknownWord: if a phrase is not in the vocabulary; near words are named.
         """
         covers = [cover(phrase) for phrase in phrases]
-        p = probabilities(self._net, image, LOOKS[self.detail])
+        p = probabilities(self._run, image, LOOKS[self.detail])
         return to_edges((p[[1 + i for i in classes]].sum(0) for classes in covers), image)
 
 
@@ -85,14 +82,16 @@ def cover(phrase: str) -> Cover:
 
 
 def probabilities(
-    net: PixelWordNet, image: NDArray[np.uint8], looks: Sequence[Look] = LOOKS[1]
+    run: session.Run, image: NDArray[np.uint8], looks: Sequence[Look] = LOOKS[1]
 ) -> NDArray[np.float32]:
     """Mean over looks: (K + 1, h, w), background and classes, on a grid over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.
     """
-    seen = [_seen(net, image, look) for look in looks]
+    seen = [_seen(run, image, look) for look in looks]
+    if len(seen) == 1:
+        return seen[0]
     height, width = (max(p.shape[axis] for p in seen) for axis in (1, 2))
     total = np.zeros((len(seen[0]), height, width), np.float32)
     for p in seen:
@@ -102,8 +101,7 @@ def probabilities(
     return total
 
 
-@torch.inference_mode()
-def _seen(net: PixelWordNet, image: NDArray[np.uint8], look: Look) -> NDArray[np.float32]:
+def _seen(run: session.Run, image: NDArray[np.uint8], look: Look) -> NDArray[np.float32]:
     """What the network says of one look: (K + 1, h, w)."""
     height, width = image.shape[:2]
     scale = look.size * min(1.0, LONG_SIDE / max(height, width))
@@ -111,10 +109,8 @@ def _seen(net: PixelWordNet, image: NDArray[np.uint8], look: Look) -> NDArray[np
     w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
     shrink = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
     small = cv2.resize(image, (w, h), interpolation=shrink)
-    x = torch.from_numpy(small[:, ::-1].copy() if look.mirrored else small)
-    x = x.permute(2, 0, 1)[None].float() / 255
-    logits = net(x.contiguous(memory_format=torch.channels_last))
-    p: NDArray[np.float32] = F.softmax(logits[0], dim=0).numpy()
+    x = np.ascontiguousarray((small[:, ::-1] if look.mirrored else small).transpose(2, 0, 1)[None])
+    p = run(x.astype(np.float32) / 255).probabilities
     return p[:, :, ::-1] if look.mirrored else p
 
 
@@ -123,37 +119,9 @@ def built_in() -> str:
     return weightfile.card_of(DEFAULT).get("sha256", "")
 
 
-def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
-    """Write a network in float16; `card` says where it comes from."""
-    tensors = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    weightfile.write(path, KIND, tensors, card)
-
-
 def _threshold(path: Path, card: dict[str, str]) -> float:
     """The tau that the training found best on photos that it kept apart."""
     try:
         return float(card.get("tau", "0.5"))
     except ValueError as error:
         raise ModelError(f"{path}: tau is no number: {card['tau']!r}; get a fresh copy") from error
-
-
-def load_network(path: Path) -> tuple[PixelWordNet, dict[str, str]]:
-    """The network in a weight file, in eval mode, and the file's card.
-
-    Raises:
-        ModelError: if the file is missing, damaged, or does not fit the network or vocabulary.
-    """
-    stored, card = weightfile.read(path, KIND)
-    tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
-    try:
-        net = PixelWordNet(tensors["words"], tensors["members"])
-        net.load_state_dict(tensors)
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: the weights do not fit the network: {reason}") from error
-    if len(net.words) != len(vocabulary().classes):
-        raise ModelError(
-            f"{path}: expected weights for {len(vocabulary().classes)} classes, "
-            f"got {len(net.words)}; take those of this version"
-        )
-    return net.eval().to(memory_format=torch.channels_last), card

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.roi.embedded import DEFAULT, LONG_SIDE, Look, load_network, probabilities
+from vcm.roi import session
+from vcm.roi.embedded import DEFAULT, LONG_SIDE, Look, probabilities
 from vcm.roi.vocabulary import vocabulary
 from vcm.vision.base import Image, Kind
 
 
 class WordLabels:
-    """Semantic segmentation into background and COCO's 80 classes, without any extra package.
+    """Semantic segmentation into the vocabulary's classes, without any extra package.
 
     Where it also makes the masks, ROI and task come from one network: scores flatter it.
 
@@ -27,7 +28,7 @@ class WordLabels:
     kind: Final[Kind] = "semantic"
 
     def __init__(self, weights: str | Path | None = None):
-        self._net, _ = load_network(Path(weights or DEFAULT))
+        self._run, _ = session.load(Path(weights or DEFAULT))
         self.names: Final = ("background", *vocabulary().classes)
 
     def segment(self, image: Image) -> NDArray[np.uint8]:
@@ -36,7 +37,7 @@ class WordLabels:
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         # one look: where two disagree their mean is the background
-        p = probabilities(self._net, image, [Look(1)]).transpose(1, 2, 0)  # (h, w, 81)
+        p = probabilities(self._run, image, [Look(1)]).transpose(1, 2, 0)  # (h, w, K + 1)
         labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
         full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]

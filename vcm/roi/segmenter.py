@@ -71,7 +71,7 @@ def has_coco_classes(model: Any) -> bool:
     """Whether the classes are the vocabulary's, in its order, under any of their names."""
     known = vocabulary()
     own = [known.meaning.get(model.names[i].lower()) for i in sorted(model.names)]
-    return own == [(i,) for i in range(len(known.classes))]
+    return own == [(i,) for i in range(len(known.coco))]
 
 
 def instances(

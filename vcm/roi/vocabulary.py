@@ -42,6 +42,7 @@ class Vocabulary(NamedTuple):
     """
 
     classes: tuple[str, ...]
+    coco: tuple[str, ...]
     meaning: dict[str, Cover]
     phrases: Phrases
 
@@ -115,15 +116,17 @@ def vocabulary() -> Vocabulary:
     by_hand, built = (
         tomllib.loads((folder / name).read_text()) for name in ("words.toml", "lexicon.toml")
     )
-    classes = tuple(by_hand["classes"])
+    coco = tuple(by_hand["classes"])
+    classes = (*coco, *by_hand["rooms"])
     index = {name: i for i, name in enumerate(classes)}
     meaning: dict[str, Cover] = {}
     for table in (built, by_hand):  # what people decided wins
-        meaning |= {w: (index[name],) for name, words in table["classes"].items() for w in words}
+        own = table["classes"] | table.get("rooms", {})
+        meaning |= {w: (index[name],) for name, words in own.items() for w in words}
         meaning |= {w: tuple(index[n] for n in names) for w, names in table["groups"].items()}
     meaning |= {name: (i,) for name, i in index.items()}
     phrases = Phrases(**{name: frozenset(words) for name, words in by_hand["phrases"].items()})
-    return Vocabulary(classes, meaning, phrases)
+    return Vocabulary(classes, coco, meaning, phrases)
 
 
 def forms(phrase: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Photos and label maps for the embedded ROI network, and the crops that it learns from."""
+"""The crops that the words-to-mask network learns from."""
 
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,120 +10,86 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vcm import image
-from vcm.train.roi_labels import IGNORE, NONE
+from vcm.train.roi_labels import IGNORE, SURE, Planes
+from vcm.train.roi_photos import Photo
 
 Image = NDArray[np.uint8]
-SCALES = (0.65, 1.6)  # of a photo in a crop, drawn log-uniformly
-SPANS = (0.15, 0.9)  # of the crop's side: what an object in focus covers, as far as ZOOM allows
-ZOOM = 4.0
-PASTED = 0.4  # share of the crops that get an object of another photo
+SCALES: Final = (0.5, 1.7)  # of a photo in a crop, drawn log-uniformly
+SPANS: Final = (
+    0.15,
+    0.9,
+)  # of the crop's side: what a class in focus covers, as far as ZOOM allows
+ZOOM: Final = 4.0
+SEEN: Final = 5e-4  # share of a photo from which it counts as one of a class
 
 
-class Sample(NamedTuple):
-    """A photo in memory.
-
-    Attributes:
-        pixels: (H, W, 3) uint8, RGB.
-        labels: (H, W) uint8: 0 none, class + 1, 255 ignored.
-    """
-
-    pixels: Image
-    labels: Image
-
-
-class Samples(NamedTuple):
+class Batch(NamedTuple):
     """Attributes:
-    training: what the network learns from.
-    held_out: a fixed choice of photos with a VOC mask, to measure with and to choose tau.
+    x: (B, 3, S, S) float32 in [0, 1], RGB.
+    planes: (B, 4, S/4, S/4) int64, see `roi_labels`.
+    rooms: (B,) bool, whether things of rooms that nobody labelled may be in it.
     """
 
-    training: list[Sample]
-    held_out: list[Sample]
+    x: Tensor
+    planes: Tensor
+    rooms: Tensor
 
 
-def load_samples(photos: Path, voc_masks: Path, labels: Path, held_out: int) -> Samples:
-    """All photos of a folder with their label maps."""
-    kept = kept_apart(photos, voc_masks, held_out)
-    both = Samples([], [])
-    for p in image.folder(photos):
-        grey = cv2.imread(str(labels / f"{p.stem}.png"), cv2.IMREAD_UNCHANGED)
-        both[p in kept].append(Sample(image.read(p), grey.astype(np.uint8)))
-    return both
-
-
-def kept_apart(photos: Path, voc_masks: Path, count: int) -> set[Path]:
-    """The photos that training never sees: a fixed choice of those with a VOC mask."""
-    voc = [p for p in image.folder(photos) if (voc_masks / f"{p.stem}.png").exists()]
-    chosen = np.random.default_rng(0).permutation(len(voc))[:count].tolist()
-    return {voc[i] for i in chosen}
-
-
-def by_class(samples: list[Sample]) -> dict[int, list[int]]:
-    """For each label that occurs, the indices of the samples that show it."""
+def by_class(photos: Sequence[Photo]) -> dict[int, list[int]]:
+    """For each label, the indices of the photos that show it."""
     found: dict[int, list[int]] = {}
-    for i, sample in enumerate(samples):
-        for value in np.unique(sample.labels).tolist():
-            if value not in (NONE, IGNORE):
+    for i, photo in enumerate(photos):
+        for value, share in photo.classes.items():
+            if share > SEEN:
                 found.setdefault(value, []).append(i)
     return dict(sorted(found.items()))
 
 
 def batch(
-    samples: list[Sample], classes: dict[int, list[int]], count: int, side: int, rng: Generator
-) -> tuple[Tensor, Tensor]:
-    """x (B, 3, S, S) float32 in [0, 1] and labels (B, S/4, S/4).
+    photos: Sequence[Photo], classes: dict[int, list[int]], count: int, side: int, rng: Generator
+) -> Batch:
+    """Half of the photos drawn evenly; half class by class, so that rare ones are seen too.
 
-    Half of the photos are drawn evenly, half class by class, so that rare ones are seen too, and
-    large: half of these are zoomed in on. Some crops get objects of another photo pasted in.
-
-    Source: Ghiasi et al. 2021, "Simple copy-paste is a strong data augmentation method for instance
-    segmentation", arXiv:2012.07177. Deviation: all regions of one class, not one instance.
+    Three quarters of the latter are zoomed in on, or out of.
     """
-    pairs = []
+    crops, rooms = [], []
     for i in range(count):
         if i % 2 or not classes:
-            pairs.append(_crop(samples[int(rng.integers(len(samples)))], side, rng))
+            photo, focus = photos[int(rng.integers(len(photos)))], None
         else:
-            value, sample = _of_some_class(samples, classes, rng)
-            pairs.append(_crop(sample, side, rng, value if rng.random() < 0.5 else None))
-        if classes and rng.random() < PASTED:
-            value, sample = _of_some_class(samples, classes, rng)
-            other = _crop(sample, side, rng, value)
-            there = other[1] == value
-            for target, source in zip(pairs[-1], other, strict=True):
-                target[there] = source[there]
-    x = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2).float() / 255
+            value = int(rng.choice(list(classes)))
+            photo = photos[int(rng.choice(classes[value]))]
+            focus = value if rng.random() < 0.75 else None
+        crops.append(crop(*photo.load(), side, rng, focus))
+        rooms.append(photo.rooms)
+    x = torch.from_numpy(np.stack([p for p, _ in crops])).permute(0, 3, 1, 2).float() / 255
     contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (count, 3, 1, 1))).float()
     shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (count, 1, 1, 1))).float()
     x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
-    labels = torch.from_numpy(np.stack([t for _, t in pairs])).long()[:, 2::4, 2::4]
-    return x.contiguous(memory_format=torch.channels_last), labels
+    planes = torch.from_numpy(np.stack([t for _, t in crops])).permute(0, 3, 1, 2).long()
+    return Batch(x.contiguous(memory_format=torch.channels_last), planes, torch.tensor(rooms))
 
 
-def _of_some_class(
-    samples: list[Sample], classes: dict[int, list[int]], rng: Generator
-) -> tuple[int, Sample]:
-    """A class and a photo that shows it; classes are equally likely."""
-    value = int(rng.choice(list(classes)))
-    return value, samples[int(rng.choice(classes[value]))]
-
-
-def _crop(s: Sample, side: int, rng: Generator, focus: int | None = None) -> tuple[Image, Image]:
-    """A random window at a random scale, maybe mirrored; outside the photo is grey and ignored.
+def crop(
+    pixels: Image, planes: Planes, side: int, rng: Generator, focus: int | None = None
+) -> tuple[Image, Planes]:
+    """A random window at a random scale, maybe mirrored; outside the photo is grey and unknown.
 
     Args:
         focus: label of what the window shows; None: anything.
+
+    Returns:
+        (S, S, 3) uint8, and planes (S/4, S/4, 4) uint8.
     """
-    scale = np.exp(rng.uniform(*np.log(SCALES)))
-    centre = None
+    scale, centre = float(np.exp(rng.uniform(*np.log(SCALES)))), None
     if focus is not None:
-        rows, columns = np.nonzero(s.labels == focus)
-        pick = rng.integers(len(rows))
-        centre = (columns[pick], rows[pick])
-        scale = min(ZOOM, side * rng.uniform(*SPANS) / len(rows) ** 0.5)
+        rows, columns = np.nonzero((planes[..., 0] == focus) & (planes[..., 1] >= SURE))
+        if len(rows):
+            pick = rng.integers(len(rows))
+            centre = (2 * columns[pick], 2 * rows[pick])
+            scale = min(ZOOM, side * rng.uniform(*SPANS) / (2 * len(rows) ** 0.5))
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
-    for axis, n in ((0, s.labels.shape[1]), (1, s.labels.shape[0])):
+    for axis, n in ((0, pixels.shape[1]), (1, pixels.shape[0])):
         low, high = min(0, n * scale - side), max(0, n * scale - side)
         start = rng.uniform(low, high)
         if centre is not None:
@@ -131,7 +97,30 @@ def _crop(s: Sample, side: int, rng: Generator, focus: int | None = None) -> tup
         matrix[axis, 2] = -start
     if rng.random() < 0.5:
         matrix[0] = [-matrix[0, 0], 0, side - 1 - matrix[0, 2]]
-    size = (side, side)
-    pixels = cv2.warpAffine(s.pixels, matrix, size, borderValue=(127,) * 3)
-    labels = cv2.warpAffine(s.labels, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORE,))
-    return pixels.astype(np.uint8), labels.astype(np.uint8)
+    return warped(pixels, planes, matrix, side)
+
+
+def warped(
+    pixels: Image, planes: Planes, matrix: NDArray[np.float64], side: int
+) -> tuple[Image, Planes]:
+    """The window that a matrix (2, 3) from a photo's pixels to the window's says."""
+    inner = int(1 / abs(matrix[1, 1]))  # of a smaller picture, pixels are means
+    small, m = pixels, matrix.copy()
+    if inner > 1:
+        size = (pixels.shape[1] // inner, pixels.shape[0] // inner)
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        m[:, 2] += m[:, :2].sum(1) * (inner - 1) / 2  # of the centre of these pixels
+        m[:, :2] *= inner
+    grey = cv2.warpAffine(small, m, (side, side), borderValue=(127,) * 3)
+    quarter = matrix.copy()  # from a half pixel's centre to that of four pixels of the window
+    quarter[:, 2] += matrix[:, :2].sum(1) / 2 - 1.5
+    quarter[:, :2] *= 2
+    quarter /= 4
+    out = cv2.warpAffine(
+        planes,
+        quarter,
+        (side // 4, side // 4),
+        flags=cv2.INTER_NEAREST,
+        borderValue=(IGNORE, 0, 0, 0),
+    )
+    return grey.astype(np.uint8), out.astype(np.uint8)

@@ -1,76 +1,148 @@
-"""Label maps to train the embedded ROI network: VOC's own masks and a teacher's pseudo-labels."""
+"""What a pixel of a training photo shows: people's masks first, then boxes, hints and a teacher.
 
-from pathlib import Path
-from typing import Any
+Label planes are (H/2, W/2, 4) uint8: two classes of a pixel, counted from 1, each with its
+probability times 255; 255 as the first class: nobody knows.
+"""
+
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from vcm import image
-from vcm.errors import ModelError
-from vcm.roi.segmenter import has_coco_classes, instances
 from vcm.roi.vocabulary import vocabulary
-from vcm.vision.yolo import load_yolo
 
 # VOC's class names by label value, in the names of our vocabulary.
-VOC = (
+VOC: Final = (
     "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "dining table", "dog", "horse", "motorcycle", "person", "potted plant", "sheep", "couch",
     "train", "tv",
 )  # fmt: skip
+# NYUv2's 40 classes by label value, likewise; "": unlabelled, wall, or other things.
+NYU: Final = (
+    "", "floor", "cabinet", "bed", "chair", "couch", "dining table", "door", "window", "bookshelf",
+    "picture", "counter", "blinds", "desk", "shelf", "curtain", "dresser", "pillow", "mirror",
+    "rug", "clothes", "ceiling", "book", "refrigerator", "tv", "paper", "towel", "shower curtain",
+    "box", "whiteboard", "person", "nightstand", "toilet", "sink", "lamp", "bathtub", "", "",
+    "", "",
+)  # fmt: skip
 NONE, IGNORE = 0, 255
-SURE, UNSURE = 0.4, 0.15  # confidence of a pseudo-label; between them a region is ignored
+SURE: Final = 102  # of 255: the teacher's word against a person's coarser one
+VEHICLES: Final = ("car", "bus", "truck", "train")  # what the teacher takes trucks and cars for
+Planes = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+Box = tuple[str, tuple[float, float, float, float]]  # class and x, y, w, h in pixels
 
 
-def make_labels(photos: Path, voc_masks: Path, teacher: str, target: Path) -> int:
-    """Write a label map (PNG, 0 none, class + 1, 255 ignored) for each photo; how many were new.
-
-    Where a photo has a VOC mask, that mask decides about the VOC classes and the teacher only adds
-    other classes outside of them.
-
-    Raises:
-        MissingExtra: if ultralytics is not installed.
-        ModelError: if the teacher's classes are not those of the vocabulary.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    missing = [p for p in image.folder(photos) if not (target / f"{p.stem}.png").exists()]
-    if not missing:
-        return 0
-    model = load_yolo(teacher)
-    if model.task != "segment" or not has_coco_classes(model):
-        raise ModelError(f"{teacher}: expected a segmenter of the 80 COCO classes")
-    for path in missing:
-        picture = image.read(path)
-        labels = _pseudo(model, picture)
-        voc = voc_masks / f"{path.stem}.png"
-        if voc.is_file():
-            labels = with_voc(labels, np.asarray(Image.open(voc)))
-        image.write(target / f"{path.stem}.png", labels)
-    return len(missing)
+def label(name: str) -> int:
+    """Of a class in label planes."""
+    return vocabulary().classes.index(name) + 1
 
 
-def _pseudo(model: Any, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The teacher's instances painted from least to most confident: (H, W) uint8.
+def _values(names: Sequence[str], first: int) -> NDArray[np.uint8]:
+    """Our label for each value of a label map whose classes begin at `first`."""
+    table = np.full(256, NONE, np.uint8)
+    for value, name in enumerate(names, first):
+        if name:
+            table[value] = label(name)
+    table[255] = IGNORE
+    return table
 
-    Class indices are COCO's, whatever the checkpoint calls them.
-    """
-    labels = np.full(picture.shape[:2], NONE, np.uint8)
-    for mask, class_, score in sorted(instances(model, picture, UNSURE), key=lambda i: i[2]):
-        labels[mask] = class_ + 1 if score >= SURE else IGNORE
-    return labels
 
-
-def with_voc(pseudo: NDArray[np.uint8], voc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_voc(teacher: Planes, voc: Labels) -> Planes:
     """VOC's mask where it says something, the teacher's other classes elsewhere.
 
-    VOC counts what stands on a table as table: there the teacher's other classes win as well.
+    VOC counts what stands on a table as table: there the teacher's other classes win.
+
+    Args:
+        voc: (H, W) uint8, VOC's label map.
     """
-    classes = vocabulary().classes
-    value = np.zeros(256, np.uint8)
-    value[1 : len(VOC) + 1] = [classes.index(name) + 1 for name in VOC]
-    value[255] = IGNORE
-    exact = value[voc]
-    other = np.where(np.isin(pseudo, value[1 : len(VOC) + 1]), NONE, pseudo)
-    on_table = (voc == 1 + VOC.index("dining table")) & (other != NONE)
-    return np.where((exact != NONE) & ~on_table, exact, other).astype(np.uint8)
+    values = _values(VOC, 1)
+    return _drawn(teacher, values[_half(voc, teacher)], values, ("dining table",))
+
+
+def with_nyu(teacher: Planes, nyu: Labels) -> Planes:
+    """NYUv2's mask where it names a class, the teacher's other classes elsewhere.
+
+    It has no names for most small things and takes ovens for cabinets: where the teacher is sure
+    of such a thing, it wins.
+
+    Args:
+        nyu: (H, W) uint8, 0-based classes.
+    """
+    values = _values(NYU, 0)
+    return _drawn(teacher, values[_half(nyu, teacher)], values, tuple(n for n in NYU if n))
+
+
+def _drawn(
+    teacher: Planes, exact: Labels, values: NDArray[np.uint8], coarse: tuple[str, ...]
+) -> Planes:
+    """People's labels; the teacher's for what they had no name for.
+
+    Args:
+        exact: (h, w) uint8, what people drew.
+        values: all labels that they had names for.
+        coarse: classes of theirs on which the teacher may see something else.
+    """
+    other = without(teacher, values)
+    wins = np.isin(exact, [label(n) for n in coarse]) & (other[..., 1] >= SURE)
+    result = other.copy()
+    drawn = (exact != NONE) & ~wins
+    result[drawn] = 0
+    result[drawn, 0] = exact[drawn]
+    result[drawn, 1] = 255
+    return result
+
+
+def without(planes: Planes, classes: NDArray[np.uint8]) -> Planes:
+    """The planes with none of some classes; what was second becomes first."""
+    result = planes.copy()
+    for first in (2, 0):
+        gone = np.isin(result[..., first], classes[classes != NONE])
+        result[gone, first : first + 2] = 0
+    empty = result[..., 0] == NONE
+    result[empty, :2] = result[empty, 2:]
+    result[empty, 2:] = 0
+    return result
+
+
+def with_boxes(teacher: Planes, boxes: Sequence[Box]) -> Planes:
+    """Vehicles in people's boxes get the box's name; a box without any says "nobody knows"."""
+    result = teacher.copy()
+    alike = np.array([label(n) for n in VEHICLES], np.uint8)
+    for name, (x, y, w, h) in sorted(boxes, key=lambda b: -b[1][2] * b[1][3]):  # small ones last
+        part = result[int(y / 2) : int((y + h) / 2) + 1, int(x / 2) : int((x + w) / 2) + 1]
+        sees = np.isin(part[..., 0], alike)
+        if sees.mean() < 0.2:
+            part[part[..., 0] == NONE, 0] = IGNORE
+            continue
+        both = part[sees, 1].astype(int) + np.where(np.isin(part[sees, 2], alike), part[sees, 3], 0)
+        part[sees, 0] = label(name)
+        part[sees, 1] = np.clip(both, 204, 255)
+        part[sees, 2:] = 0
+    return result
+
+
+def with_hint(teacher: Planes, name: str) -> Planes:
+    """A photo that is said to show a class: its faint signs count for more.
+
+    If there are none, whatever nobody named may be it.
+    """
+    value, result = label(name), teacher.copy()
+    second = (result[..., 2] == value) & (result[..., 3] >= 26) & (result[..., 1] < 153)
+    result[second] = result[second][:, [2, 3, 0, 1]]
+    first = result[..., 0] == value
+    if (result[first, 1] >= 26).sum() < 50:
+        result[result[..., 0] == NONE, 0] = IGNORE
+        return result
+    result[first, 1] = np.round(255 * (result[first, 1] / 255.0) ** 0.4)
+    rest = 255 - result[first, 1]
+    result[first, 3] = np.minimum(result[first, 3], rest)
+    return result
+
+
+def _half(labels: Labels, planes: Planes) -> Labels:
+    """Every second pixel of a label map, as the planes have it."""
+    result: Labels = labels[::2, ::2]
+    assert result.shape == planes.shape[:2], (labels.shape, planes.shape)
+    return result

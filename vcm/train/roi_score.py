@@ -1,70 +1,108 @@
-"""How well a words-to-mask network does on held-out photos, and the tau that suits it."""
+"""How well a words-to-mask network does on photos kept apart, class by class."""
 
+import json
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.roi.acquire import select
-from vcm.roi.embedded import Embedded, probabilities
-from vcm.roi.network import PixelWordNet
+from vcm.roi.embedded import LOOKS, Embedded, Look, probabilities
 from vcm.roi.refine import to_edges
+from vcm.roi.session import Run
 from vcm.roi.vocabulary import vocabulary
-from vcm.train.roi_data import Sample
-from vcm.train.roi_labels import IGNORE, VOC
+from vcm.train.roi_labels import IGNORE, Planes
+from vcm.train.roi_loss import NOT_THERE, THERE
+from vcm.train.roi_photos import Photo
 
-TAUS: Final = np.linspace(0.1, 0.9, 17)
+TAUS: Final = np.round(np.arange(0.1, 0.91, 0.05), 2)
+LEAST: Final = 5e-3  # share of a photo that a class covers, for the photo to count in its recall
+Counts = NDArray[np.int64]
 
 
 class Score(NamedTuple):
-    """Attributes:
-    tau: threshold that was chosen.
-    iou: of each VOC class that occurs, in [0, 1], over the pixels of all photos.
-    empty: share of the pairs (photo, VOC class that it does not show) with an empty mask.
+    """Of each class of the vocabulary, at the threshold that suits coding.
+
+    Attributes:
+        tau: that threshold.
+        iou: (K,) in [0, 1], over the pixels of all photos; NaN for a class that none shows.
+        recall: (K,) likewise, the mean over photos of the share of its pixels that is found.
+        photos: (K,) int, in how many the class covers enough to count in its recall.
+        empty: share of the pairs (photo, class that it does not show) with an empty mask.
     """
 
     tau: float
-    iou: dict[str, float]
+    iou: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    photos: NDArray[np.int64]
     empty: float
 
-    @property
-    def mean(self) -> float:
-        """Mean over the classes, in percent."""
-        return 100 * float(np.mean(list(self.iou.values())))
 
-
-def score(net: PixelWordNet, samples: list[Sample]) -> Score:
-    """The score at the tau that suits coding; the net must be in eval mode.
+def score(run: Run, photos: Sequence[Photo], looks: Sequence[Look] = LOOKS[1]) -> Score:
+    """The score at the tau that suits coding.
 
     That is the best mean IoU when a missed pixel counts twice: it is a part of the object that is
     lost, and one too many costs some bits.
-
-    Only VOC's classes count: their masks are drawn by people, the others' by a teacher.
     """
-    names = vocabulary().classes
-    classes = np.array([names.index(name) for name in VOC])
-    counts = np.stack([_counts(net, sample, classes) for sample in samples])  # (N, T, V, 3)
-    both, found, true = np.moveaxis(counts, -1, 0).astype(np.float64)
+    counts = np.stack([_counts(run, photo, looks) for photo in photos])  # (N, T, K, 4)
+    both, found, true, known = np.moveaxis(counts, -1, 0).astype(np.float64)
     seen = true.sum((0, 1)) > 0
-    union = (found + true - both).sum(0)
-    iou = both.sum(0)[:, seen] / union[:, seen]
-    missed = (true - both).sum(0)[:, seen]
-    best = int((both.sum(0)[:, seen] / (union[:, seen] + missed)).mean(1).argmax())
-    absent = true[:, best] == 0
-    empty = float((found[:, best][absent] == 0).mean())
-    kept = [VOC[i] for i in np.flatnonzero(seen)]
-    return Score(float(TAUS[best]), dict(zip(kept, iou[best].tolist(), strict=True)), empty)
+    union, missed = (found + true - both).sum(0), (true - both).sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou = both.sum(0) / union
+        best = int(np.nanmean((both.sum(0) / (union + missed))[:, seen], 1).argmax())
+        large = true[:, best] > LEAST * known[:, best]
+        recall = np.where(large, both[:, best] / true[:, best], 0).sum(0) / large.sum(0)
+    empty = float((found[:, best][true[:, best] == 0] == 0).mean())
+    iou[:, ~seen] = np.nan
+    return Score(float(TAUS[best]), iou[best], recall, large.sum(0), empty)
 
 
-def _counts(net: PixelWordNet, s: Sample, classes: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Pixels in both, found and true, for each tau and class: (T, V, 3)."""
-    maps = np.stack(list(to_edges(probabilities(net, s.pixels)[1 + classes], s.pixels)))
-    known = s.labels != IGNORE
-    counts = np.zeros((len(TAUS), len(classes), 3), np.int64)
-    for j, class_ in enumerate(classes):
-        similarity = maps[j]
-        true = (s.labels == class_ + 1)[known]
-        for i, tau in enumerate(TAUS):
-            found = select(similarity, tau, tau * Embedded.growth)[known]
-            counts[i, j] = (found & true).sum(), found.sum(), true.sum()
+def card(score: Score) -> dict[str, str]:
+    """What a weight file says of a score; recall and IoU are tables, JSON, by class name."""
+    names = vocabulary().classes
+
+    def table(values: NDArray[np.float64]) -> str:
+        shown = {n: round(float(v), 3) for n, v in zip(names, values, strict=True) if v == v}
+        return json.dumps(shown)
+
+    return {
+        "tau": f"{score.tau:g}",
+        "recall": table(score.recall),
+        "iou": table(score.iou),
+        "rightly_empty": f"{100 * score.empty:.1f}",
+    }
+
+
+def _counts(run: Run, photo: Photo, looks: Sequence[Look]) -> Counts:
+    """Pixels in both, found, true and known, for each tau and class: (T, K, 4).
+
+    Things of rooms count where people labelled them.
+    """
+    pixels, planes = photo.load()
+    classes = len(vocabulary().classes if photo.framed else vocabulary().coco)
+    p = probabilities(run, pixels, looks)[1:]
+    counts = np.zeros((len(TAUS), len(vocabulary().classes), 4), np.int64)
+    likely = [c for c in range(classes) if p[c].max() >= TAUS[0]]
+    maps = dict(zip(likely, to_edges((p[c] for c in likely), pixels), strict=True))
+    for c in {*likely, *(np.unique(planes[..., ::2]).astype(int) - 1).tolist()}:
+        if not 0 <= c < classes:
+            continue
+        true, known = truth(planes, c + 1)
+        counts[:, c, 2:] = (true & known).sum(), known.sum()
+        for i, tau in enumerate(TAUS) if c in maps else ():
+            found = select(maps[c], tau, tau * Embedded.growth)[::2, ::2] & known
+            counts[i, c, :2] = (found & true).sum(), found.sum()
     return counts
+
+
+def truth(planes: Planes, value: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a class is, and where that is known: (H/2, W/2) bool each."""
+    p = np.where(
+        planes[..., 0] == value,
+        planes[..., 1],
+        np.where(planes[..., 2] == value, planes[..., 3], 0),
+    )
+    there = p >= 255 * THERE
+    return there, (planes[..., 0] != IGNORE) & (there | (p < 255 * NOT_THERE))

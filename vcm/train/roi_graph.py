@@ -1,0 +1,59 @@
+"""The words' network as an ONNX graph without weights, for the weight file."""
+
+import io
+import warnings
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from vcm.roi.network import PixelWordNet
+
+
+class _Answers(nn.Module):
+    """What is asked of the network when pictures are coded."""
+
+    def __init__(self, net: PixelWordNet):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (1, K + 1, H/4, W/4), "none" first, and importance (1, 1, H/16, W/16)."""
+        pixels = self.net.pixels(x)
+        return self.net.logits(pixels).softmax(1), pixels.importance
+
+
+def graph(net: PixelWordNet) -> Tensor:
+    """The graph's bytes, (N,) uint8; its initializers are named as the network's tensors.
+
+    The larger ones have no values in it: who runs it gives them.
+    """
+    buffer = io.BytesIO()
+    sides = {2: "height", 3: "width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporter by tracing is called old; it is the exact one
+        torch.onnx.export(
+            _Answers(net.eval()), (torch.zeros(1, 3, 64, 96),), buffer, dynamo=False,  # type: ignore[arg-type]
+            input_names=["x"], output_names=["probabilities", "importance"],
+            dynamic_axes={"x": sides, "probabilities": sides, "importance": sides},
+            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
+        )  # fmt: skip
+    model = onnx.load_from_string(buffer.getvalue())
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("net."):
+            _empty(tensor)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = name.removeprefix("net.")
+    return torch.from_numpy(np.frombuffer(model.SerializeToString(), np.uint8).copy())
+
+
+def _empty(tensor: onnx.TensorProto) -> None:
+    """Its values are elsewhere."""
+    tensor.name = tensor.name.removeprefix("net.")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights")
