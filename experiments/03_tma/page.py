@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_image
 from vcm import draw, image
 from vcm.errors import UnknownWord
 from vcm.roi import load_backend
-from vcm.roi.acquire import select, similarity_map
+from vcm.roi.acquire import look, select
 from vcm.roi.base import Backend
 from vcm.roi.text import parse
 
@@ -44,7 +44,7 @@ def cases() -> Iterator[tuple[Image, str]]:
 def panel(photo: Image, text: str, backend: Backend) -> Image:
     """The photo with the mask of some words outlined, and what there is to say."""
     try:
-        similarity = similarity_map(photo, parse(text), backend)
+        similarity = look(photo, parse(text), backend).similarity
     except UnknownWord as error:
         return draw.captioned(photo, [f'"{text}"', str(error).split(";")[0]], WIDTH)
     roi = select(similarity, backend.tau, backend.tau * backend.growth)
