@@ -83,7 +83,7 @@ class _Unit(nn.Sequential):
         around = kernel // 2 if stride == 1 else 0
         super().__init__(
             nn.Conv2d(before, after, kernel, stride, around, groups=groups, bias=False),
-            _Norm(after),
+            Norm(after),
         )
         self.depthwise: Final = groups > 1
         before_it = (kernel - 2) // 2
@@ -103,7 +103,7 @@ class _Unit(nn.Sequential):
         return y
 
 
-class _Norm(nn.Module):
+class Norm(nn.Module):
     """Batch normalisation whose statistics stay those of ImageNet: better than of eight crops."""
 
     def __init__(self, channels: int):

@@ -1,12 +1,12 @@
 """The words' network as it runs: its weight file in onnxruntime, several times torch's speed."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 
 from vcm import weightfile
@@ -40,10 +40,15 @@ def load(path: Path) -> tuple[Run, dict[str, str]]:
     """
     tensors, card = weightfile.read(path, KIND)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     graph = tensors.pop(GRAPH).numpy().tobytes()
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(t.float().numpy()) for t in tensors.values()]
+    values = [
+        onnxruntime.OrtValue.ortvalue_from_numpy(
+            (t.float() if t.is_floating_point() else t).numpy()
+        )
+        for t in tensors.values()
+    ]
     options.add_external_initializers(list(tensors), values)
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -56,9 +61,3 @@ def load(path: Path) -> tuple[Run, dict[str, str]]:
         return Seen(probabilities[0], importance[0, 0])
 
     return run, card
-
-
-def threads() -> int:
-    """How many the network takes: as many as torch would."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() else len(os.sched_getaffinity(0))

