@@ -19,6 +19,7 @@ from vcm.roi.vocabulary import vocabulary
 from vcm.train import roi_labels as labels
 from vcm.train.roi import RoiTraining, train_roi
 from vcm.train.roi_data import Batch, crop
+from vcm.train.roi_importance import correlation, fit
 from vcm.train.roi_labels import NYU, VOC, label
 from vcm.train.roi_loss import segmentation_loss
 from vcm.train.roi_photos import APART, Photo, gather, hinted, unfit
@@ -193,6 +194,20 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_p
         net = load(tmp_path / "whole" / "roi.safetensors")[0]
         own = net(torch.from_numpy(x)).softmax(1)[0].numpy()
     assert np.abs(seen(x).probabilities - own).max() < 1e-3
+
+
+def test_the_importance_head_learns_what_it_is_shown_and_nothing_else_changes():
+    torch.manual_seed(0)
+    net, _ = load(DEFAULT)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    seen = [torch.rand(1, 96, 6, 8).bfloat16() for _ in range(12)]
+    wanted = [s.float()[:, :1] - 2 * s.float()[:, 1:2] for s in seen]
+    pairs = [(s, w - w.mean()) for s, w in zip(seen, wanted, strict=True)]
+    assert correlation(net, pairs) < 0.5
+    fit(net, pairs, steps=200)
+    assert correlation(net, pairs) > 0.9
+    changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed and all(k.startswith("importance.") for k in changed)
 
 
 def _made(folder, photos):

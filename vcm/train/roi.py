@@ -21,6 +21,7 @@ from vcm.roi.vocabulary import vocabulary
 from vcm.train import checkpoint
 from vcm.train.resume import described, differences
 from vcm.train.roi_data import batch, by_class
+from vcm.train.roi_importance import learn
 from vcm.train.roi_loss import segmentation_loss
 from vcm.train.roi_photos import Photo, gather, kept_apart
 from vcm.train.roi_score import card, score
@@ -38,6 +39,8 @@ class RoiTraining:
         photos, voc_masks: pictures, and VOC label maps for some of them.
         more: the folder "words" that data/more.py makes; "": none.
         teacher: YOLO segmenter that labels what no person did.
+        detectors: whose gradients the importance head learns from, see `roi_importance`; (): it
+            stays as it is.
         words: sentence embeddings of the class names (experiments/00_words).
         initial: weights of such a network to begin with; "": ImageNet's for its backbone.
         folder: checkpoints, labels and weights; a run with a checkpoint there is resumed.
@@ -52,6 +55,7 @@ class RoiTraining:
     voc_masks: Path = Path("../shared/data/train/voc_class_masks")
     more: str = ""
     teacher: str = "../shared/weights/yolov8n-seg.pt"
+    detectors: tuple[str, ...] = ()
     words: Path = Path("runs/roi/words.safetensors")
     initial: str = ""
     folder: Path = Path("runs/roi")
@@ -168,10 +172,13 @@ class _Run:
     def release(self, apart: Sequence[Photo]) -> str:
         """Write the averaged weights with a card of how they do on the photos kept apart."""
         self.net.load_state_dict(self.average.values)
-        path = self.config.folder / "roi.safetensors"
+        path, told = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
+        if names := self.config.detectors:
+            found = learn(self.net, self.photos, apart, names, self.config.folder / "importance")
+            told["importance_correlation"] = f"{found:.3f}"
         save(path, self.net.eval(), {})
         result = score(session.load(path)[0], apart)
-        save(path, self.net, {"steps": str(self.step)} | card(result))
+        save(path, self.net, told | card(result))
         mean, shown = 100 * np.nanmean(result.iou), int((result.photos > 0).sum())
         return f"{len(apart)} photos apart: IoU {mean:.1f} of {shown} classes at tau {result.tau:g}"
 

@@ -21,9 +21,28 @@ from vcm.train.roi_photos import Photo
 from vcm.vision.importance import importance
 
 SEEN: Final = 640  # longer side of a photo as detectors see it
+ONE_IN: Final = 20  # of the photos, the share that detectors are asked of: a second each
 PROJECTIONS: Final = 4  # of a detector's features, on each photo
 STEPS, RATE = 1500, 2e-3  # of the head's training, eight photos each
 Pair = tuple[Tensor, Tensor]
+
+
+def learn(
+    net: PixelWordNet,
+    training: Sequence[Photo],
+    apart: Sequence[Photo],
+    detectors: Sequence[str],
+    target: Path,
+) -> float:
+    """Train the head on some of the photos; its correlation with the detectors on photos apart.
+
+    Args:
+        detectors: as `vcm.models.load_teacher` takes them.
+        target: folder that keeps what was measured.
+    """
+    some = [p for p in training if zlib.crc32(p.path.name.encode()) % ONE_IN == 3]
+    fit(net, list(_pairs(net, measure(some, detectors, target))))
+    return correlation(net, list(_pairs(net, measure(apart[::4], detectors, target))))
 
 
 def measure(
@@ -74,12 +93,12 @@ def _pairs(
         yield seen.bfloat16(), wanted - wanted.mean()
 
 
-def fit(net: PixelWordNet, pairs: Sequence[Pair], seed: int = 0) -> None:
+def fit(net: PixelWordNet, pairs: Sequence[Pair], steps: int = STEPS, seed: int = 0) -> None:
     """Train the head alone; everything else of the network stays."""
     optimiser = torch.optim.Adam(net.importance.parameters(), RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     rng = np.random.default_rng(seed)
-    for _ in range(STEPS):
+    for _ in range(steps):
         loss = torch.zeros(())
         for i in rng.integers(len(pairs), size=8).tolist():
             seen, wanted = pairs[i]
