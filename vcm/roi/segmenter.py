@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import ModelError, UnknownWord
+from vcm.roi.embedded import cover
 from vcm.roi.vocabulary import forms, vocabulary
 from vcm.vision.yolo import load_yolo
 
@@ -56,10 +57,21 @@ class Segmenter:
 
         return (plane(classes) for classes in wanted)
 
+    @property
+    def has_coco_classes(self) -> bool:
+        """Whether its words are the vocabulary's."""
+        return has_coco_classes(self._model)
+
+    def knows(self, phrase: str) -> bool:
+        """Whether a phrase stands for some of its classes."""
+        if self.has_coco_classes:
+            return vocabulary().knows(phrase)
+        return any(form in self._names for form in forms(phrase))
+
     def _classes(self, phrase: str) -> tuple[int, ...]:
         """Our words if the classes are COCO's, else the model's own class names."""
-        if has_coco_classes(self._model):
-            return vocabulary().cover(phrase)
+        if self.has_coco_classes:
+            return cover(phrase)
         for form in forms(phrase):
             if form in self._names:
                 return (self._names[form],)
