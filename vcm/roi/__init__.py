@@ -16,6 +16,7 @@ BACKENDS: Final = {
     "grounding": ("vcm.roi.grounding", "Grounding"),
     "segmenter": ("vcm.roi.backends", "segmenter"),
 }
+SEVERAL: Final = ("embedded", "auto", "segmenter")  # those that specialists help
 DETAILED: Final = ("embedded", "auto")  # those that look as closely as a task says
 PARTS: Final = ("name", "tau", "growth", "similarity")  # of a `Backend`
 
@@ -53,9 +54,14 @@ def backend_for(task: TaskSpec, name: str = "embedded", weights: str | None = No
         UnknownWord: if the backend says before it looks that it does not know one.
         SpecError, ModelError, MissingExtra: as `load_backend` does.
     """
-    options: dict[str, Any] = {} if weights is None else {"weights": weights}
-    if name in DETAILED:
-        options["detail"] = task.detail
-    backend = load_backend(name, **options)
+    backend = chosen_backend(name, weights, task.detail)
     networks(backend, (*task.phrases, *task.exclude))
     return backend
+
+
+def chosen_backend(name: str, weights: str | None, detail: int) -> Backend:
+    """A words-to-mask backend as options say; detail counts for those of `DETAILED`."""
+    options: dict[str, Any] = {} if weights is None else {"weights": weights}
+    if name in DETAILED:
+        options["detail"] = detail
+    return load_backend(name, **options)

@@ -1,6 +1,7 @@
 """Networks for what no class of the vocabulary shows, and the words that ask for them."""
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -56,6 +57,14 @@ def ground(name: str) -> str | None:
     """The phrase for that on which alone it counts; None if it counts anywhere."""
     phrase: str | None = _table()[ON].get(name)
     return phrase
+
+
+def needed(phrases: Iterable[str]) -> tuple[str, ...]:
+    """The specialists that some phrases ask for, none of them loaded."""
+    known, classes = everything(), vocabulary().classes
+    indices = (i for phrase in phrases if known.knows(phrase) for i in known.read(phrase).cover)
+    names = (known.classes[i] for i in indices)
+    return tuple(dict.fromkeys(finder(name) for name in names if name not in classes))
 
 
 @cache
