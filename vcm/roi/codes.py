@@ -13,7 +13,7 @@ from vcm.roi.outlines import Floats, Image, fitted, painted
 LONG_SIDE: Final = 2_000  # of the picture that is searched: bounds the time
 LARGER: Final = 2.0  # small pictures are enlarged at most so many times
 UNREAD: Final = 0.6  # score of what looks like a barcode and cannot be read, as most small ones
-MARGIN: Final = 0.15  # for the quiet zone
+MARGINS: Final = {"qr code": 0.15, "barcode": 0.3}  # outlines of barcodes can be too low by a third
 Found = tuple[Floats, Floats]  # corners (N, 4, 2) in pixels, scores (N,)
 
 
@@ -37,12 +37,12 @@ class Codes:
             if phrase not in FINDERS:
                 raise UnknownWord(f"codes: expected one of {', '.join(FINDERS)}, got {phrase!r}")
         seen, scale = fitted(image, min(LARGER, LONG_SIDE / max(image.shape)))
-        return (_plane(FINDERS[phrase](seen), image.shape[:2], scale) for phrase in phrases)
 
+        def plane(phrase: str) -> Floats:
+            corners, scores = FINDERS[phrase](seen)
+            return painted(image.shape[:2], corners / scale, scores, MARGINS[phrase])
 
-def _plane(found: Found, size: tuple[int, ...], scale: Floats) -> Floats:
-    corners, scores = found
-    return painted(size, corners / scale, scores, MARGIN)
+        return (plane(phrase) for phrase in phrases)
 
 
 def _qr_codes(image: Image) -> Found:

@@ -39,8 +39,8 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
     spec = _spec(data)
     words = Words(spec.phrases, spec.exclude)
     backend = backend_for(spec)
-    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
-    known += needed((*spec.phrases, *spec.exclude))
+    others = needed((*spec.phrases, *spec.exclude))
+    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos), *others)
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
     mine = list(dataset.pictures(data.photos))[index::of]
