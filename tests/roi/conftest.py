@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vcm import weightfile
 from vcm.errors import MissingExtra
 from vcm.roi import load_backend
 from vcm.roi.base import Backend
+from vcm.roi.embedded import DEFAULT, KIND
 from vcm.roi.specialists import specialist
 
 
@@ -175,3 +177,16 @@ def find() -> Callable[..., NDArray[np.float32]]:
         return plane
 
     return found
+
+
+@pytest.fixture
+def with_recall(tmp_path: Path) -> Callable[[str], str]:
+    """The file of the built-in weights under a card of another recall, a JSON object."""
+
+    def written(table: str) -> str:
+        path = tmp_path / "roi.safetensors"
+        tensors, card = weightfile.read(DEFAULT, KIND)
+        weightfile.write(path, KIND, tensors, card | {"recall": table})
+        return str(path)
+
+    return written

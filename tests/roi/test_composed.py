@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vcm import image, weightfile
+from vcm import image
 from vcm.errors import MissingExtra, ModelError, UnknownWord
 from vcm.roi import backend_for, load_backend
 from vcm.roi.acquire import acquire
 from vcm.roi.base import Backend, networks, recall
 from vcm.roi.composed import Composed
-from vcm.roi.embedded import DEFAULT, KIND, Embedded
+from vcm.roi.embedded import Embedded
 from vcm.roi.mask import RoiMask
 from vcm.roi.outlines import lying_on, rescaled
 from vcm.roi.specialists import specialist
@@ -28,6 +28,7 @@ from vcm.task import TaskSpec
 
 Image = NDArray[np.uint8]
 Find = Callable[[str, Image, str], NDArray[np.float32]]
+WithRecall = Callable[[str], str]
 
 
 def mask_of(backend: Backend, picture: Image, text: str) -> RoiMask:
@@ -202,16 +203,11 @@ def test_specialists_help_a_segmenter_of_cocos_classes_alone(
         load_backend("segmenter", weights=str(foreign)).similarity(cat, ["barcode"])
 
 
-def with_card(path: Path, table: str) -> str:
-    """The built-in weights under a card of another recall."""
-    tensors, card = weightfile.read(DEFAULT, KIND)
-    weightfile.write(path, KIND, tensors, card | {"recall": table})
-    return str(path)
-
-
-def test_recall_is_what_the_card_says_of_the_classes_that_are_meant(tmp_path: Path) -> None:
+def test_recall_is_what_the_card_says_of_the_classes_that_are_meant(
+    with_recall: WithRecall,
+) -> None:
     table = {"person": 0.9, "bicycle": 0.25, "truck": 0.1}
-    weights = with_card(tmp_path / "roi.safetensors", json.dumps(table))
+    weights = with_recall(json.dumps(table))
     backend = load_backend("embedded", weights=weights)
     assert Embedded(weights).recall == table
     assert recall(backend, ["cyclists", "qr code"]) == {"person": 0.9, "bicycle": 0.25}
@@ -224,7 +220,7 @@ def test_a_segmenter_is_not_told_by_the_recall_of_another(auto: Backend) -> None
 
 
 @pytest.mark.parametrize("table", ["none", "[1]", '{"person": "much"}', '{"person": null}'])
-def test_a_recall_that_is_none_is_told(table: str, tmp_path: Path) -> None:
-    weights = with_card(tmp_path / "roi.safetensors", table)
+def test_a_recall_that_is_none_is_told(table: str, with_recall: WithRecall) -> None:
+    weights = with_recall(table)
     with pytest.raises(ModelError, match="recall: expected a JSON object of numbers, got"):
         load_backend("embedded", weights=weights)
