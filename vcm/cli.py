@@ -316,11 +316,9 @@ def _table(report: Report) -> list[str]:
 def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
     if isinstance(value, dict):
         return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
-    return str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]]) -> None:
