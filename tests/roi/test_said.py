@@ -27,7 +27,7 @@ def run(
     """Runs a command beside cat.png, and a folder of two of it; what it printed."""
     (tmp_path / "photos").mkdir()
     for name in ("cat.png", "photos/a.png", "photos/b.png"):
-        image.write(tmp_path / name, cat[::2, ::2])
+        image.write(tmp_path / name, cat)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str, code: int = 0) -> str:

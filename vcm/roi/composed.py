@@ -49,6 +49,7 @@ class Composed:
         self.growth: Final = base.growth
         self._base, self._preferred = base, preferred
         self._recall: Final = recall or {}
+        self._asks: Final[dict[str, list[Ask]]] = {}
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> Iterator[Floats]:
         """A map of each phrase in turn: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
@@ -75,10 +76,11 @@ class Composed:
         return {name: self._recall[name] for name in names if name in self._recall}
 
     def _asked(self, phrase: str) -> list[Ask]:
-        """What a phrase asks; the union of it is meant."""
-        if ask := self._class(phrase):
-            return [ask]
-        return [self._class(name) or self._special(name) for name in meant(phrase)]
+        """What a phrase asks; the union of it is meant. Found out once, not for every picture."""
+        if phrase not in self._asks:
+            names = (phrase,) if self._class(phrase) else meant(phrase)
+            self._asks[phrase] = [self._class(name) or self._special(name) for name in names]
+        return self._asks[phrase]
 
     def _class(self, phrase: str) -> Ask | None:
         """For classes: of the preferred network, or the base."""
