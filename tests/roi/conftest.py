@@ -12,7 +12,7 @@ from vcm import weightfile
 from vcm.errors import MissingExtra
 from vcm.roi import load_backend
 from vcm.roi.base import Backend
-from vcm.roi.embedded import DEFAULT, KIND
+from vcm.roi.embedded import DEFAULT
 from vcm.roi.specialists import specialist
 
 
@@ -185,8 +185,9 @@ def with_recall(tmp_path: Path) -> Callable[[str], str]:
 
     def written(table: str) -> str:
         path = tmp_path / "roi.safetensors"
-        tensors, card = weightfile.read(DEFAULT, KIND)
-        weightfile.write(path, KIND, tensors, card | {"recall": table})
+        kind = weightfile.kind_of(DEFAULT)
+        tensors, card = weightfile.read(DEFAULT, kind)
+        weightfile.write(path, kind, tensors, card | {"recall": table})
         return str(path)
 
     return written

@@ -63,14 +63,19 @@ class Segmenter:
         return has_coco_classes(self._model)
 
     def knows(self, phrase: str) -> bool:
-        """Whether a phrase stands for some of its classes."""
+        """Whether a phrase stands for classes that are all its own."""
         if self.has_coco_classes:
-            return vocabulary().knows(phrase)
+            known = vocabulary()
+            return known.knows(phrase) and all(map(self._has, known.read(phrase).cover))
         return any(form in self._names for form in forms(phrase))
+
+    def _has(self, class_: int) -> bool:
+        """Whether a class of the vocabulary, which begins with COCO's, is one of its own."""
+        return class_ < len(self._names)
 
     def _classes(self, phrase: str) -> tuple[int, ...]:
         """Our words if the classes are COCO's, else the model's own class names."""
-        if self.has_coco_classes:
+        if self.has_coco_classes and any(map(self._has, cover(phrase))):
             return cover(phrase)
         for form in forms(phrase):
             if form in self._names:

@@ -75,7 +75,7 @@ def everything() -> Vocabulary:
     meaning = dict(known.meaning)
     for i, (word, others) in enumerate(found.items(), len(known.classes)):
         meaning |= dict.fromkeys((word, *others), (i,))
-    return Vocabulary((*known.classes, *found), meaning, known.phrases)
+    return known._replace(classes=(*known.classes, *found), meaning=meaning)
 
 
 @cache
