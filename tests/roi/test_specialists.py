@@ -1,5 +1,6 @@
 """Words that no class covers: what the real networks find of them, and where they find nothing."""
 
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable
@@ -211,6 +212,20 @@ def test_a_missing_package_names_its_extra(
     with pytest.raises(MissingExtra, match=rf"{package} is not installed.*vcm\[{extra}\]"):
         backend.similarity(cat, ["cat", word])
     assert np.stack(list(backend.similarity(cat, ["cat"]))).any()
+
+
+def test_a_damaged_reader_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real package without the files of its networks."""
+    package = pytest.importorskip("rapidocr_onnxruntime", reason="needs: pip install 'vcm[ocr]'")
+    source = Path(package.__file__).parent
+    without = shutil.ignore_patterns("*.onnx", "__pycache__")
+    shutil.copytree(source, tmp_path / source.name, ignore=without)
+    for name in [n for n in sys.modules if n.partition(".")[0] == source.name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    specialist.cache_clear()
+    with pytest.raises(ModelError, match="cannot be read; install it again: pip"):
+        specialist("writing")
 
 
 def test_a_damaged_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

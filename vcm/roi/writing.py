@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vcm.errors import MissingExtra
+from vcm.errors import MissingExtra, ModelError
 from vcm.roi.outlines import Floats, fitted, painted
 
+PACKAGE: Final = "rapidocr-onnxruntime"
 SHORT_SIDE: Final = 736  # of the picture as the network sees it: small pictures are enlarged,
 LONG_SIDE: Final = 1_280  # and none is larger than this: it bounds time and memory
 LEAST: Final = 0.2  # scores below it cannot matter for any sensible tau
@@ -24,7 +25,8 @@ class Writing:
     is sure of faces and food too, which cannot be read.
 
     Raises:
-        MissingExtra: if rapidocr-onnxruntime is not installed.
+        MissingExtra: if rapidocr-onnxruntime, or a package that it needs, is not installed.
+        ModelError: if its networks cannot be read.
     """
 
     name: Final = "writing"
@@ -35,9 +37,16 @@ class Writing:
         try:
             from rapidocr_onnxruntime import RapidOCR
         except ImportError as error:
-            raise MissingExtra("rapidocr-onnxruntime", "ocr") from error
+            name = (error.name or PACKAGE).partition(".")[0].replace("_", "-")
+            raise MissingExtra(name, "ocr") from error
         threads = torch.get_num_threads()
-        self._read: Final = RapidOCR(text_score=LEAST, use_cls=False, intra_op_num_threads=threads)
+        try:
+            self._read: Final = RapidOCR(
+                text_score=LEAST, use_cls=False, intra_op_num_threads=threads
+            )
+        except Exception as error:  # what it raises has no base of its own
+            again = f"pip install --force-reinstall --no-deps {PACKAGE}==1.4.4"
+            raise ModelError(f"{PACKAGE} cannot be read; install it again: {again}") from error
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> list[Floats]:
         """The map of what is written, for each phrase: (H, W) float32 in [0, 1].
