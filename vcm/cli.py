@@ -318,7 +318,7 @@ def _plain(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, dict):
         return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
-    return str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]]) -> None:

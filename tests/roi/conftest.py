@@ -1,12 +1,19 @@
 """Backends that the tests of `vcm.roi` share: the real thing, at times with tiny weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from vcm import weightfile
+from vcm.errors import MissingExtra
 from vcm.roi import load_backend
 from vcm.roi.base import Backend
+from vcm.roi.embedded import DEFAULT
+from vcm.roi.specialists import specialist
 
 
 def _letters(transformers: Any) -> tuple[Any, int]:
@@ -118,6 +125,17 @@ def yolo_seg(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A segmenter with random weights and three classes that are not COCO's."""
+    ultralytics = pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
+    path = tmp_path_factory.mktemp("yolo") / "own.pt"
+    model = ultralytics.YOLO("yolov8n-seg.yaml", task="segment")
+    model.model.names = {0: "Gear", 1: "bolt", 2: "cat"}
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def embedded() -> Backend:
     return load_backend("embedded")
 
@@ -140,3 +158,36 @@ def grounding(owl_folder: Path) -> Backend:
 @pytest.fixture(scope="session")
 def segmenter(yolo_seg: Path) -> Backend:
     return load_backend("segmenter", weights=str(yolo_seg))
+
+
+@pytest.fixture(scope="session")
+def auto(yolo_seg: Path) -> Backend:
+    return load_backend("auto", weights=str(yolo_seg))
+
+
+@pytest.fixture(scope="session")
+def find() -> Callable[..., NDArray[np.float32]]:
+    """The map (H, W) that a specialist makes of a picture; skips where its package is missing."""
+
+    def found(name: str, picture: NDArray[np.uint8], phrase: str) -> NDArray[np.float32]:
+        try:
+            (plane,) = specialist(name).similarity(picture, [phrase])
+        except MissingExtra as error:
+            pytest.skip(str(error))
+        return plane
+
+    return found
+
+
+@pytest.fixture
+def with_recall(tmp_path: Path) -> Callable[[str], str]:
+    """The file of the built-in weights under a card of another recall, a JSON object."""
+
+    def written(table: str) -> str:
+        path = tmp_path / "roi.safetensors"
+        kind = weightfile.kind_of(DEFAULT)
+        tensors, card = weightfile.read(DEFAULT, kind)
+        weightfile.write(path, kind, tensors, card | {"recall": table})
+        return str(path)
+
+    return written

@@ -12,9 +12,9 @@ from PIL import Image
 
 from vcm import image
 from vcm.errors import MissingExtra, ModelError, SpecError, UnknownWord
-from vcm.roi import BACKENDS, backend_for, load_backend
+from vcm.roi import BACKENDS, backend_for, chosen_backend, load_backend
 from vcm.roi.acquire import acquire
-from vcm.roi.base import Backend
+from vcm.roi.base import Backend, networks
 from vcm.roi.text import parse
 from vcm.task import TaskSpec
 
@@ -59,16 +59,16 @@ def test_the_same_twice(backend: Backend, cat: NDArray[np.uint8]) -> None:
 
 
 def test_words_become_a_mask(backend: Backend, cat: NDArray[np.uint8]) -> None:
-    sure = backend.name in ("embedded", "segmenter")  # the others have random weights
+    sure = backend.name in ("embedded", "segmenter")  # clipseg and grounding have random weights
     on_empty = "error" if sure else "whole"
     mask = acquire(cat, parse("cat -person"), backend, sigma=0.1, on_empty=on_empty)
     assert mask.roi.shape == cat.shape[:2] and mask.roi.any()
-    assert backend.name in mask.source
+    assert networks(backend, ["cat", "person"])[0] in mask.source
 
 
 def test_no_such_backend() -> None:
     with pytest.raises(
-        SpecError, match="one of embedded, clipseg, grounding, segmenter, got 'sam'"
+        SpecError, match="one of embedded, auto, clipseg, grounding, segmenter, got 'sam'"
     ):
         load_backend("sam")
 
@@ -106,17 +106,6 @@ def test_segmenter_finds_the_cat(segmenter: Backend, cat: NDArray[np.uint8]) -> 
 def test_segmenter_does_not_know_a_word(segmenter: Backend, cat: NDArray[np.uint8]) -> None:
     with pytest.raises(UnknownWord, match="unknown word 'sky'"):
         segmenter.similarity(cat, ["sky"])
-
-
-@pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A segmenter with random weights and three classes that are not COCO's."""
-    ultralytics = pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
-    path = tmp_path_factory.mktemp("yolo") / "own.pt"
-    model = ultralytics.YOLO("yolov8n-seg.yaml", task="segment")
-    model.model.names = {0: "Gear", 1: "bolt", 2: "cat"}
-    model.save(path)
-    return path
 
 
 def test_segmenter_with_classes_of_its_own(foreign: Path, cat: NDArray[np.uint8]) -> None:
@@ -190,8 +179,12 @@ def test_detail_finds_smaller_things(
     assert hits[1] > 1.2 * hits[0]
 
 
-def test_the_task_says_how_closely() -> None:
+def test_the_task_says_how_closely(embedded_closely: Backend, cat: NDArray[np.uint8]) -> None:
     task = TaskSpec("words", 1, "", ("dog",), detail=2)
-    assert backend_for(task).detail == 2  # type: ignore[attr-defined]
+    maps = maps_of(backend_for(task), cat, ["dog"])
+    np.testing.assert_array_equal(maps, maps_of(embedded_closely, cat, ["dog"]))
+    for name in ("embedded", "auto"):
+        assert (maps_of(chosen_backend(name, None, 2), cat, ["dog"]) == maps).all()
+        assert (maps_of(chosen_backend(name, None, 1), cat, ["dog"]) != maps).any()
     with pytest.raises(SpecError, match="detail: expected 1 or 2, got 3"):
         load_backend("embedded", detail=3)

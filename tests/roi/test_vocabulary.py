@@ -88,6 +88,8 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
         ("traffic-lights", {"traffic light"}),
         ("teddy-bear", {"teddy bear"}),
         ("computer mice", {"mouse"}),
+        ("the man's horse", {"horse"}),
+        ("a dog’s bowl", {"bowl"}),
     ],
 )
 def test_what_words_cover(phrase: str, classes: set[str]) -> None:

@@ -12,7 +12,7 @@ from vcm.cli import cli
 from vcm.codec.codec import Codec
 from vcm.codec.weights import load, save_encoder
 from vcm.commands import encode
-from vcm.roi import embedded
+from vcm.roi import embedded, session
 from vcm.scale.tars import Shards
 
 OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
@@ -67,7 +67,7 @@ def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, mo
     base.model.gain.log_gain.data += 0.25
     save_encoder(tuned, base.model, base, {})
     (tmp_path / tiny_weights.name).symlink_to(tiny_weights)  # its decoder lies beside it
-    weightfile.write(roi, embedded.KIND, {}, {})
+    weightfile.write(roi, session.KIND, {}, {})
     mine.write_text("a = 1")
     options = encode.Options(text="cat", roi_backend=f"{mine}:A")
     first, second = Codec.load(tiny_weights), Codec.load(tuned)

@@ -84,7 +84,7 @@ def test_photos_of_any_name_become_a_plot_a_table_and_a_page(tmp_path, photos):
     ],
 )
 def test_notes_say_what_flatters_and_what_the_first_tab_does_otherwise(model, without, expected):
-    roi = {"from": "embedded", "pictures_without": without}
+    roi = {"networks": ["embedded"], "pictures_without": without}
     said = study.notes({"model": {"name": model}, "roi": roi})
     assert len(said) == len(expected)
     assert all(part in sentence for part, sentence in zip(expected, said, strict=True))

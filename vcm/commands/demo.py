@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vcm import draw, image, pipeline
 from vcm.codec.codec import Codec
-from vcm.commands.roi import RoiOptions, chooser
+from vcm.commands.roi import RoiOptions, backend_of, chooser
 from vcm.errors import MissingExtra, OutputError
 from vcm.files import make_folder, write_atomic
 from vcm.metrics.distortion import psnr
@@ -50,7 +50,8 @@ def run(output: Path, model: str | None, weights: str) -> Iterator[str]:
     rows = []
     for name, words, photo in photos():
         start = time.perf_counter()
-        mask = chooser(RoiOptions(text=words, sigma=SIGMA))(photo)
+        options = RoiOptions(text=words, sigma=SIGMA)
+        mask = chooser(options, backend_of(options))(photo)
         seconds = time.perf_counter() - start
         coded = _both_ways(photo, mask, codec, weights, output / name)
         for c in coded:

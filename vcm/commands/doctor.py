@@ -30,6 +30,7 @@ FOR: Final = {  # extra -> what it is for
     "train": "training on several devices", "hub": "data sets of the hub",
     "eval": "vcm eval", "onnx": "ONNX models and vcm export", "perceptual": "LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
+    "faces": "the word face", "ocr": "the words text and license plate",
     "web": "vcm serve", "scale": "many machines", "docs": "the site", "dev": "make test",
 }  # fmt: skip
 REQUIREMENT: Final = re.compile(

@@ -12,20 +12,28 @@ from typing import Any
 
 from vcm import bitstream, dataset, image, pipeline, plugin
 from vcm.codec.codec import EFFORT_MAX, Codec
-from vcm.commands import batch, places
+from vcm.commands import batch, places, words
 from vcm.commands.batch import Way
-from vcm.commands.roi import RoiOptions, chooser
+from vcm.commands.roi import RoiOptions, backend_of, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
 from vcm.pipeline import Image
-from vcm.roi.embedded import built_in, cover
+from vcm.roi import SEVERAL, specialists
+from vcm.roi.base import Backend
+from vcm.roi.embedded import built_in
 from vcm.scale.sinks import digest
 from vcm.scale.sources import Source, distinct, files, hidden
 
 QUALITY = 50.0
 MAX_BPP = 100
 # what the masks of a backend depend on besides its weights
-PACKAGES = {"clipseg": "transformers", "grounding": "transformers", "segmenter": "ultralytics"}
+PACKAGES = {
+    "clipseg": "transformers",
+    "grounding": "transformers",
+    "segmenter": "ultralytics",
+    "auto": "ultralytics",
+    **specialists.PACKAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Encoding:
 
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one picture, with every model loaded."""
-        code = coder(self.options, Codec.load(self.options.weights))
+        code = coder(self.options, Codec.load(self.options.weights), backend_of(self.options))
         return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
 
 
@@ -81,26 +89,26 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
             way.check_one()
         return _one(source, output, options)
     pictures, codec = _pictures(source), Codec.load(options.weights)
-    _say_what_is_lost(options)
+    told = _said(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
-    return batch.run(Encoding(options), pictures, (source, output), result, way)
+    return batch.run(Encoding(options), pictures, (source, output), result, way) | told
 
 
-def _say_what_is_lost(options: Options) -> None:
+def _said(options: Options) -> dict[str, Any]:
     """Look up the words here: workers warn of nothing, and an unknown word ends the run now."""
-    spec = options.spec()
-    if spec is not None and options.backend == "embedded":
-        for phrase in (*spec.phrases, *spec.exclude):
-            cover(phrase)
+    if options.has_words and options.backend not in SEVERAL:  # large ones, which take any words
+        return {"networks": [options.backend], "recall": None}
+    return words.said(backend_of(options), options.spec())
 
 
 def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
     target = places.of_file(source, output, options.overwrite)  # before models are loaded
-    code = coder(options, Codec.load(options.weights))
-    data, report = code(image.read(source))
+    codec, backend = Codec.load(options.weights), backend_of(options)
+    told = words.said(backend, options.spec())
+    data, report = coder(options, codec, backend)(image.read(source))
     write_atomic(target, data)
-    return {"file": str(target)} | report
+    return {"file": str(target)} | report | told
 
 
 def _pictures(source: Path) -> Iterable[Source]:
@@ -111,9 +119,11 @@ def _pictures(source: Path) -> Iterable[Source]:
     return distinct(found) if isinstance(found, tuple) else found
 
 
-def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict[str, Any]]]:
-    """What makes the file of a picture and tells of it, with every model loaded once."""
-    choose = chooser(options)
+def coder(
+    options: Options, codec: Codec, backend: Backend | None
+) -> Callable[[Image], tuple[bytes, dict[str, Any]]]:
+    """What makes the file of a picture and tells of it; the backend is that of `backend_of`."""
+    choose = chooser(options, backend)
     spec = options.spec()
     text = spec.text if spec is not None and options.store_text else None
 
@@ -147,6 +157,8 @@ def key(options: Options, codec: Codec) -> str:
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
     roi = [built_in(), _backend(options.backend), _weights(options.roi_weights)]
+    if spec is not None and options.backend in SEVERAL:
+        roi += map(_backend, specialists.needed((*spec.phrases, *spec.exclude)))
     # not the codec's fingerprint, which is its decoder's: several encoders may share it
     models = [codec.card["sha256"], *roi, version("vcm")]
     text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)
@@ -200,7 +212,8 @@ def _is_done(target: Path, codec: Codec) -> bool:
 def lines(report: dict[str, Any]) -> list[str]:
     """The report for people."""
     if "failed" in report:
-        return batch.lines(report)
+        by = [f"words: {' + '.join(report['networks'])}"] if "networks" in report else []
+        return batch.lines(report) + by
     share, r = 100 * report["roi_share"], report
     outside = f"outside: sigma {r['sigma']:g}" if share < 100 else "nothing is outside"
     return [

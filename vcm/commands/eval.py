@@ -98,6 +98,7 @@ def run(
     plan = planned(options, say)
     folder, measurer = output / "pictures", Measurer(plan)
     measurer.try_codecs()
+    say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
     failed: dict[str, str] = {}
     with kept(pool_of(options.workers, options.ray)) as pool:
 
@@ -118,6 +119,7 @@ def run(
     records = pictures.records(plan, folder)
     report = result(plan, measurer.model, measurer.codecs, records, options.reference, say)
     report["failed"] |= failed
+    report["roi"]["networks"] = list(measurer.networks)
     say("drawing")
     _write(output, report, plan, records, _rows(measurer, plan, report, records))
     if options.wandb is not None:

@@ -10,7 +10,7 @@ from vcm import plugin
 from vcm.commands import completion
 
 F = TypeVar("F", bound=Callable[..., Any])
-BACKENDS: Final = ("embedded", "clipseg", "grounding", "segmenter")
+BACKENDS: Final = ("embedded", "auto", "clipseg", "grounding", "segmenter")
 ON_EMPTY: Final = ("whole", "background", "error")
 PATH: Final = click.Path(path_type=Path)
 
@@ -19,6 +19,10 @@ weights = click.option(
     shell_complete=completion.weights,
     help="Codec model: a built-in name (base, yolo11n) or a file. The decoder of base reads "
     "what base and yolo11n write; files of other models need these at both ends.",
+)  # fmt: skip
+roi_weights = click.option(
+    "--roi-weights", metavar="NAME",
+    help="Hub name, folder or file of the backend's model. Default: its own.",
 )  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
@@ -74,6 +78,11 @@ def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
     return command
 
 
+_LOOKS: Final = (
+    "What turns words into a mask: embedded, the built-in network (default); segmenter, a YOLO "
+    "segmentation model; auto, that of --roi-weights for the words that it knows, if it is there, "
+    "else the built-in one; clipseg and grounding, which take any words."
+)
 _ROI: Final = (
     click.option("--text", metavar="WORDS",
                  help='What matters: "person, dog" is both, "vehicle -bus" leaves buses out.'),
@@ -99,11 +108,8 @@ _ROI: Final = (
     click.option("--on-empty", type=click.Choice(ON_EMPTY),
                  help="If the words match nothing, or the mask selects nothing: code the whole "
                  "picture evenly (default), all of it as background, or stop."),
-    click.option("--roi-backend", type=Named(BACKENDS),
-                 help="What turns words into a mask: the built-in network (default), CLIPSeg or "
-                 "an open-vocabulary detector (any words), or a YOLO segmentation model."),
-    click.option("--roi-weights", metavar="NAME",
-                 help="Hub name, folder or file of the backend's model. Default: its own."),
+    click.option("--roi-backend", type=Named(BACKENDS), help=_LOOKS),
+    roi_weights,
 )  # fmt: skip
 
 _RATE: Final = (
@@ -150,6 +156,9 @@ _MANY: Final = (
 _PAGE: Final = (
     click.option("--model", default="embedded", show_default=True, metavar="MODEL",
                  help="Task model that looks at the pictures, as for vcm eval: yolo11n.pt."),
+    click.option("--roi-backend", type=Named(BACKENDS), default="embedded", show_default=True,
+                 help=_LOOKS),
+    roi_weights,
     click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True,
                  metavar="NUMBER", help="Where to listen; another one if it is taken."),
     click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
@@ -180,7 +189,7 @@ _EVAL: Final = (
                  type=Named((*BACKENDS, "truth")),
                  help="Where the ROI comes from: words by one of the backends, or what people "
                  "drew."),
-    click.option("--roi-weights", metavar="NAME", help="Weights of the backend."),
+    roi_weights,
     click.option("--on-empty", type=click.Choice(("whole", "background")), default="whole",
                  show_default=True,
                  help="Where the words match nothing: code the picture evenly, or all of it as "

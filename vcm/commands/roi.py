@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import draw, image, roi
-from vcm.commands import places
+from vcm.commands import places, words
 from vcm.errors import SpecError
 from vcm.pipeline import find_roi
 from vcm.roi.acquire import look
@@ -48,7 +48,7 @@ class RoiOptions:
                 raise SpecError(f"--{name.replace('_', '-')} goes with --text or --task; give one")
         if self.on_empty is not None and not (self.has_words or self.mask):
             raise SpecError("--on-empty goes with --text, --task or --mask; give one")
-        if self.detail is not None and self.backend != "embedded":
+        if self.detail is not None and self.backend not in roi.DETAILED:
             raise SpecError("--detail is for the built-in network; leave it or --roi-backend out")
         if self.sigma is not None and not self.ways:
             raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
@@ -83,12 +83,19 @@ class RoiOptions:
         return replace(spec, **{n: v for n in names if (v := getattr(self, n)) is not None})
 
 
-def chooser(options: RoiOptions) -> Callable[[Image], RoiMask]:
-    """What makes the mask of each picture; a model that it needs is loaded once, here."""
+def backend_of(options: RoiOptions) -> Backend | None:
+    """The words-to-mask backend, loaded; None if there are no words."""
+    spec = options.spec()
+    if spec is None:
+        return None
+    return roi.backend_for(spec, options.backend, options.roi_weights)
+
+
+def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], RoiMask]:
+    """What makes the mask of each picture; the backend is that of `backend_of`."""
     sigma = SIGMA if options.sigma is None else options.sigma
     spec, on_empty = options.spec(), options.on_empty or "whole"
-    if spec is not None:
-        backend = _backend(options, spec)
+    if spec is not None and backend is not None:
         return lambda picture: find_roi(picture, spec, backend, on_empty)
     if options.mask is not None:
         path, name = options.mask, f"mask {options.mask.name}"
@@ -112,15 +119,15 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
         image.format_of(path)  # refuse a bad name before the work
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
-    picture, spec, heat = image.read(source), options.spec(), []
-    if spec is None:
-        mask = chooser(options)(picture)
+    picture, spec, backend = image.read(source), options.spec(), backend_of(options)
+    told, heat = words.said(backend, spec), []
+    if spec is None or backend is None:
+        mask = chooser(options, backend)(picture)
     else:
-        backend = _backend(options, spec)
         found = look(picture, Words(spec.phrases, spec.exclude), backend, spec.tau)
         mask = find_roi(picture, spec, backend, options.on_empty or "whole", found)
-        told = [f"similarity: {spec.text}"]
-        heat = [draw.captioned(draw.heat(picture, found.similarity), told, 640)]
+        caption = [f"similarity: {spec.text}"]
+        heat = [draw.captioned(draw.heat(picture, found.similarity), caption, 640)]
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640), *heat]
     panels.append(
         draw.captioned(draw.grey(mask.roi), [f"mask; outside: sigma {mask.sigma:g}"], 640)
@@ -130,11 +137,7 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
         image.write(save_mask, draw.grey(mask.roi)[..., 0])
     saved = {"mask": str(save_mask)} if save_mask else {}
     report = {"roi": mask.source, "share": mask.share, "sigma": mask.sigma, "sheet": str(output)}
-    return report | saved
-
-
-def _backend(options: RoiOptions, spec: TaskSpec) -> Backend:
-    return roi.backend_for(spec, options.backend, options.roi_weights)
+    return report | told | saved
 
 
 def _caption(mask: RoiMask) -> str:

@@ -22,6 +22,7 @@ from vcm.models import load_model
 from vcm.pipeline import find_roi
 from vcm.roi import backend_for
 from vcm.roi.acquire import unwarned
+from vcm.roi.base import networks
 from vcm.roi.mask import RoiMask
 from vcm.scale.sources import Source, read
 from vcm.vision.base import Detector, Segmenter
@@ -34,6 +35,9 @@ CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 class Measurer:
     """Codecs, task model and words-to-mask backend of a plan, loaded once.
 
+    Attributes:
+        networks: the names of those that look for the words, or "truth".
+
     Raises:
         VcmError: if one of them cannot be loaded.
     """
@@ -43,7 +47,7 @@ class Measurer:
         self.model = load_model(plan.model)
         self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
         self._store = Store(plan.cache)
-        self.find_roi = _roi_finder(plan)
+        self.networks, self.find_roi = _roi_finder(plan)
         self._perceptual = {name: learned.load(name) for name in plan.perceptual}
 
     def record(self, photo: Source, earlier: Record | None) -> Record:
@@ -166,19 +170,19 @@ def blamed(what: str) -> Iterator[None]:
         raise WorkerError(f"{what}: {type(error).__name__}: {error}") from error
 
 
-def _roi_finder(plan: Plan) -> Callable[[Source, Image], RoiMask]:
-    """What gives the ROI of a photo: a function of the photo and its pixels."""
+def _roi_finder(plan: Plan) -> tuple[tuple[str, ...], Callable[[Source, Image], RoiMask]]:
+    """The networks that look for the words, and a function of a photo and its pixels: the ROI."""
     task = plan.task
     if plan.roi == TRUTH:
         known(plan.data)  # refuses what cannot be, before any work
-        return lambda photo, picture: true_roi(plan, photo, picture)
+        return (TRUTH,), lambda photo, picture: true_roi(plan, photo, picture)
     backend = backend_for(task, plan.roi, plan.roi_weights)
 
     def find(photo: Source, picture: Image) -> RoiMask:
         with unwarned():  # where nothing is found is in the record, and counted in the result
             return find_roi(picture, task, backend, plan.on_empty)
 
-    return find
+    return networks(backend, (*task.phrases, *task.exclude)), find
 
 
 def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:

@@ -5,21 +5,24 @@ from typing import Any, Final
 
 from vcm import plugin
 from vcm.errors import SpecError
-from vcm.roi.base import Backend
+from vcm.roi.base import Backend, networks
 from vcm.task import TaskSpec
 
-# name -> (module, class); a module is imported when its backend is asked for
+# name -> (module, what makes it); a module is imported when its backend is asked for
 BACKENDS: Final = {
-    "embedded": ("vcm.roi.embedded", "Embedded"),
+    "embedded": ("vcm.roi.backends", "embedded"),
+    "auto": ("vcm.roi.backends", "auto"),
     "clipseg": ("vcm.roi.clipseg", "ClipSeg"),
     "grounding": ("vcm.roi.grounding", "Grounding"),
-    "segmenter": ("vcm.roi.segmenter", "Segmenter"),
+    "segmenter": ("vcm.roi.backends", "segmenter"),
 }
+SEVERAL: Final = ("embedded", "auto", "segmenter")  # those that specialists help
+DETAILED: Final = ("embedded", "auto")  # those that look as closely as a task says
 PARTS: Final = ("name", "tau", "growth", "similarity")  # of a `Backend`
 
 
 def load_backend(name: str, **options: Any) -> Backend:
-    """A words-to-mask backend, ready; options are its constructor's.
+    """A words-to-mask backend, ready; options are those of what makes it.
 
     Args:
         name: a key of `BACKENDS`, or "FILE.py:NAME" for a class of the caller's own.
@@ -39,14 +42,26 @@ def load_backend(name: str, **options: Any) -> Backend:
         return mine
     if name not in BACKENDS:
         raise SpecError(f"ROI backend: expected one of {', '.join(BACKENDS)}, got {name!r}")
-    module, cls = BACKENDS[name]
-    backend: Backend = getattr(import_module(module), cls)(**options)
+    module, maker = BACKENDS[name]
+    backend: Backend = getattr(import_module(module), maker)(**options)
     return backend
 
 
 def backend_for(task: TaskSpec, name: str = "embedded", weights: str | None = None) -> Backend:
-    """A words-to-mask backend as a task wants it; raises what `load_backend` does."""
+    """A words-to-mask backend as a task wants it, with all that its words need.
+
+    Raises:
+        UnknownWord: if the backend says before it looks that it does not know one.
+        SpecError, ModelError, MissingExtra: as `load_backend` does.
+    """
+    backend = chosen_backend(name, weights, task.detail)
+    networks(backend, (*task.phrases, *task.exclude))
+    return backend
+
+
+def chosen_backend(name: str, weights: str | None, detail: int) -> Backend:
+    """A words-to-mask backend as options say; detail counts for those of `DETAILED`."""
     options: dict[str, Any] = {} if weights is None else {"weights": weights}
-    if name == "embedded":
-        options["detail"] = task.detail
+    if name in DETAILED:
+        options["detail"] = detail
     return load_backend(name, **options)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import SpecError
-from vcm.roi.base import Backend
+from vcm.roi.base import Backend, networks
 from vcm.roi.mask import OnEmpty, RoiMask, valued
 from vcm.roi.text import Words
 
@@ -85,7 +85,8 @@ def acquire(
         outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         roi = outside < math.hypot(dilation, 0.5)  # squared distances are integers
     roi &= ~found.excluded  # neither growth nor dilation brings it back
-    by = f"({backend.name}, tau {tau:g})"
+    names = networks(backend, [*words.phrases, *words.exclude])
+    by = f"({' + '.join(names)}, tau {tau:g})"
     empty = f"found nothing that matches {str(words)!r} {by}"
     if words.exclude:
         empty += ", or what is excluded covers all of it"

@@ -1,7 +1,7 @@
 """What every words-to-mask backend does."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,26 @@ class Backend(Protocol):
             UnknownWord: if it does not know one of them.
         """
         ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A backend that asks several networks."""
+
+    def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
+        """The names of those that some phrases need, loaded; raises what loading them does."""
+        ...
+
+    def recall(self, phrases: Sequence[str]) -> dict[str, float]:
+        """Of the classes that the phrases stand for, where it is known: in [0, 1] by name."""
+        ...
+
+
+def networks(backend: Backend, phrases: Sequence[str]) -> tuple[str, ...]:
+    """The names of the networks that look for the phrases; all of them are loaded then."""
+    return backend.networks(phrases) if isinstance(backend, Several) else (backend.name,)
+
+
+def recall(backend: Backend, phrases: Sequence[str]) -> dict[str, float]:
+    """How many of each class were found in photos kept apart, in [0, 1], where that is known."""
+    return backend.recall(phrases) if isinstance(backend, Several) else {}

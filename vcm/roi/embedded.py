@@ -1,5 +1,6 @@
 """The built-in words-to-mask network: offline, a limited vocabulary that it is honest about."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,7 @@ class Embedded:
         path = Path(weights or DEFAULT)
         self._run, card = session.load(path)
         self.tau: Final = _threshold(path, card)
+        self.recall: Final = _recall(path, card)
 
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
@@ -125,3 +127,14 @@ def _threshold(path: Path, card: dict[str, str]) -> float:
         return float(card.get("tau", "0.5"))
     except ValueError as error:
         raise ModelError(f"{path}: tau is no number: {card['tau']!r}; get a fresh copy") from error
+
+
+def _recall(path: Path, card: dict[str, str]) -> dict[str, float]:
+    """How many of a class were found in photos kept apart, in [0, 1]; empty if it is not told."""
+    try:
+        return {name: float(share) for name, share in json.loads(card.get("recall", "{}")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: recall: expected a JSON object of numbers, got {card['recall'][:60]!r}; "
+            "get a fresh copy"
+        ) from error

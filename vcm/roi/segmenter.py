@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import ModelError, UnknownWord
+from vcm.roi.embedded import cover
 from vcm.roi.vocabulary import forms, vocabulary
 from vcm.vision.yolo import load_yolo
 
@@ -56,10 +57,26 @@ class Segmenter:
 
         return (plane(classes) for classes in wanted)
 
+    @property
+    def has_coco_classes(self) -> bool:
+        """Whether its words are the vocabulary's."""
+        return has_coco_classes(self._model)
+
+    def knows(self, phrase: str) -> bool:
+        """Whether a phrase stands for classes that are all its own."""
+        if self.has_coco_classes:
+            known = vocabulary()
+            return known.knows(phrase) and all(map(self._has, known.read(phrase).cover))
+        return any(form in self._names for form in forms(phrase))
+
+    def _has(self, class_: int) -> bool:
+        """Whether a class of the vocabulary, which begins with COCO's, is one of its own."""
+        return class_ < len(self._names)
+
     def _classes(self, phrase: str) -> tuple[int, ...]:
         """Our words if the classes are COCO's, else the model's own class names."""
-        if has_coco_classes(self._model):
-            return vocabulary().cover(phrase)
+        if self.has_coco_classes and any(map(self._has, cover(phrase))):
+            return cover(phrase)
         for form in forms(phrase):
             if form in self._names:
                 return (self._names[form],)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vcm import weightfile
 from vcm.errors import ModelError
+from vcm.roi.vocabulary import vocabulary
 
 KIND: Final = "vcm-roi-2"
 GRAPH: Final = "graph"  # the tensor that holds the ONNX graph, whose initializers are the others
@@ -39,6 +40,9 @@ def load(path: Path) -> tuple[Run, dict[str, str]]:
         ModelError: if the file is missing, damaged or of another network.
     """
     tensors, card = weightfile.read(path, KIND)
+    classes = len(vocabulary().classes)
+    if GRAPH not in tensors or len(tensors["words"]) != classes:
+        raise ModelError(f"{path}: not weights for {classes} classes; take those of this version")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -34,6 +34,18 @@ class Phrases(NamedTuple):
     places: frozenset[str]
 
 
+class Reading(NamedTuple):
+    """What is understood of a phrase.
+
+    Attributes:
+        cover: the classes that it stands for.
+        remarks: what is left out of account, for people.
+    """
+
+    cover: Cover
+    remarks: list[str]
+
+
 class Vocabulary(NamedTuple):
     """Attributes:
     classes: the K names that the network was trained on, in its order.
@@ -53,15 +65,25 @@ class Vocabulary(NamedTuple):
         word is known too; nouns joined by "and", "with", "riding" are all meant, those after "on",
         "in", "near" are not.
 
+        What is left out of account is told in the log.
+
         Raises:
             UnknownWord: if it does not know a word, with the nearest words that are known.
         """
+        cover, remarks = self.read(phrase)
+        for remark in remarks:
+            _log.warning("%s", remark)
+        return cover
+
+    def read(self, phrase: str) -> Reading:
+        """The same, without a word about it in the log; raises what `cover` does."""
         known = self._known(phrase)
         if known:
-            return known
+            return Reading(known, [])
         parts: list[list[str]] = [[]]
         meant = [True]
-        for word in _WORD.findall(phrase.lower()):
+        for word in _WORD.findall(phrase.lower().replace("’", "'")):
+            word = word.removesuffix("'s")  # "the man's face"
             if word == "of" and parts[-1] and parts[-1][-1] in self.phrases.amounts:
                 parts[-1].clear()
             elif word in self.phrases.unions or word in self.phrases.places:
@@ -70,15 +92,24 @@ class Vocabulary(NamedTuple):
             elif word not in self.phrases.ignored and not word.isdigit():
                 parts[-1].append(word)
         found: set[int] = set()
+        remarks: list[str] = []
         for part, wanted in zip(parts, meant, strict=True):
             if part and (wanted or set(part) - self.phrases.modifiers):  # "in red" says no place
-                cover = self._noun(part, phrase)
+                cover, of_part = self._noun(part, phrase)
                 found |= set(cover) if wanted else set()
+                remarks += of_part
         if not found:
             raise self._unknown(phrase)
-        return tuple(sorted(found))
+        return Reading(tuple(sorted(found)), remarks)
 
-    def _noun(self, words: list[str], phrase: str) -> Cover:
+    def knows(self, phrase: str) -> bool:
+        """Whether it stands for some classes."""
+        try:
+            return bool(self.read(phrase).cover)
+        except UnknownWord:
+            return False
+
+    def _noun(self, words: list[str], phrase: str) -> Reading:
         """What the longest known end of some words covers; those before it must be known too."""
         for start in range(len(words)):
             known = self._known(" ".join(words[start:]))
@@ -88,12 +119,13 @@ class Vocabulary(NamedTuple):
                 strange = [w for w in rest if w not in self.phrases.modifiers]
                 if strange:
                     raise self._unknown(strange[0])
+                remarks = []
                 if rest:
-                    _log.warning("%r: %s cannot be told apart here", phrase, ", ".join(rest))
+                    remarks.append(f"{phrase!r}: {', '.join(rest)} cannot be told apart here")
                 if other := [w for w in before if w not in rest and self._known(w) != known]:
                     both = ", ".join([*other, noun])
-                    _log.warning("%r: only %s is meant; for both write '%s'", phrase, noun, both)
-                return known
+                    remarks.append(f"{phrase!r}: only {noun} is meant; for both write '{both}'")
+                return Reading(known, remarks)
         raise self._unknown(
             " ".join(w for w in words if w not in self.phrases.modifiers) or " ".join(words)
         )

@@ -9,9 +9,10 @@ import numpy as np
 
 from vcm import dataset, image
 from vcm.errors import ImageError
-from vcm.roi import load_backend
+from vcm.roi import backend_for
 from vcm.roi.acquire import acquire, unwarned
-from vcm.roi.embedded import built_in, cover
+from vcm.roi.embedded import built_in
+from vcm.roi.specialists import needed
 from vcm.roi.text import Words, parse
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
@@ -30,14 +31,16 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
 
     Raises:
         SpecError: if there is no such task.
-        UnknownWord: if the words-to-mask network does not know a word.
+        UnknownWord: if no words-to-mask network knows a word.
+        MissingExtra: if the package of one that does is not installed.
     """
     if not data.task and not data.words:
         return data
     spec = _spec(data)
     words = Words(spec.phrases, spec.exclude)
-    backend = load_backend("embedded", detail=spec.detail)
-    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos))
+    backend = backend_for(spec)
+    others = needed((*spec.phrases, *spec.exclude))
+    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos), *others)
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
     mine = list(dataset.pictures(data.photos))[index::of]
@@ -62,12 +65,11 @@ def check_words(data: Data) -> None:
 
     Raises:
         SpecError: if there is no such task.
-        UnknownWord: if the words-to-mask network does not know a word.
+        UnknownWord: if no words-to-mask network knows a word.
+        MissingExtra: if the package of one that does is not installed.
     """
     if data.task or data.words:
-        spec = _spec(data)
-        for phrase in (*spec.phrases, *spec.exclude):
-            cover(phrase)
+        backend_for(_spec(data))
 
 
 def _spec(data: Data) -> TaskSpec:

@@ -35,7 +35,7 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             photo, words = _photo(examples)
-            sliders = _sliders(studio.tau)
+            sliders = _sliders(studio.tau, studio.looks_twice)
             button = gr.Button("Encode", variant="primary")
         with gr.Column(scale=3, min_width=300):
             says = gr.Markdown(HELP, elem_id="says", min_height=HIGH)
@@ -92,7 +92,7 @@ def _photo(examples: list[Example]) -> tuple[gr.Image, gr.Textbox]:
     )
     words = gr.Textbox(
         "person", label="What matters", elem_id="words", render=False,
-        info='such as "person, dog" or "vehicle -bus"; Enter to try',
+        info='such as "person, dog", "vehicle -bus", "face" or "license plate"; Enter to try',
     )  # fmt: skip
     if examples:
         gr.Examples(
@@ -104,7 +104,7 @@ def _photo(examples: list[Example]) -> tuple[gr.Image, gr.Textbox]:
     return photo, words
 
 
-def _sliders(tau: float) -> list[Any]:
+def _sliders(tau: float, twice: bool) -> list[Any]:
     return [
         gr.Slider(
             0.01, 1, 0.1, step=0.01, label="sigma", elem_id="sigma",
@@ -114,7 +114,9 @@ def _sliders(tau: float) -> list[Any]:
             0.02, 0.98, tau, step=0.01, label="tau", elem_id="tau",
             info="lower finds more",
         ),
-        gr.Checkbox(False, label="look twice", info="finds smaller things, takes longer"),
+        gr.Checkbox(
+            False, label="look twice", info="finds smaller things, takes longer", visible=twice,
+        ),
         gr.Slider(
             0, 100, 50, step=1, label="quality", elem_id="quality",
             info="100: best picture",

@@ -24,6 +24,8 @@ def run(
     upload: int,
     browser: bool,
     say: Callable[[str], None],
+    roi_backend: str = "embedded",
+    roi_weights: str | None = None,
 ) -> None:
     """Serve the page until it is stopped; uploads and results go with it.
 
@@ -32,6 +34,7 @@ def run(
         upload: largest file that is taken, in MiB.
         browser: whether to open one.
         say: is told the address.
+        roi_backend, roi_weights: what turns words into a mask.
 
     Raises:
         MissingExtra: if gradio is not installed.
@@ -50,7 +53,7 @@ def run(
         from vcm.web.page import launch
         from vcm.web.studio import Studio
 
-        studio = Studio(weights, model)
+        studio = Studio(weights, model, roi_backend, roi_weights)
         say(f"http://{host}:{port} (Ctrl-C stops)")
         launch(studio, Path(folder), host, port, upload * 2**20, browser)
 

@@ -15,7 +15,7 @@ from vcm.codec.published import Published
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
-from vcm.roi import load_backend
+from vcm.roi import DETAILED, chosen_backend
 from vcm.roi.acquire import acquire
 from vcm.roi.mask import NOTHING, RoiMask
 from vcm.roi.text import parse
@@ -81,22 +81,33 @@ class Studio:
     Args:
         weights: of the codec.
         model: task model, as for `vcm eval --model`.
+        roi_backend, roi_weights: what turns words into a mask, as for `vcm encode`.
 
     Raises:
         VcmError: if a model cannot be loaded, or the weights are of a published codec.
     """
 
-    def __init__(self, weights: str = "base", model: str = "embedded"):
+    def __init__(
+        self,
+        weights: str = "base",
+        model: str = "embedded",
+        roi_backend: str = "embedded",
+        roi_weights: str | None = None,
+    ):
         self.weights: Final = weights
         self.model: Final = model
+        self.roi: Final = (roi_backend, roi_weights)
         self.codec: Final = Codec.load(weights)
         if isinstance(self.codec, Published):
             raise SpecError(
                 f"--weights {weights}: a published model has one rate, and its files do not tell "
                 "where the bits went; the page needs a model of ours, such as base"
             )
-        self._looks: Final = [load_backend("embedded", detail=d) for d in (1, 2)]
-        self.tau: Final = self._looks[0].tau
+        look = chosen_backend(*self.roi, detail=1)
+        self.looks_twice: Final = roi_backend in DETAILED
+        closely = chosen_backend(*self.roi, detail=2) if self.looks_twice else look
+        self._looks: Final = look, closely
+        self.tau: Final = look.tau
         self._model: Final = load_model(model)
         self._turn: Final = threading.Lock()  # an interpreter or a user's class serves one thread
 
@@ -111,7 +122,8 @@ class Studio:
         picture = opened(path)
         look = self._looks[choice.closely]
         words = parse(choice.words)
-        mask = acquire(picture, words, look, sigma=choice.sigma, tau=choice.tau)
+        with self._turn:
+            mask = acquire(picture, words, look, sigma=choice.sigma, tau=choice.tau)
         progress(0.2, "coding for the words")
         roi = self._coded("for the words", picture, mask, choice.quality, choice.size)
         where, most = self._heat(picture, roi.data)
@@ -170,4 +182,4 @@ class Studio:
 def _found(mask: RoiMask) -> str:
     if NOTHING in mask.source:
         return "**The words match nothing here**, so the photo is coded evenly. Try a lower tau."
-    return f"The region covers {100 * mask.share:.1f} % of the photo."
+    return f"The region covers {100 * mask.share:.1f} % of the photo: {mask.source}."

@@ -24,6 +24,7 @@ class Wanted(NamedTuple):
     photos: files.
     codecs: as for `--codecs`.
     weights: of our codec.
+    roi: what turns words into a mask, and its weights, as for `--roi` and `--roi-weights`.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Wanted(NamedTuple):
     photos: Sequence[str]
     codecs: Sequence[str]
     weights: str
+    roi: tuple[str, str | None] = ("embedded", None)
 
 
 class Study(NamedTuple):
@@ -97,7 +99,7 @@ def _measured(wanted: Wanted, folder: Path, progress: Progress) -> dict[str, Any
 def notes(report: dict[str, Any]) -> list[str]:
     """What the page of `vcm eval` says of its ROI, and where the first tab does otherwise."""
     said, roi = [], report["roi"]
-    if roi["from"] == "embedded" and report["model"]["name"].startswith("embedded"):
+    if "embedded" in roi["networks"] and report["model"]["name"].startswith("embedded"):
         said.append("**ROI and task come from one network: scores flatter the codec.**")
     if count := roi["pictures_without"]:
         said.append(
@@ -116,8 +118,8 @@ def _options(wanted: Wanted, photos: Path) -> evaluation.Options:
         only=None,
         photos=None,
         codecs=",".join(wanted.codecs),
-        roi="embedded",
-        roi_weights=None,
+        roi=wanted.roi[0],
+        roi_weights=wanted.roi[1],
         on_empty="background",
         weights=wanted.weights,
         reference=None,

@@ -40,7 +40,7 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
             raise SpecError("Choose a model and codecs that the page offers.")  # a request may not
         mine = str(uploaded(own, folder)) if own else task
         files = [str(uploaded(path, folder)) for path in photos or []]
-        wanted = study.Wanted(mine, name, files, codecs, studio.weights)
+        wanted = study.Wanted(mine, name, files, codecs, studio.weights, studio.roi)
         done = study.study(wanted, folder, lambda share, what: progress(share, desc=what))
         link = gr.DownloadButton(value=str(done.page))
         told = "\n\n".join((DONE, *done.notes))

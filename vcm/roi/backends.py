@@ -1,0 +1,52 @@
+"""The backends that are more than one network."""
+
+import logging
+from pathlib import Path
+
+from vcm.errors import MissingExtra
+from vcm.roi.base import Backend
+from vcm.roi.composed import Composed
+from vcm.roi.embedded import Embedded
+from vcm.roi.segmenter import Segmenter
+
+_log = logging.getLogger(__name__)
+
+
+def embedded(weights: str | Path | None = None, detail: int = 1) -> Composed:
+    """The built-in network and the specialists; arguments and errors are those of `Embedded`."""
+    base = Embedded(weights, detail)
+    return Composed(base, base.recall)
+
+
+def segmenter(weights: str = "yolo11n-seg.pt") -> Backend:
+    """A YOLO segmenter and, if its words are the vocabulary's, the specialists."""
+    base = Segmenter(weights)
+    return Composed(base) if base.has_coco_classes else base
+
+
+def auto(weights: str | None = None, detail: int = 1) -> Composed:
+    """The segmenter for what it knows, if it is there; for all else the built-in network.
+
+    Args:
+        weights: path of a YOLO segmentation checkpoint; None: there is none.
+        detail: of the built-in network.
+
+    Raises:
+        ModelError: if the file is no such checkpoint.
+    """
+    base = Embedded(detail=detail)
+    return Composed(base, base.recall, _segmenter(weights))
+
+
+def _segmenter(weights: str | None) -> Segmenter | None:
+    """The segmenter of a checkpoint; None, and why in the log, if it cannot be had."""
+    if weights is None:
+        return None
+    if not Path(weights).is_file():
+        _log.warning("auto: there is no checkpoint %s; the built-in network looks", weights)
+        return None
+    try:
+        return Segmenter(weights)
+    except MissingExtra as error:
+        _log.warning("auto: %s; the built-in network looks", error)
+        return None

@@ -1,0 +1,114 @@
+"""Several networks as one backend: each word is asked of the one that finds it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.roi.base import Backend
+from vcm.roi.outlines import Floats, lying_on, rescaled
+from vcm.roi.segmenter import Segmenter
+from vcm.roi.specialists import finder, ground, meant, specialist
+from vcm.roi.vocabulary import vocabulary
+
+
+class Ask(NamedTuple):
+    """A phrase for a network.
+
+    Attributes:
+        on: what is found counts on this alone.
+    """
+
+    network: Backend
+    phrase: str
+    on: "Ask | None" = None
+
+
+class Composed:
+    """Similarity = that of the network which finds the phrase, on the scale of the first one.
+
+    Args:
+        base: finds the classes of the vocabulary; name, tau and growth are its own.
+        recall: of the base, by class, where it is known.
+        preferred: is asked instead of it for every phrase that it knows.
+
+    Specialists find what is no class, see `vcm.roi.specialists`. They are loaded when a phrase
+    asks for them.
+    """
+
+    def __init__(
+        self,
+        base: Backend,
+        recall: Mapping[str, float] | None = None,
+        preferred: Segmenter | None = None,
+    ):
+        self.name: Final = base.name
+        self.tau: Final = base.tau
+        self.growth: Final = base.growth
+        self._base, self._preferred = base, preferred
+        self._recall: Final = recall or {}
+        self._asks: Final[dict[str, list[Ask]]] = {}
+
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> Iterator[Floats]:
+        """A map of each phrase in turn: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            UnknownWord: if no network knows a phrase; near words are named.
+            MissingExtra: if the package of one that does is not installed.
+        """
+        asked = [self._asked(phrase) for phrase in phrases]
+        maps = _maps(image, [ask for asks in asked for ask in asks])
+        return (reduce(np.maximum, [self._plane(ask, maps) for ask in asks]) for asks in asked)
+
+    def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
+        """The names of those that the phrases need, loaded; raises what `similarity` does."""
+        asked = [ask for phrase in phrases for ask in self._asked(phrase)]
+        return tuple(dict.fromkeys(one.network.name for ask in asked for one in _with_ground(ask)))
+
+    def recall(self, phrases: Sequence[str]) -> dict[str, float]:
+        """Of the classes for which the base is asked, where it is known, in [0, 1]."""
+        asked = [ask for phrase in phrases for ask in self._asked(phrase)]
+        own = [o.phrase for ask in asked for o in _with_ground(ask) if o.network is self._base]
+        known = vocabulary()
+        names = (known.classes[i] for phrase in own for i in known.read(phrase).cover)
+        return {name: self._recall[name] for name in names if name in self._recall}
+
+    def _asked(self, phrase: str) -> list[Ask]:
+        """What a phrase asks; the union of it is meant. Found out once, not for every picture."""
+        if phrase not in self._asks:
+            names = (phrase,) if self._class(phrase) else meant(phrase)
+            self._asks[phrase] = [self._class(name) or self._special(name) for name in names]
+        return self._asks[phrase]
+
+    def _class(self, phrase: str) -> Ask | None:
+        """For classes: of the preferred network, or the base."""
+        if self._preferred is not None and self._preferred.knows(phrase):
+            return Ask(self._preferred, phrase)
+        return Ask(self._base, phrase) if vocabulary().knows(phrase) else None
+
+    def _special(self, name: str) -> Ask:
+        on = ground(name)
+        return Ask(specialist(finder(name)), name, self._class(on) if on else None)
+
+    def _plane(self, ask: Ask, maps: Mapping[Backend, Iterator[Floats]]) -> Floats:
+        """What was found for it: (H, W) in [0, 1], on the base's scale."""
+        plane, network = next(maps[ask.network]), ask.network
+        if network is not self._base:
+            plane = rescaled(plane, network.tau, self.tau, self.growth)
+        return lying_on(plane, self._plane(ask.on, maps) >= self.tau) if ask.on else plane
+
+
+def _maps(image: NDArray[np.uint8], asks: Sequence[Ask]) -> dict[Backend, Iterator[Floats]]:
+    """What each network finds of all that it is asked, in that order; each is asked once."""
+    phrases: dict[Backend, list[str]] = {}
+    for ask in asks:
+        for one in _with_ground(ask):
+            phrases.setdefault(one.network, []).append(one.phrase)
+    return {network: iter(network.similarity(image, own)) for network, own in phrases.items()}
+
+
+def _with_ground(ask: Ask) -> list[Ask]:
+    """An ask, and what is asked for what it counts on, in the order of `Composed._plane`."""
+    return [ask, *(_with_ground(ask.on) if ask.on else [])]

