@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from vcm import bitstream, pipeline
-from vcm.codec import integer
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import Quality, latent_size
+from vcm.codec.models.roi import Quality, latent_size
+from vcm.codec.nets import integer
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Strings
 from vcm.roi.mask import RoiMask
 
 SIZE = 480, 640

@@ -45,7 +45,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(module: Path) -> str:
-    """`codec` for vcm/codec/model.py, `image` for vcm/image.py."""
+    """`codec` for vcm/codec/models/roi.py, `image` for vcm/image.py."""
     return module.relative_to(PACKAGE).with_suffix("").parts[0]
 
 

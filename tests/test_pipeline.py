@@ -8,7 +8,7 @@ import torch
 
 import vcm
 from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.runtime.codec import Codec
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError, UnknownWord
 from vcm.roi.mask import RoiMask
 

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from vcm import bitstream
 from vcm.bitstream import Bitstream, Header
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.model import hundredths_of
+from vcm.codec.models.roi import hundredths_of
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Strings
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend

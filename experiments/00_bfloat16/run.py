@@ -9,8 +9,8 @@ import torch
 from click import progressbar
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import load
 from vcm.files import write_atomic
 from vcm.provenance import provenance
 from vcm.roi.mask import RoiMask

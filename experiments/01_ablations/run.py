@@ -16,9 +16,9 @@ from variants import VARIANTS
 
 from vcm import image
 from vcm.bd import bd_rate
-from vcm.codec import weights
-from vcm.codec.loss import bpp_est
-from vcm.codec.rate import Rate
+from vcm.codec.models.loss import bpp_est
+from vcm.codec.models.rate import Rate
+from vcm.codec.runtime import weights
 from vcm.errors import MetricError
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.model import Coded, Quality, RoiHyperprior, Sizes
+from vcm.codec.models.roi import Coded, Quality, RoiHyperprior, Sizes
 
 
 class NoMaskBranch(RoiHyperprior):

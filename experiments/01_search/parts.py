@@ -6,9 +6,9 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from vcm.codec import entropy
-from vcm.codec.gain import Gain
-from vcm.codec.model import Quality, RoiHyperprior, Sizes
+from vcm.codec.models.roi import Quality, RoiHyperprior, Sizes
+from vcm.codec.nets import entropy
+from vcm.codec.nets.gain import Gain
 
 
 class NoiseInPicture(RoiHyperprior):
@@ -57,5 +57,5 @@ def replaced(part: str) -> AbstractContextManager:
 
         return patch("vcm.train.step.rate_distortion", loss)
     if part == "no_border":
-        return patch("vcm.codec.loss.BORDER_WEIGHT", 1)
+        return patch("vcm.codec.models.loss.BORDER_WEIGHT", 1)
     return nullcontext()

@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vcm.bd import bd_rate
-from vcm.codec.model import Quality, RoiHyperprior
+from vcm.codec.models.roi import Quality, RoiHyperprior
 from vcm.errors import MetricError
 from vcm.files import write_atomic
 from vcm.provenance import provenance

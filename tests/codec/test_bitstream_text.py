@@ -12,10 +12,10 @@ import pytest
 from safetensors import safe_open
 
 from vcm import pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.coder import Coder
-from vcm.codec.tables import gaussian_tables
-from vcm.codec.weights import find, load
+from vcm.codec.format.coder import Coder
+from vcm.codec.format.tables import gaussian_tables
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import find, load
 from vcm.roi.mask import RoiMask
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcm import pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.coder import Coder
-from vcm.codec.encoder import MARGIN
-from vcm.codec.entropy import PASSES
-from vcm.codec.latent import Prepared, Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.model import Quality, Sizes, hundredths_of
-from vcm.codec.search import quality_for
-from vcm.codec.transforms import Widths, from_blocks, to_blocks
-from vcm.codec.weights import load
+from vcm.codec.format.coder import Coder
+from vcm.codec.models.roi import Quality, Sizes, hundredths_of
+from vcm.codec.nets.entropy import PASSES
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.nets.transforms import Widths, from_blocks, to_blocks
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.latent import Prepared, Strings
+from vcm.codec.runtime.search import quality_for
+from vcm.codec.runtime.weights import load
 from vcm.errors import BitstreamError, SpecError
 from vcm.roi.mask import RoiMask
 

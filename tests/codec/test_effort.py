@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import vcm
-from vcm.codec import effort
-from vcm.codec.codec import Codec
-from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
-from vcm.codec.weights import ENCODER_KIND, TASK, load
+from vcm.codec.models.loss import LMBDA, distortion_weights, lmbda_of
+from vcm.codec.runtime import effort
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import ENCODER_KIND, TASK, load
 from vcm.errors import SpecError
 from vcm.roi.mask import RoiMask
 

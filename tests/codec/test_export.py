@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 import vcm
 from vcm import bitstream
 from vcm.cli import cli
-from vcm.codec import export
-from vcm.codec.codec import Codec
-from vcm.codec.encoder import MARGIN
-from vcm.codec.latent import Prepared, Strings
-from vcm.codec.lma import mask_level
-from vcm.codec.model import Quality
-from vcm.codec.onnx_decoder import OnnxDecoder
-from vcm.codec.transforms import to_blocks
-from vcm.codec.weights import load
+from vcm.codec.models.roi import Quality
+from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime import export
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.latent import Prepared, Strings
+from vcm.codec.runtime.onnx import OnnxDecoder
+from vcm.codec.runtime.weights import load
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
 from vcm.metrics.distortion import psnr
 
@@ -138,7 +138,7 @@ import sys
 sys.modules["torch"] = None  # every import of it fails
 from pathlib import Path
 import numpy as np
-from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm.codec.runtime.onnx import OnnxDecoder
 folder, source, target = sys.argv[1:]
 np.save(target, OnnxDecoder(folder).decode(Path(source).read_bytes()))
 loaded = {name.split(".")[0] for name, module in sys.modules.items() if module is not None}

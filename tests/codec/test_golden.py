@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.int8 import Int8Conv, is_exact
-from vcm.codec.latent import Strings
-from vcm.codec.weights import load
+from vcm.codec.nets.int8 import Int8Conv, is_exact
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.runtime.weights import load
 from vcm.errors import BitstreamError
 
 GOLDEN = Path(__file__).parents[1] / "golden"

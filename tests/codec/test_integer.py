@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int
+from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int
 
 
 def _reference(conv, a):

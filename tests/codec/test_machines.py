@@ -11,27 +11,27 @@ import torch
 from torch import Tensor
 
 from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.encoder import MARGIN
-from vcm.codec.entropy import MEAN_UNIT, PASSES
-from vcm.codec.int8 import is_exact
-from vcm.codec.integer import SIGNED_ZERO
-from vcm.codec.latent import Strings
-from vcm.codec.lma import mask_level
-from vcm.codec.model import STRIDE, Quality, latent_size
-from vcm.codec.tiles import HYPER_HALO
-from vcm.codec.transforms import to_blocks
-from vcm.codec.weights import load
+from vcm.codec.format.tiles import HYPER_HALO
+from vcm.codec.models.roi import STRIDE, Quality, latent_size
+from vcm.codec.nets.entropy import MEAN_UNIT, PASSES
+from vcm.codec.nets.int8 import is_exact
+from vcm.codec.nets.integer import SIGNED_ZERO
+from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.runtime.weights import load
 from vcm.roi.mask import RoiMask
 
 # Decodes the files with the released weights; saves latents, pictures and what it really ran with.
 CHILD = """
 import sys, numpy as np, torch
 from vcm import bitstream
-from vcm.codec import integer
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import Quality, latent_size
+from vcm.codec.nets import integer
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.models.roi import Quality, latent_size
 torch.set_num_threads(int(sys.argv[1]))
 if sys.argv[2] == "floats":
     torch.backends.mkldnn.set_flags(False)

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vcm.codec.coder import Coder, boundaries
-from vcm.codec.entropy import scale_table
-from vcm.codec.rate import Rate
-from vcm.codec.tables import gaussian_tables
+from vcm.codec.format.coder import Coder, boundaries
+from vcm.codec.format.tables import gaussian_tables
+from vcm.codec.models.rate import Rate
+from vcm.codec.nets.entropy import scale_table
 from vcm.errors import BitstreamError
 
 TABLES = {"y": gaussian_tables(), "z": Rate(6).tables()["z"]}

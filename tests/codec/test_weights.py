@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from torch import zeros
 
 from vcm import weightfile
-from vcm.codec.codec import Codec
-from vcm.codec.loss import LMBDA
-from vcm.codec.weights import find, load, save
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import find, load, save
 from vcm.errors import ModelError
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vcm.anchors.roi import rectangles
-from vcm.codec import published
+from vcm.codec.models import published
 from vcm.errors import SpecError
 from vcm.evaluate.codecs import build, labels, parse
 from vcm.evaluate.ours import QUALITIES

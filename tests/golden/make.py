@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.rate import Rate
-from vcm.codec.transforms import Widths
-from vcm.codec.weights import load, save
+from vcm.codec.models.rate import Rate
+from vcm.codec.models.roi import RoiHyperprior, Sizes
+from vcm.codec.nets.transforms import Widths
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.runtime.weights import load, save
 from vcm.roi.mask import RoiMask
 
 HERE = Path(__file__).parent

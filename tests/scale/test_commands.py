@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from vcm import bitstream, image, pipeline, weightfile
 from vcm.cli import cli
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load, save_encoder
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import load, save_encoder
 from vcm.commands import encode
 from vcm.roi import embedded
 from vcm.scale.tars import Shards

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from vcm import image, pipeline, toml
-from vcm.codec.codec import Codec
-from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
-from vcm.codec.model import Sizes
-from vcm.codec.published import Outcome, Preset
-from vcm.codec.tables import factorized_tables
-from vcm.codec.transforms import Widths
-from vcm.codec.weights import load
+from vcm.codec.format.tables import factorized_tables
+from vcm.codec.models.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
+from vcm.codec.models.published import Outcome, Preset
+from vcm.codec.models.roi import Sizes
+from vcm.codec.nets.transforms import Widths
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import load
 from vcm.errors import ModelError, OutputError, SpecError
 from vcm.files import held, make_folder
 from vcm.roi.mask import RoiMask

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from vcm.codec.klt import start_from_klt
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.published import Outcome
-from vcm.codec.transforms import Widths, to_blocks
+from vcm.codec.models.klt import start_from_klt
+from vcm.codec.models.published import Outcome
+from vcm.codec.models.roi import RoiHyperprior, Sizes
+from vcm.codec.nets.transforms import Widths, to_blocks
 from vcm.errors import ModelError
 from vcm.train import optim
 from vcm.train.check import check, finder

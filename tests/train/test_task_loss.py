@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import load
 from vcm.errors import ModelError, SpecError
 from vcm.models import load_teacher
 from vcm.roi.mask import RoiMask

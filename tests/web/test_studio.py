@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vcm import image, pipeline
-from vcm.codec import published
+from vcm.codec.models import published
 from vcm.errors import BitstreamError, ImageError, SpecError, UnknownWord
 from vcm.metrics.distortion import psnr
 from vcm.vision.base import Objects

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm import weightfile
-from vcm.codec.weights import ENCODER_KIND, KIND, load
+from vcm.codec.runtime.weights import ENCODER_KIND, KIND, load
 from vcm.errors import MissingExtra, ModelError
 from vcm.provenance import processor, versions
 
@@ -54,8 +54,8 @@ def run() -> Report:
 def _devices() -> Report:
     import torch
 
-    from vcm.codec.int8 import is_exact
-    from vcm.codec.precision import has_bf16
+    from vcm.codec.nets.int8 import is_exact
+    from vcm.codec.runtime.precision import has_bf16
 
     cuda = torch.cuda.is_available()
     return {

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from vcm import bitstream, image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.export import export
-from vcm.codec.latent import Strings
-from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.export import export
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import ModelError
 from vcm.roi.mask import RoiMask
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vcm import bitstream, pipeline
 from vcm import codec as codec_package
-from vcm.codec.codec import Codec
-from vcm.codec.published import Published
+from vcm.codec.models.published import Published
+from vcm.codec.runtime.codec import Codec
 from vcm.errors import SpecError
 from vcm.provenance import processor, versions
 from vcm.roi import mask
@@ -129,10 +129,10 @@ def _made_by(codecs: Sequence[Codec]) -> str:
 
 @cache
 def digest_of(*parts: ModuleType) -> str:
-    """Of modules, and of all modules of packages: files are others when these are changed."""
+    """Of modules, and of all modules of packages, subpackages too: files are others when these are changed."""
     total = hashlib.sha256()
     for part in parts:
         path = Path(str(part.__file__))
-        for module in sorted(path.parent.glob("*.py")) if path.stem == "__init__" else [path]:
+        for module in sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path]:
             total.update(module.read_bytes())
     return total.hexdigest()[:12]

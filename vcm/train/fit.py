@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vcm.codec.codec import Codec
-from vcm.codec.coder import PRECISION
-from vcm.codec.latent import Latent
-from vcm.codec.tables import Tables, quantised
+from vcm.codec.format.coder import PRECISION
+from vcm.codec.format.tables import Tables, quantised
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.latent import Latent
 from vcm.train.data import mask_values
 from vcm.train.photos import Photo
 

@@ -7,10 +7,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from vcm.codec import weights
-from vcm.codec.coder import PRECISION
-from vcm.codec.rate import Rate
-from vcm.codec.tables import Tables
+from vcm.codec.format.coder import PRECISION
+from vcm.codec.format.tables import Tables
+from vcm.codec.models.rate import Rate
+from vcm.codec.runtime import weights
 from vcm.errors import ModelError
 from vcm.train import checkpoint
 from vcm.train.parts import ENCODER, Learn

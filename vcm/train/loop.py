@@ -14,7 +14,7 @@ from threading import Event
 from torch.utils.data import DataLoader
 
 from vcm import image
-from vcm.codec.model import RoiHyperprior
+from vcm.codec.models.roi import RoiHyperprior
 from vcm.files import held, leftovers, make_folder, write_atomic
 from vcm.train.check import check, finder, samples
 from vcm.train.config import Training

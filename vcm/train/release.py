@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from vcm import toml
-from vcm.codec import published
-from vcm.codec.codec import Codec
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.rate import Rate
-from vcm.codec.weights import TASK, load, save, save_encoder
+from vcm.codec.models import published
+from vcm.codec.models.rate import Rate
+from vcm.codec.models.roi import RoiHyperprior, Sizes
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.weights import TASK, load, save, save_encoder
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.fit import fitted

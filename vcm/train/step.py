@@ -8,11 +8,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vcm.codec import published
-from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortion, weighted_mse
-from vcm.codec.model import RoiHyperprior
-from vcm.codec.published import Outcome
-from vcm.codec.rate import Noise, Rate
+from vcm.codec.models import published
+from vcm.codec.models.loss import (
+    bpp_est,
+    distortion_weights,
+    lmbda_of,
+    rate_distortion,
+    weighted_mse,
+)
+from vcm.codec.models.published import Outcome
+from vcm.codec.models.rate import Noise, Rate
+from vcm.codec.models.roi import RoiHyperprior
 from vcm.train.config import Training
 from vcm.train.data import Batch
 from vcm.train.task import TaskLoss

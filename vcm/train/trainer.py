@@ -11,8 +11,8 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 
-from vcm.codec.klt import start_from_klt
-from vcm.codec.model import RoiHyperprior, Sizes
+from vcm.codec.models.klt import start_from_klt
+from vcm.codec.models.roi import RoiHyperprior, Sizes
 from vcm.errors import SpecError
 from vcm.train import checkpoint, initial, optim, resume
 from vcm.train.config import Training

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from vcm import bitstream, draw, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.published import Published
+from vcm.codec.models.published import Published
+from vcm.codec.runtime.codec import Codec
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model

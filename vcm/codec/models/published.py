@@ -2,7 +2,7 @@
 
 For comparison with the literature. Their entropy parameters are floating point, so that a file
 decodes on the kind of machine that wrote it, and CompressAI's coder trusts its input: decode files
-from people whom you trust. `vcm.codec.model` has neither weakness.
+from people whom you trust. `vcm.codec.models.roi` has neither weakness.
 """
 
 import json
@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vcm import toml, weightfile
-from vcm.codec.codec import Codec
-from vcm.codec.encoder import check
-from vcm.codec.latent import Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.loss import bpp_est
-from vcm.codec.weights import PUBLISHED
+from vcm.codec.models.loss import bpp_est
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.runtime.codec import Codec
+from vcm.codec.runtime.encoder import check
+from vcm.codec.runtime.latent import Strings
+from vcm.codec.runtime.weights import PUBLISHED
 from vcm.errors import BitstreamError, ModelError, SpecError
 
 STRIDE: Final = 64  # of the hyper-latent; pictures are padded to multiples of it
@@ -109,7 +109,7 @@ def build(preset: Preset) -> Any:
 
 def _base(preset: Preset) -> Any:
     if preset.base == "tic":
-        from vcm.codec.tic import Tic
+        from vcm.codec.models.tic import Tic
 
         return Tic(preset.N, preset.M)
     from compressai.zoo import image_models
@@ -134,7 +134,7 @@ def save(path: Path, model: Any, preset: Preset, card: dict[str, str]) -> None:
 
 
 class Published(Codec):
-    """A codec of one rate with the interface of `vcm.codec.codec.Codec`; quality means nothing."""
+    """A codec of one rate with the interface of `Codec`; quality means nothing."""
 
     def __init__(self, model: Any, fingerprint: bytes, card: dict[str, str]):
         self._net: Any = model.eval()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.gain import Gain
+from vcm.codec.nets.gain import Gain
 
 LOG_SIGMA_MIN = math.log(0.01)
 

@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vcm.codec import tiles
-from vcm.codec.coder import Coder, Rows, Symbols
-from vcm.codec.context import Context, even
-from vcm.codec.entropy import MEAN_UNIT, PASSES, Z_MAX, place, quarter
-from vcm.codec.model import Quality, RoiHyperprior
-from vcm.codec.tables import Tables
-from vcm.codec.tiles import Tile
+from vcm.codec.format import tiles
+from vcm.codec.format.coder import Coder, Rows, Symbols
+from vcm.codec.format.tables import Tables
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.roi import Quality, RoiHyperprior
+from vcm.codec.nets.entropy import MEAN_UNIT, PASSES, Z_MAX, place, quarter
+from vcm.codec.runtime.context import Context, even
 
 Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
 Y_MAX = 2_000  # steps; ordinary latents stay within some hundred

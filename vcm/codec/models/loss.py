@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vcm.codec.model import QUALITY_STEPS
+from vcm.codec.models.roi import QUALITY_STEPS
 
 LMBDA = (0.0013, 0.06)  # of the released model, at quality 0 and 100
 BORDER, BORDER_WEIGHT = 17, 16  # pixels a latent serves, about; largest weight of one of them

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vcm.codec.entropy import ORDER, PASSES, SCALE_MIN, SCALE_STEP
-from vcm.codec.integer import BIAS_UNIT, IntConv2d
-from vcm.codec.model import RoiHyperprior
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.entropy import ORDER, PASSES, SCALE_MIN, SCALE_STEP
+from vcm.codec.nets.integer import BIAS_UNIT, IntConv2d
 
 
 def klt(blocks: Tensor, M: int) -> tuple[Tensor, Tensor]:

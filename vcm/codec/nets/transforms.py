@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.gain import Gain
+from vcm.codec.nets.gain import Gain
 
 
 @dataclass(frozen=True)

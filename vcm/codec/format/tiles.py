@@ -18,7 +18,7 @@ from vcm.errors import BitstreamError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vcm.codec.lma import TwoValues
+    from vcm.codec.nets.lma import TwoValues
 
 SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile

@@ -16,16 +16,16 @@ import torch
 from compressai.entropy_models import GaussianConditional
 from torch import Tensor
 
-from vcm.codec import tiles
-from vcm.codec.context import even, exact
-from vcm.codec.entropy import SCALE_MIN, Parameters, quarter
-from vcm.codec.latent import Prepared
-from vcm.codec.lma import TwoValues
-from vcm.codec.loss import distortion_weights, lmbda_of
-from vcm.codec.model import STRIDE, Quality, RoiHyperprior
-from vcm.codec.precision import Precision
-from vcm.codec.tiles import Tile
-from vcm.codec.transforms import from_blocks
+from vcm.codec.format import tiles
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.loss import distortion_weights, lmbda_of
+from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior
+from vcm.codec.nets.entropy import SCALE_MIN, Parameters, quarter
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.nets.transforms import from_blocks
+from vcm.codec.runtime.context import even, exact
+from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.precision import Precision
 
 WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
 # First step, in quantisation steps, over the root of their number: what large steps break a short

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
+from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
 
 SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.15, 64.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
 
-from vcm.codec.entropy import SCALE_MIN
-from vcm.codec.model import Coded
-from vcm.codec.tables import Tables, factorized_tables, gaussian_tables
+from vcm.codec.format.tables import Tables, factorized_tables, gaussian_tables
+from vcm.codec.models.roi import Coded
+from vcm.codec.nets.entropy import SCALE_MIN
 
 Noise = Callable[[Tensor], Tensor]  # uniform in [-0.5, 0.5], of the same shape
 

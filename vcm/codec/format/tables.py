@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vcm.codec.coder import PRECISION, SYMBOL_MAX
-from vcm.codec.entropy import Z_MAX, scale_table
+from vcm.codec.format.coder import PRECISION, SYMBOL_MAX
+from vcm.codec.nets.entropy import Z_MAX, scale_table
 
 TAIL_SIGMAS = 5.0  # what lies beyond is coded by the coder's escape, about once in two million
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vcm.codec import tiles
-from vcm.codec.entropy import (
+from vcm.codec.format import tiles
+from vcm.codec.nets.entropy import (
     MEAN_UNIT,
     PASSES,
     Z_MAX,
@@ -17,10 +17,10 @@ from vcm.codec.entropy import (
     quarter,
     spread,
 )
-from vcm.codec.gain import Gain
-from vcm.codec.integer import compand, round_ste
-from vcm.codec.lma import LatentMaskAttention, mask_level
-from vcm.codec.transforms import (
+from vcm.codec.nets.gain import Gain
+from vcm.codec.nets.integer import compand, round_ste
+from vcm.codec.nets.lma import LatentMaskAttention, mask_level
+from vcm.codec.nets.transforms import (
     Analysis,
     HyperAnalysis,
     Synthesis,

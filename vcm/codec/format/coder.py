@@ -30,7 +30,7 @@ _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
 
 class CodingTables(Protocol):
-    """What `vcm.codec.tables.Tables` holds, as arrays of torch or of numpy."""
+    """What `vcm.codec.format.tables.Tables` holds, as arrays of torch or of numpy."""
 
     @property
     def cdf(self) -> Any: ...

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.int8 import Int8Conv, is_exact
+from vcm.codec.nets.int8 import Int8Conv, is_exact
 
 ACTIVATION_MAX = 255
 SIGNED_ZERO = 128  # the byte that stands for 0 where activations have a sign

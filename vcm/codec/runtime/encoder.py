@@ -5,16 +5,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vcm.codec import tiles
-from vcm.codec.coder import SYMBOL_MAX
-from vcm.codec.latent import Latent, LatentCoder, Prepared, Strings, z_size
-from vcm.codec.lma import TwoValues, mask_level
-from vcm.codec.loss import LMBDA
-from vcm.codec.model import STRIDE, Quality, RoiHyperprior, hundredths_of, latent_size
-from vcm.codec.precision import Precision
-from vcm.codec.search import NEAR, TRIES, quality_for
-from vcm.codec.tiles import Tile
-from vcm.codec.transforms import to_blocks
+from vcm.codec.format import tiles
+from vcm.codec.format.coder import SYMBOL_MAX
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior, hundredths_of, latent_size
+from vcm.codec.nets.lma import TwoValues, mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared, Strings, z_size
+from vcm.codec.runtime.precision import Precision
+from vcm.codec.runtime.search import NEAR, TRIES, quality_for
 from vcm.errors import BitstreamError, SpecError
 
 # Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
@@ -163,7 +163,10 @@ class Encoder:
         """With a better y, if any effort is made."""
         if not effort:
             return prepared
-        from vcm.codec.effort import Search, refined  # it needs compressai, which takes seconds
+        from vcm.codec.runtime.effort import (  # it needs compressai, which takes seconds
+            Search,
+            refined,
+        )
 
         with torch.inference_mode(False):  # gradients will go through what it holds
             hundredths = hundredths_of(quality)

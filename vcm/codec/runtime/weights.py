@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 from vcm import toml, weightfile
-from vcm.codec.entropy import SCALE_LEVELS
-from vcm.codec.integer import IntConv2d
-from vcm.codec.loss import LMBDA
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.tables import Tables
+from vcm.codec.format.tables import Tables
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.models.roi import RoiHyperprior, Sizes
+from vcm.codec.nets.entropy import SCALE_LEVELS
+from vcm.codec.nets.integer import IntConv2d
 from vcm.errors import ModelError, SpecError
 
 DEFAULT: Final = "base"
 KIND: Final = "vcm-codec-1"
 ENCODER_KIND: Final = "vcm-encoder-1"
-PUBLISHED: Final = "vcm-published-1"  # see vcm.codec.published
+PUBLISHED: Final = "vcm-published-1"  # see vcm.codec.models.published
 TASK: Final = "task"  # in the card of a model trained with a task loss: the task model's name
 ENCODER: Final = ("g_a.", "lma.", "gain.", "h_a.")
 _DECODER: Final = ("g_s.", "inverse_gain.", "parameters_y.", "tables.")

@@ -7,7 +7,7 @@
 
 Height and width are free. The networks that decide coding tables compute in integers, held in
 float32, as they do in torch: every runtime whose float32 convolutions are sums gets the same.
-`vcm.codec.onnx_decoder` is a decoder of what is written here, without torch.
+`vcm.codec.runtime.onnx` is a decoder of what is written here, without torch.
 """
 
 import json
@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from vcm.codec.encoder import MARGIN
-from vcm.codec.entropy import PASSES
-from vcm.codec.lma import mask_level
-from vcm.codec.model import STRIDE, Quality, RoiHyperprior
-from vcm.codec.onnx_decoder import FACTS, FORMAT
-from vcm.codec.tables import Tables
-from vcm.codec.transforms import from_blocks, to_blocks
-from vcm.codec.weights import DEFAULT, Weights, load
+from vcm.codec.format.tables import Tables
+from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior
+from vcm.codec.nets.entropy import PASSES
+from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.transforms import from_blocks, to_blocks
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.onnx import FACTS, FORMAT
+from vcm.codec.runtime.weights import DEFAULT, Weights, load
 from vcm.errors import MissingExtra
 from vcm.files import make_folder, write_atomic
 

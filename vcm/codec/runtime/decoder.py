@@ -5,13 +5,13 @@ import logging
 import torch
 from torch import Tensor
 
-from vcm.codec import tiles
-from vcm.codec.entropy import MEAN_UNIT
-from vcm.codec.integer import sums_bytes
-from vcm.codec.latent import LatentCoder, Strings
-from vcm.codec.model import STRIDE, Quality, RoiHyperprior, latent_size
-from vcm.codec.precision import Precision
-from vcm.codec.transforms import from_blocks
+from vcm.codec.format import tiles
+from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior, latent_size
+from vcm.codec.nets.entropy import MEAN_UNIT
+from vcm.codec.nets.integer import sums_bytes
+from vcm.codec.nets.transforms import from_blocks
+from vcm.codec.runtime.latent import LatentCoder, Strings
+from vcm.codec.runtime.precision import Precision
 from vcm.errors import BitstreamError
 
 _log = logging.getLogger(__name__)

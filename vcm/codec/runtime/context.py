@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vcm.codec import tiles
-from vcm.codec.entropy import Parameters, place, quarter
-from vcm.codec.integer import SIGNED_ZERO, compand
-from vcm.codec.model import Quality, RoiHyperprior
-from vcm.codec.tiles import Tile
+from vcm.codec.format import tiles
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.roi import Quality, RoiHyperprior
+from vcm.codec.nets.entropy import Parameters, place, quarter
+from vcm.codec.nets.integer import SIGNED_ZERO, compand
 
 _LAST = torch.channels_last
 HALO = 2  # the context reaches 1; even, so that squares stay whole

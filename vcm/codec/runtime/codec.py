@@ -4,13 +4,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vcm.codec.decoder import Decoder
-from vcm.codec.encoder import Encoder
-from vcm.codec.latent import LatentCoder, Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.model import latent_size
-from vcm.codec.precision import Precision
-from vcm.codec.weights import DEFAULT, ENCODER_KIND, PUBLISHED, TASK, Weights, find, load
+from vcm.codec.models.roi import latent_size
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.runtime.decoder import Decoder
+from vcm.codec.runtime.encoder import Encoder
+from vcm.codec.runtime.latent import LatentCoder, Strings
+from vcm.codec.runtime.precision import Precision
+from vcm.codec.runtime.weights import DEFAULT, ENCODER_KIND, PUBLISHED, TASK, Weights, find, load
 from vcm.errors import SpecError
 from vcm.weightfile import kind_of
 
@@ -55,7 +55,9 @@ class Codec:
         """
         path = find(name_or_path)
         if kind_of(path) == PUBLISHED:
-            from vcm.codec.published import Published  # it needs compressai, which takes seconds
+            from vcm.codec.models.published import (
+                Published,  # it needs compressai, which takes seconds
+            )
 
             return Published.read(path)
         return cls(load(path))
