@@ -20,7 +20,7 @@ import torch
 from numpy.random import Generator
 
 from vcm import bitstream, pipeline
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.errors import BitstreamError, ModelError
 from vcm.roi.mask import RoiMask
 

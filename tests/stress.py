@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from vcm import bitstream, pipeline
-from vcm.codec.models.roi import Quality, latent_size
+from vcm.codec.api import Codec
+from vcm.codec.format.constants import latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
 from vcm.codec.nets import integer
-from vcm.codec.runtime.codec import Codec
-from vcm.codec.runtime.latent import Strings
+from vcm.codec.nets.control import Controls
 from vcm.roi.mask import RoiMask
 
 SIZE = 480, 640
@@ -42,11 +44,12 @@ def reading(data: bytes, floats: bool) -> str:
         integer.is_exact = lambda: False
     stream = bitstream.unpack(data)
     head = stream.header
-    size, quality = latent_size(head.height, head.width), Quality.single(head.quality / 100)
+    size = latent_size(head.height, head.width)
+    control = Controls.single(Control(head.quality / 100))
     try:
         with torch.inference_mode():
             latents = Codec.load().latents
-            y_hat = latents.read(Strings(stream.z, stream.y), *size, quality, head.tile)
+            y_hat = latents.read(Strings(stream.z, stream.y), *size, control, head.tile)
     except Exception as error:  # all that can go wrong is what is asked for
         return repr(error)
     return hashlib.sha256(y_hat.numpy().tobytes()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vcm import bitstream, image
 from vcm.cli import cli
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands.group import Group
 from vcm.errors import BitstreamError, ModelError
 from vcm.pipeline import decode, encode

@@ -8,7 +8,8 @@ import torch
 
 import vcm
 from vcm import bitstream, pipeline
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError, UnknownWord
 from vcm.roi.mask import RoiMask
 
@@ -31,7 +32,7 @@ def test_a_file_measures_its_entropy(quality, cat, roi, base):
     data = vcm.encode(cat, roi, base, quality=quality)
     x = torch.from_numpy(cat).permute(2, 0, 1)[None]
     analysed = base.encoder.analyse(x, torch.from_numpy(roi.values)[None, None])
-    estimate = base.latents.bits(base.encoder.quantise(analysed, quality)) / 8
+    estimate = base.latents.bits(base.encoder.quantise(analysed, Control(quality))) / 8
     assert estimate <= len(data) <= 1.01 * estimate + 100
 
 
@@ -146,6 +147,6 @@ def test_a_file_that_claims_more_than_it_holds_is_refused_at_once(
     honest = bitstream.unpack(vcm.encode(cat[:64, :48], whole, base, quality=50))
     header = replace(honest.header, height=height, width=width, tile=tile)
     forged = bitstream.pack(replace(honest, header=header))
-    monkeypatch.setattr(base.model.parameters_y, "features", None)  # nothing gets that far
+    monkeypatch.setattr(base.model.decoder.parameters_y, "features", None)  # nothing gets that far
     with pytest.raises(BitstreamError, match="too short"):
         vcm.decode(forged, base)

@@ -44,7 +44,7 @@ def config(name: str, steps: int, threads: int) -> Training:
     )
     folder = f"runs/01_ablations/{name.replace(' ', '_')}"
     run = Run(folder=folder, threads=threads, check_every=steps, save_every=250)
-    released = weights.load(weights.DEFAULT).model.sizes
+    released = weights.load().model.sizes
     return Training(model=released, data=data, optim=Optim(steps=steps), run=run)
 
 
@@ -55,7 +55,8 @@ def trained(name: str, steps: int, threads: int) -> nn.ModuleDict:
     if not final.is_file():
         for record in train(settings, VARIANTS[name]):
             print(f"{name}: step {record['step']:.0f}, loss {record['loss']:.4f}", flush=True)
-    both = nn.ModuleDict({"model": VARIANTS[name](settings.model), "rate": Rate(settings.model.Z)})
+    net = VARIANTS[name].imported("net")
+    both = nn.ModuleDict({"model": net(settings.model), "rate": Rate(settings.model.Z)})
     both.load_state_dict(checkpoint.load(final)["average"])
     return both.eval()
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from vcm import image, pipeline
+from vcm.codec.api import Codec
 from vcm.codec.models import published
 from vcm.codec.models.published import Preset
-from vcm.codec.runtime.codec import Codec
 from vcm.errors import ModelError, SpecError
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from vcm import bitstream, image, pipeline, weightfile
 from vcm.cli import cli
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.codec.runtime.weights import load, save_encoder
 from vcm.commands import encode
 from vcm.roi import embedded
@@ -64,7 +64,7 @@ def test_what_a_file_depends_on_is_in_its_key(tiny):
 def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, monkeypatch):
     base = load(tiny_weights)
     tuned, roi, mine = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "mine.py"))
-    base.model.gain.log_gain.data += 0.25
+    base.model.encoder.gain.log_gain.data += 0.25
     save_encoder(tuned, base.model, base, {})
     (tmp_path / tiny_weights.name).symlink_to(tiny_weights)  # its decoder lies beside it
     weightfile.write(roi, embedded.KIND, {}, {})

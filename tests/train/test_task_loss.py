@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vcm import image, pipeline
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.codec.runtime.weights import load
 from vcm.errors import ModelError, SpecError
 from vcm.models import load_teacher
@@ -17,7 +17,7 @@ from vcm.train.data import Batch
 from vcm.train.loop import train
 from vcm.train.photos import Data
 from vcm.train.release import release
-from vcm.train.step import Share, Step
+from vcm.train.step import RoiStep, Share
 from vcm.train.task import Task, TaskLoss, feature_distance
 from vcm.vision import yolo_net
 
@@ -208,7 +208,8 @@ def test_the_weight_of_mse_goes_with_quality(tiny_weights):
     def loss(mse: tuple[float, float], quality: int) -> float:
         torch.manual_seed(0)  # the prior of z begins anew
         config = Training(model=model.sizes, task=Task(mse=mse))
-        step = Step(model, config, lambda x_hat, x, m, seed: torch.zeros(len(x)))
+        nothing = lambda x_hat, x, m, seed: torch.zeros(len(x))  # noqa: E731
+        step = RoiStep(lambda sizes: model, config, nothing)
         data = Batch(x, torch.ones(1, 1, 64, 64), torch.tensor([quality * 100]))
         return step(data, Share(0, 1, 0)).loss.item()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vcm import bitstream, image, pipeline
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.errors import BitstreamError

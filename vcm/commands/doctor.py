@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm import weightfile
-from vcm.codec.runtime.weights import ENCODER_KIND, KIND, load
+from vcm.codec.api import KINDS, load_codec
 from vcm.errors import MissingExtra, ModelError
 from vcm.provenance import processor, versions
 
@@ -107,8 +107,8 @@ def _models() -> Iterator[Report]:
 
 def _fingerprint(path: Path, kind: str) -> str:
     """What files name a codec by; of other networks the begin of their SHA-256."""
-    if kind in (KIND, ENCODER_KIND):
-        return load(path).fingerprint.hex()
+    if any(kind in known.formats for known in KINDS.values()):
+        return load_codec(path).fingerprint.hex()
     return weightfile.read(path, kind)[1]["sha256"][:16]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vcm import bitstream, dataset, image, pipeline, plugin
-from vcm.codec.runtime.codec import EFFORT_MAX, Codec
+from vcm.codec.api import EFFORT_MAX, Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, chooser

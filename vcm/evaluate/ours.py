@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vcm import bitstream, pipeline
 from vcm import codec as codec_package
-from vcm.codec.models.published import Published
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.provenance import processor, versions
 from vcm.roi import mask
@@ -108,9 +107,9 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     codecs = tuple(Codec.load(part) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     made_by = _made_by(codecs)
-    if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:
+    if codecs[0].any_rate and len(codecs) == 1:
         return Ours(codecs[0], made_by, sigma, label, at or QUALITIES, effort)
-    if not all(isinstance(codec, Published) for codec in codecs):
+    if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
     if effort:
         raise SpecError(f"weights={weights}: models of one rate know no effort")
@@ -129,7 +128,7 @@ def _made_by(codecs: Sequence[Codec]) -> str:
 
 @cache
 def digest_of(*parts: ModuleType) -> str:
-    """Of modules, and of all modules of packages, subpackages too: files are others when these are changed."""
+    """Of modules, and of all in packages and below: files are others when these are changed."""
     total = hashlib.sha256()
     for part in parts:
         path = Path(str(part.__file__))

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from vcm import bitstream, draw, pipeline
-from vcm.codec.models.published import Published
-from vcm.codec.runtime.codec import Codec
+from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
@@ -90,7 +89,7 @@ class Studio:
         self.weights: Final = weights
         self.model: Final = model
         self.codec: Final = Codec.load(weights)
-        if isinstance(self.codec, Published):
+        if not self.codec.any_rate:
             raise SpecError(
                 f"--weights {weights}: a published model has one rate, and its files do not tell "
                 "where the bits went; the page needs a model of ours, such as base"

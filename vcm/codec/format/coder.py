@@ -9,35 +9,20 @@ A symbol outside its row's range is coded as the row's last entry, the escape, a
 its value follows in 16 bits.
 """
 
-from typing import Any, Protocol
-
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.codec.format.tables import PRECISION, Ints, Tables
 from vcm.errors import BitstreamError
 
 Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
-Ints = NDArray[np.int32]
-PRECISION = 16  # bits of a frequency
 SHARES = 24  # bits of the probabilities that the range coder works with
-SYMBOL_MAX = 2**15 - 1
 SLACK = 64  # bits by which symbols may hold more than their string, by rounding
 # Bits by which a string may be longer than its symbols: its last words, and what each may lose.
 REST, LOSS = 128, 0.006
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
-
-
-class CodingTables(Protocol):
-    """What `vcm.codec.format.tables.Tables` holds, as arrays of torch or of numpy."""
-
-    @property
-    def cdf(self) -> Any: ...
-    @property
-    def length(self) -> Any: ...
-    @property
-    def offset(self) -> Any: ...
 
 
 def boundaries(cdf: Ints) -> NDArray[np.int64]:
@@ -63,11 +48,10 @@ class Coder:
         silent: rows below are not coded: their symbols are 0.
     """
 
-    def __init__(self, tables: CodingTables, silent: int = 0):
+    def __init__(self, tables: Tables, silent: int = 0):
+        self._made_of = tables, silent
         self.silent = silent
-        self.length: Ints = np.asarray(tables.length)
-        self.offset: Ints = np.asarray(tables.offset)
-        cdf = np.asarray(tables.cdf)
+        self.length, self.offset, cdf = tables.length, tables.offset, tables.cdf
         self.frequency: Ints = np.diff(cdf, axis=1)
         shares = [np.diff(boundaries(row[:n])) for row, n in zip(cdf, self.length, strict=True)]
         # in bits; what lies beyond a row's length is never asked for
@@ -81,6 +65,10 @@ class Coder:
             for row, n in zip(self.frequency, self.length, strict=True)
         ]
         self.raw = constriction.stream.model.Uniform(_RAW)
+
+    def __reduce__(self) -> tuple[type["Coder"], tuple[Tables, int]]:
+        """What pickle and copy make it from again: constriction's models cannot be pickled."""
+        return type(self), self._made_of
 
     def bits(self, symbols: Symbols, rows: Rows) -> float:
         """Information of symbols by the tables, escapes with their 16 bits."""

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vcm.codec.format.constants import ORDER, PASSES
 from vcm.codec.models.roi import RoiHyperprior
-from vcm.codec.nets.entropy import ORDER, PASSES, SCALE_MIN, SCALE_STEP
+from vcm.codec.nets.entropy import SCALE_MIN, SCALE_STEP
 from vcm.codec.nets.integer import BIAS_UNIT, IntConv2d
 
 
@@ -29,12 +30,12 @@ def start_from_klt(model: RoiHyperprior, blocks: Tensor) -> None:
     kernel, std = klt(blocks, model.sizes.M)
     unshuffled = F.pixel_unshuffle(kernel, 8)  # (M, 192, 2, 2)
     with torch.no_grad():
-        model.g_a.linear.weight.copy_(unshuffled)
-        model.g_s.linear.weight.copy_(unshuffled)
-        middle_gain = model.gain.log_gain.mean(0).exp()
+        model.encoder.g_a.linear.weight.copy_(unshuffled)
+        model.decoder.g_s.linear.weight.copy_(unshuffled)
+        middle_gain = model.encoder.gain.log_gain.mean(0).exp()
         index = ((std.float() * middle_gain / SCALE_MIN).log() / SCALE_STEP).clamp(1, 60)
         groups = ((index - 18) * 4 / BIAS_UNIT).view(-1, PASSES).T  # (group, M/4)
-        for order, last in zip(ORDER, model.parameters_y.out, strict=True):
+        for order, last in zip(ORDER, model.decoder.parameters_y.out, strict=True):
             assert isinstance(last, IntConv2d)
             assert last.bias is not None
             rows = last.bias.view(PASSES, 2, -1)[:, 0]  # (place, M/4)

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vcm.codec.models.roi import QUALITY_STEPS
+from vcm.codec.format.constants import QUALITY_STEPS
 
 LMBDA = (0.0013, 0.06)  # of the released model, at quality 0 and 100
 BORDER, BORDER_WEIGHT = 17, 16  # pixels a latent serves, about; largest weight of one of them
+POWER = -0.5  # of lmbda, in the weight of a sample
 
 
 def lmbda_of(hundredths: Tensor, low: float, high: float) -> Tensor:
@@ -31,21 +32,22 @@ def bpp_est(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     return torch.stack(bits).sum(0) / pixels
 
 
-def distortion_weights(m: Tensor) -> Tensor:
+def distortion_weights(m: Tensor, most: float = BORDER_WEIGHT) -> Tensor:
     """Weight of each pixel's squared error: (B, 1, H, W). The background weighs sigma^2.
 
-    A pixel of the ROI weighs one over the share of ROI around it, at most 16. Latents cover about
-    16 pixels: one on the border covers few ROI pixels, and with equal weights it would get fewer
-    bits than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
+    A pixel of the ROI weighs one over the share of ROI around it, at most `most`. Latents cover
+    about 16 pixels: one on the border covers few ROI pixels, and with equal weights it would get
+    fewer bits than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
 
     Source: Jin et al. 2025, arXiv:2507.00373, training loss (m^2). Deviation: the border's weight.
 
     Args:
         m: (B, 1, H, W) mask values: 1 inside, sigma outside.
+        most: 1 is the paper's loss.
     """
     roi = (m == 1).float()
     around = _mean_along(_mean_along(roi, BORDER).transpose(-2, -1), BORDER).transpose(-2, -1)
-    return torch.where(roi > 0, 1 / around.clamp(min=1 / BORDER_WEIGHT), m.square())
+    return torch.where(roi > 0, 1 / around.clamp(min=1 / most), m.square())
 
 
 def _mean_along(t: Tensor, window: int) -> Tensor:
@@ -63,11 +65,13 @@ def weighted_mse(x_hat: Tensor, x: Tensor, weights: Tensor) -> Tensor:
     return ((x_hat - x).square() * weights).mean((1, 2, 3))
 
 
-def rate_distortion(bpp: Tensor, mse: Tensor, lmbda: Tensor, middle: float) -> Tensor:
+def rate_distortion(
+    bpp: Tensor, mse: Tensor, lmbda: Tensor, middle: float, power: float = POWER
+) -> Tensor:
     """bpp + lmbda * 255^2 * mse, averaged with weights that let no rate rule the others.
 
     At the optimum rate and distortion terms grow together, about as lmbda^0.5: each sample is
     divided by that, relative to `middle`. Within one sample the trade-off is untouched.
     """
     loss = bpp + lmbda * 255**2 * mse
-    return (loss * (lmbda / middle) ** -0.5).mean()
+    return (loss * (lmbda / middle) ** power).mean()

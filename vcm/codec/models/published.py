@@ -5,29 +5,22 @@ decodes on the kind of machine that wrote it, and CompressAI's coder trusts its 
 from people whom you trust. `vcm.codec.models.roi` has neither weakness.
 """
 
-import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm import toml, weightfile
+from vcm.codec.api import KINDS, kind_of
 from vcm.codec.models.loss import bpp_est
-from vcm.codec.nets.lma import TwoValues
-from vcm.codec.runtime.codec import Codec
-from vcm.codec.runtime.encoder import check
-from vcm.codec.runtime.latent import Strings
-from vcm.codec.runtime.weights import PUBLISHED
-from vcm.errors import BitstreamError, ModelError, SpecError
+from vcm.errors import ModelError, SpecError
 
-STRIDE: Final = 64  # of the hyper-latent; pictures are padded to multiples of it
-BASES: Final = ("tic", "bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-anchor")
-ENCODER: Final = ("g_a.", "h_a.")
+BASES: Final = tuple(base for kind in KINDS.values() for base in kind.bases if base)
+# the best quality that CompressAI has weights of, and the channels that a model has, if not N and M
+PRETRAINED: Final = {"bmshj2018-hyperprior": 8, "mbt2018-mean": 8, "cheng2020-anchor": 6}
+CHANNELS: Final = {"cheng2020-anchor": ("N",)}
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Preset:
     def __post_init__(self) -> None:
         if self.base and self.base not in BASES:
             raise SpecError(f"base: expected one of {', '.join(BASES)}, got {self.base!r}")
-        most = 0 if self.base in ("", "tic") else 6 if self.base == "cheng2020-anchor" else 8
+        most = PRETRAINED.get(self.base, 0)
         if not 0 <= self.pretrained <= most:
             raise SpecError(
                 f"pretrained: expected 0 to {most} for {self.base or 'no base'}, "
@@ -97,21 +90,31 @@ class Weighed(nn.Module):
 
 
 def build(preset: Preset) -> Any:
-    """A CompressAI model whose g_a is `Weighed`.
+    """A model of a preset's kind, whose g_a is `Weighed`.
 
     Raises:
         ModelError: if pretrained weights cannot be downloaded.
     """
-    base = _base(preset)
-    base.g_a = Weighed(base.g_a, base.M)
-    return base
+    return with_lma(kind_of(preset.base).imported("net")(preset))
 
 
-def _base(preset: Preset) -> Any:
-    if preset.base == "tic":
-        from vcm.codec.models.tic import Tic
+def with_lma(net: Any) -> Any:
+    """A model of CompressAI's with `Weighed` in place of its g_a."""
+    net.g_a = Weighed(net.g_a, net.M)
+    return net
 
-        return Tic(preset.N, preset.M)
+
+def encoder_of(net: Any) -> nn.ModuleList:
+    """What only an encoder has of such a model: CompressAI's are not made of two halves."""
+    return nn.ModuleList([net.g_a, net.h_a])
+
+
+def of_zoo(preset: Preset) -> Any:
+    """A model of CompressAI's zoo.
+
+    Raises:
+        ModelError: if pretrained weights cannot be downloaded.
+    """
     from compressai.zoo import image_models
     from compressai.zoo.image import model_architectures
 
@@ -122,85 +125,8 @@ def _base(preset: Preset) -> Any:
             )
         except OSError as error:
             raise ModelError(f"{preset.base}: no weights ({error}); set pretrained = 0") from error
-    sizes = (preset.N,) if preset.base == "cheng2020-anchor" else (preset.N, preset.M)
-    return model_architectures[preset.base](*sizes)
-
-
-def save(path: Path, model: Any, preset: Preset, card: dict[str, str]) -> None:
-    """Write a trained model with its coding tables, which are made here."""
-    model.eval().update(force=True, update_quantiles=True)
-    card = card | {"preset": json.dumps(asdict(preset))}
-    weightfile.write(path, PUBLISHED, dict(model.state_dict()), card)
-
-
-class Published(Codec):
-    """A codec of one rate with the interface of `Codec`; quality means nothing."""
-
-    def __init__(self, model: Any, fingerprint: bytes, card: dict[str, str]):
-        self._net: Any = model.eval()
-        self.fingerprint = fingerprint
-        self.card = card
-
-    @classmethod
-    def read(cls, path: Path) -> "Published":
-        """The codec of a weight file.
-
-        Raises:
-            ModelError: if it is damaged or of another kind.
-        """
-        tensors, card = weightfile.read(path, PUBLISHED)
-        try:
-            preset = toml.build(Preset, json.loads(card["preset"]) | {"pretrained": 0}, "preset")
-            model = build(preset)
-            model.load_state_dict(tensors)
-        except (SpecError, KeyError, TypeError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path}: the weights do not fit: {reason}") from error
-        decoder = (k for k in tensors if not k.startswith(ENCODER))
-        return cls(model, bytes.fromhex(weightfile.digest(tensors, decoder))[:8], card)
-
-    @torch.inference_mode()
-    def compress(
-        self, x: Tensor, m: Tensor | TwoValues, quality: float = 0, effort: int = 0
-    ) -> Strings:
-        """The strings of a picture; arguments as for `Codec.compress`, without effort."""
-        check(x, m)
-        if effort:
-            raise SpecError("these weights are of a published model, whose files know no effort")
-        pixels = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        both = torch.cat([pixels, m[:].float()], 1)
-        padding = (0, -x.shape[3] % STRIDE, 0, -x.shape[2] % STRIDE)
-        (y,), (z,) = self._net.compress(F.pad(both, padding, mode="replicate"))["strings"]
-        return Strings(z=bytes(z), y=bytes(y))
-
-    @torch.inference_mode()
-    def decompress(
-        self, strings: Strings, height: int, width: int, quality: float = 0, side: int | None = None
-    ) -> Tensor:
-        """x_hat: (1, 3, height, width) uint8, RGB.
-
-        Raises:
-            BitstreamError: if the coder notices that the strings are not of such a picture.
-        """
-        shape = (math.ceil(height / STRIDE), math.ceil(width / STRIDE))
-        try:
-            decoded = self._net.decompress([[strings.y], [strings.z]], shape)["x_hat"]
-        except (RuntimeError, ValueError) as error:
-            raise BitstreamError(f"the strings are of no such picture: {error}") from error
-        x_hat: Tensor = decoded[..., :height, :width].clamp(0, 1)
-        return (x_hat * 255).round().byte()
-
-    def compress_to(self, *_: Any, **__: Any) -> tuple[float, Strings]:
-        """Raises a SpecError: there is one rate."""
-        raise SpecError("these weights have one rate; a size in bytes cannot be chosen")
-
-    def side_of(self, height: int, width: int) -> int:
-        """0: there are no tiles."""
-        return 0
-
-    def bits_at(self, *_: Any, **__: Any) -> Tensor:
-        """Raises a SpecError: CompressAI's coder does not tell."""
-        raise SpecError("where the bits went: files of published models do not tell")
+    channels = (getattr(preset, name) for name in CHANNELS.get(preset.base, ("N", "M")))
+    return model_architectures[preset.base](*channels)
 
 
 class Outcome(NamedTuple):

@@ -14,6 +14,8 @@ from compressai.models.utils import conv, deconv
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import SwinTransformerBlock
 
+from vcm.codec.models.published import Preset
+
 WINDOW: Final = 8  # latents, each way, that attend to each other; 4 in the hyper transforms
 DEPTHS: Final = (2, 4, 6, 2)  # Swin blocks of g_a behind each convolution; g_s backwards
 HEADS: Final = (8, 8, 8, 16)
@@ -71,3 +73,8 @@ class Tic(JointAutoregressiveHierarchicalPriors):  # type: ignore[misc]
             deconv(N, N, 3, 2), Swin(N, 2, HEADS[3], WINDOW // 2),
             deconv(N, N, 3, 2), Swin(N, 2, HEADS[3], WINDOW // 2), conv(N, 2 * M, 3, 1),
         )  # fmt: skip
+
+
+def of_preset(preset: Preset) -> Tic:
+    """The model of a training config's table."""
+    return Tic(preset.N, preset.M)

@@ -10,22 +10,21 @@ their energy.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vcm.codec.format.constants import MEAN_UNIT, PASSES, SCALE_LEVELS
+from vcm.codec.format.walk import places
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
+from vcm.codec.nets.quarters import Places
 
-SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.15, 64.0, 64
+SCALE_MIN, SCALE_MAX = 0.15, 64.0
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
-MEAN_UNIT = 16  # means are coded in sixteenths of a quantisation step
-Z_MAX = 15  # hyper-latents are integers in [-15, 15]
-ORDER = (0, 3, 1, 2)  # pass i codes group g at position g ^ ORDER[i] of each square: all differ
-PASSES = len(ORDER)
-Move = Callable[[int, Tensor], Tensor]  # of the elements of a pass
 
 
 class Parameters(NamedTuple):
@@ -50,70 +49,14 @@ def scale_table() -> Tensor:
     return SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(SCALE_LEVELS, dtype=torch.float64))
 
 
-def quarter(number: int, t: Tensor) -> Tensor:
-    """The elements that a pass codes: (B, M, h/2, w/2), from (B, M, h, w) with even h and w.
-
-    Position after position of the 2x2 squares, M/4 channels each.
-    """
-    return _Moved.apply(number, t, _quarter, _spread) if t.requires_grad else _quarter(number, t)
-
-
-def spread(number: int, q: Tensor) -> Tensor:
-    """The inverse of `quarter`: (B, M, h, w), channels last, 0 where other passes code."""
-    return _Moved.apply(number, q, _spread, _quarter) if q.requires_grad else _spread(number, q)
-
-
-def _quarter(number: int, t: Tensor) -> Tensor:
-    groups = t.reshape(len(t), -1, PASSES, *t.shape[2:])  # (B, M/4, group, h, w)
-    parts = (groups[:, :, g, i::2, j::2] for g, i, j in _places(number))
-    return torch.cat(list(parts), dim=1)
-
-
-def _spread(number: int, q: Tensor) -> Tensor:
-    batch, channels, h, w = q.shape
-    size = (batch, channels, 2 * h, 2 * w)
-    t = torch.empty(size, dtype=q.dtype, device=q.device, memory_format=torch.channels_last)
-    place(number, q, t.zero_())
-    return t
-
-
-class _Moved(torch.autograd.Function):
-    """A move of elements whose gradient is the move back: `_quarter` and `_spread` are such a pair.
-
-    Autograd's own would copy the whole latent for every place.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, number: int, t: Tensor, move: Move, back: Move) -> Tensor:
-        ctx.number, ctx.back = number, back
-        return move(number, t)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
-        return None, ctx.back(ctx.number, gradient), None, None
-
-
-def place(number: int, q: Tensor, target: Tensor) -> None:
-    """Put what `quarter` took where it came from.
-
-    Args:
-        q: (B, M, h/2, w/2).
-        target: (B, M, h, w); of an odd size it gets what is inside.
-    """
-    groups = target.unflatten(1, (-1, PASSES))  # type: ignore[no-untyped-call]
-    for (g, i, j), part in zip(_places(number), q.chunk(PASSES, 1), strict=True):
-        places = groups[:, :, g, i::2, j::2]
-        places.copy_(part[..., : places.shape[-2], : places.shape[-1]])
-
-
-def _places(number: int) -> Iterator[tuple[int, int, int]]:
-    """Channel group, row and column in the square, of the four places of a pass."""
-    for position in range(PASSES):
-        yield position ^ ORDER[number], position // 2, position % 2
-
-
 class EntropyParameters(nn.Module):
-    """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass."""
+    """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass.
+
+    Attributes:
+        places: where each pass codes. Files have the one way of `format.walk`; studies try others.
+    """
+
+    places: Places = staticmethod(places)
 
     def __init__(self, M: int, Z: int, width: int, context: int, hidden: int):
         super().__init__()
@@ -127,22 +70,24 @@ class EntropyParameters(nn.Module):
             IntConv2d(PASSES * hidden, 2 * M, 1, gain=0.1, groups=PASSES) for _ in known
         )
 
-    def features(self, z_hat: Tensor, level: Tensor, size: Sequence[int]) -> Tensor:
+    def features(self, z_hat: Tensor, control: Controls, size: Sequence[int]) -> Tensor:
         """What z says: (B, width, h, w) integers in [0, 255]; bytes if z_hat is int8.
 
         Args:
             z_hat: (B, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
-            level: (B,), integers in [0, 255], the quality.
+            control: of the batch.
             size: (h, w) of the latent.
         """
-        q = level[:, None, None, None].expand(-1, 1, *z_hat.shape[-2:])
+        q = control.level[:, None, None, None].expand(-1, 1, *z_hat.shape[-2:])
         a = relu_int(self.h_s1(torch.cat([16 * z_hat.float(), q, ACTIVATION_MAX - q], dim=1)))
         if z_hat.dtype == torch.int8:
             a = a.to(torch.uint8)
         a = self.h_s2.relu(F.pixel_shuffle(a, 2))  # from (B, Z, h/2, w/2)
         return self.h_s3.relu(F.pixel_shuffle(a, 2))[..., : size[0], : size[1]]
 
-    def forward(self, number: int, features: Tensor, level: Tensor, known: Tensor) -> Parameters:
+    def forward(
+        self, number: int, features: Tensor, control: Controls, known: Tensor
+    ) -> Parameters:
         """Parameters of what a pass codes, in the layout of `quarter`.
 
         Args:
@@ -159,11 +104,11 @@ class EntropyParameters(nn.Module):
             a = torch.cat([features, context.relu(known)], dim=1)
         a = hidden.relu(a)
         # each position of a square has its own channels to tell of: a group of convolutions each
-        a = torch.cat([a[:, :, i::2, j::2] for _, i, j in _places(number)], dim=1)
+        a = torch.cat([a[:, :, i::2, j::2] for _, i, j in self.places(number)], dim=1)
         raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M): so it lies in memory
         raw = raw.unflatten(-1, (PASSES, 2, -1))  # (B, h/2, w/2, place, 2, M/4)
         rows, means = (raw[..., i, :].flatten(-2).permute(0, 3, 1, 2) for i in range(2))
-        return _parameters(rows, means, level)
+        return _parameters(rows, means, control.level)
 
 
 def _parameters(rows: Tensor, means: Tensor, level: Tensor) -> Parameters:

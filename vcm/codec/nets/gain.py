@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from vcm.codec.nets.control import Controls
+
 
 class Gain(nn.Module):
     """exp of a piecewise linear function of quality, one per channel.
@@ -16,10 +18,10 @@ class Gain(nn.Module):
         start = torch.linspace(low, high, knots)[:, None]
         self.log_gain = nn.Parameter(start.expand(knots, channels).clone())
 
-    def forward(self, quality: Tensor) -> Tensor:  # (B,) -> (B, C, 1, 1)
-        """The factor of each channel; quality: (B,) float32 in [0, 1]."""
+    def forward(self, control: Controls) -> Tensor:  # (B, C, 1, 1)
+        """The factor of each channel."""
         last = len(self.log_gain) - 1
-        position = quality.clamp(0, 1) * last
+        position = control.real.clamp(0, 1) * last
         left = position.floor().clamp(max=last - 1).long()
         weight = (position - left)[:, None]
         log_gain = torch.lerp(self.log_gain[left], self.log_gain[left + 1], weight)

@@ -9,7 +9,7 @@ Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression wit
 models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,33 @@ def compand(v: Tensor) -> Tensor:
 
 def sums_bytes(model: nn.Module) -> bool:
     """Whether convolutions of the model sum bytes, where they are given bytes."""
-    return any(m._int8 is not None for m in model.modules() if isinstance(m, IntConv2d))
+    frozen = [m.frozen() for m in model.modules() if isinstance(m, IntConv2d)]
+    return any(f is not None and f.bytewise is not None for f in frozen)
+
+
+def freeze(model: nn.Module) -> None:
+    """Freeze the integer layers of a model that is only used.
+
+    Raises:
+        ValueError: if the sums of one would not be exact.
+    """
+    for module in model.modules():
+        if isinstance(module, IntConv2d):
+            module.freeze()
+
+
+class Frozen(NamedTuple):
+    """What a layer derives from its parameters once.
+
+    Attributes:
+        stamp: of the parameters then.
+        integers: weights, biases and scale, as `IntConv2d.scaled` gives them.
+        bytewise: the same convolution of bytes, where the processor has one.
+    """
+
+    stamp: tuple[int, ...]
+    integers: tuple[Tensor, Tensor, Tensor]
+    bytewise: Int8Conv | None
 
 
 class IntConv2d(nn.Conv2d):
@@ -85,22 +111,48 @@ class IntConv2d(nn.Conv2d):
         assert self.bias is not None
         nn.init.zeros_(self.bias)
         self.zero = SIGNED_ZERO if signed else 0
-        self._frozen: tuple[Tensor, Tensor, Tensor] | None = None
-        self._int8: Int8Conv | None = None
+        self._frozen: Frozen | None = None
 
     def freeze(self) -> None:
-        """Derive the integers once and for all: for a model that is only used.
+        """Derive the integers now and not at every use: for a model that is only used.
+
+        They serve for as long as the parameters stay what they are and do not learn.
 
         Raises:
             ValueError: if no scale keeps the sums exact.
         """
         with torch.no_grad():
-            self._frozen = weight, bias, _ = self.scaled()
+            weight, bias, scale = self.scaled()
         sums = ACTIVATION_MAX * weight.abs().flatten(1).sum(1, dtype=torch.float64) + bias.abs()
         if not (weight.abs().max() <= WEIGHT_MAX and sums.max() < 2**24):
             raise ValueError("weights are too large for exact sums, or no numbers")
-        if is_exact():
-            self._int8 = Int8Conv(*self._frozen, self.groups, self.zero)
+        bytewise = None
+        if weight.is_cpu and is_exact():
+            bytewise = Int8Conv(weight, bias, scale, self.groups, self.zero)
+        self._frozen = Frozen(self._stamp(), (weight, bias, scale), bytewise)
+
+    def frozen(self) -> Frozen | None:
+        """What `freeze` derived, if the parameters still are those of then and do not learn."""
+        if self._frozen is None or torch.compiler.is_compiling():  # for export they are constants
+            return self._frozen
+        learning = self.weight.requires_grad and torch.is_grad_enabled()
+        return None if learning or self._frozen.stamp != self._stamp() else self._frozen
+
+    def _stamp(self) -> tuple[int, ...]:
+        """Differs when a parameter was changed in place, moved or replaced."""
+        assert self.bias is not None
+        pair = (self.weight, self.bias)
+        places = (n for t in pair for n in (id(t), t.data_ptr()))
+        return (*places, *(0 if t.is_inference() else t._version for t in pair))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, by `copy` or pickle, derives its integers from its own parameters."""
+        return self.__dict__ | {"_frozen": self.frozen() is not None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state | {"_frozen": None})  # type: ignore[no-untyped-call]
+        if state["_frozen"]:
+            self.freeze()
 
     def scaled(self) -> tuple[Tensor, Tensor, Tensor]:
         """Integer weights (O, I, k, k), integer biases (O,) and the scale (O,), a power of two.
@@ -120,11 +172,12 @@ class IntConv2d(nn.Conv2d):
 
     def forward(self, a: Tensor) -> Tensor:  # (B, I, h, w) integers -> (B, O, h, w)
         """The convolution in units of the input, before any rounding: float32."""
+        frozen = self.frozen()
         if a.dtype == torch.uint8:
-            if self._int8 is not None and a.is_cpu:
-                return self._int8(a)
+            if frozen is not None and frozen.bytewise is not None and a.is_cpu:
+                return frozen.bytewise(a)
             a = a.float() - self.zero
-        weight, bias, scale = self._frozen or self.scaled()
+        weight, bias, scale = self.scaled() if frozen is None else frozen.integers
         if not self.training and a.is_cuda:  # float32 algorithms of GPUs may not be plain sums
             a, weight, bias, scale = (
                 t.to(a.device, torch.float64) for t in (a, weight, bias, scale)
@@ -134,6 +187,8 @@ class IntConv2d(nn.Conv2d):
 
     def relu(self, a: Tensor) -> Tensor:  # (B, I, h, w) integers -> (B, O, h, w)
         """`relu_int` of the convolution; bytes where the activations are bytes."""
-        if a.dtype == torch.uint8 and self._int8 is not None and a.is_cpu:
-            return self._int8.relu(a)
+        if a.dtype == torch.uint8 and a.is_cpu:
+            frozen = self.frozen()
+            if frozen is not None and frozen.bytewise is not None:
+                return frozen.bytewise.relu(a)
         return relu_int(self(a)).to(a.dtype)

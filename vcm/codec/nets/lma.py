@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.gain import Gain
 
 LOG_SIGMA_MIN = math.log(0.01)
@@ -76,17 +77,17 @@ class LatentMaskAttention(nn.Module):
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)  # type: ignore[arg-type]
 
-    def mask_prior(self, level: Tensor, quality: Tensor) -> Tensor:
+    def mask_prior(self, mask: Tensor, control: Controls) -> Tensor:
         """S: (B, M, h, w) in (0, 1), from `mask_level`'s (B, 2, 2h, 2w)."""
-        s = F.leaky_relu(self.mask_1(level), 0.1)
-        s = F.leaky_relu(self.mask_2(s), 0.1) * self.mask_quality(quality)  # (B, hidden, h, w)
+        s = F.leaky_relu(self.mask_1(mask), 0.1)
+        s = F.leaky_relu(self.mask_2(s), 0.1) * self.mask_quality(control)  # (B, hidden, h, w)
         return torch.sigmoid(self.mask_out(s).float())
 
-    def image_prior(self, features: Tensor, quality: Tensor) -> Tensor:
+    def image_prior(self, features: Tensor, control: Controls) -> Tensor:
         """R: (B, M, h, w) in (-0.5, 0.5), from the analysis features (B, features, h, w)."""
-        r = F.leaky_relu(self.image_1(features), 0.1) * self.image_quality(quality)
+        r = F.leaky_relu(self.image_1(features), 0.1) * self.image_quality(control)
         return F.softsign(torch.tanh(self.image_out(r).float()))
 
-    def forward(self, features: Tensor, level: Tensor, quality: Tensor) -> Tensor:
+    def forward(self, features: Tensor, mask: Tensor, control: Controls) -> Tensor:
         """S + R: (B, M, h, w)."""
-        return self.mask_prior(level, quality) + self.image_prior(features, quality)
+        return self.mask_prior(mask, control) + self.image_prior(features, control)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.gain import Gain
 
 
@@ -113,35 +114,16 @@ class Synthesis(nn.Module):
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, y0_hat: Tensor, quality: Tensor) -> Tensor:
+    def forward(self, y0_hat: Tensor, control: Controls) -> Tensor:
         """A picture as `to_blocks` gives it: (B, 192, H/8, W/8) float32, not clamped.
 
         Args:
             y0_hat: (B, M, h, w) float32, dequantised latent after the inverse gain.
-            quality: (B,) float32 in [0, 1].
+            control: of the batch.
         """
         with torch.autocast(y0_hat.device.type, enabled=False):
             linear = self.linear(y0_hat)  # (B, 192, H/8, W/8)
-        f = self.head(4 * y0_hat) * self.quality16(quality)
+        f = self.head(4 * y0_hat) * self.quality16(control)
         f = self.up(self.body16(f))
-        f = self.body8(F.pixel_shuffle(f, 2) * self.quality8(quality))
+        f = self.body8(F.pixel_shuffle(f, 2) * self.quality8(control))
         return linear + self.tail(f).float()  # type: ignore[no-any-return]
-
-
-class HyperAnalysis(nn.Module):
-    """h_a: latent -> hyper-latent z at 1/64 of the picture. Encoder only."""
-
-    def __init__(self, M: int, hyper: int, Z: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(M, hyper, 3, padding=1)
-        self.conv2 = nn.Conv2d(hyper, hyper, 4, stride=2, padding=1)
-        self.conv3 = nn.Conv2d(hyper, Z, 4, stride=2, padding=1)
-
-    def forward(self, y: Tensor) -> Tensor:
-        """z: (B, Z, ceil(h/4), ceil(w/4)) float32, from y: (B, M, h, w)."""
-        h, w = y.shape[-2:]
-        # Latents span +-100 at high quality; asinh keeps the few large ones from ruling training.
-        t = F.pad(torch.asinh(y), (0, -w % 4, 0, -h % 4))
-        t = F.leaky_relu(self.conv1(t), 0.1)
-        t = F.leaky_relu(self.conv2(t), 0.1)
-        return self.conv3(t).float()  # type: ignore[no-any-return]

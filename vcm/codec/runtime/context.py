@@ -1,16 +1,20 @@
 """What is known of a latent while it is coded, tile by tile: the input of its entropy networks."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vcm.codec.format import tiles
+from vcm.codec.format.constants import STEP
 from vcm.codec.format.tiles import Tile
-from vcm.codec.models.roi import Quality, RoiHyperprior
-from vcm.codec.nets.entropy import Parameters, place, quarter
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.entropy import Parameters
 from vcm.codec.nets.integer import SIGNED_ZERO, compand
+from vcm.codec.nets.quarters import place, quarter
+from vcm.codec.runtime.tiling import tiled
 
 _LAST = torch.channels_last
 HALO = 2  # the context reaches 1; even, so that squares stay whole
@@ -21,43 +25,43 @@ class Context:
 
     Args:
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
-        quality: of the picture.
+        control: of the picture.
         h, w: of its latent.
         side: of the tiles, 0 for none.
         as_bytes: whether it is held in bytes, which convolutions may sum as such; else in float32,
             which takes four times the memory.
+
+    Attributes:
+        grid: the tiles that each pass is coded in, in their order.
     """
 
     def __init__(
         self,
         model: RoiHyperprior,
         z_hat: Tensor,
-        quality: Quality,
+        control: Controls,
         h: int,
         w: int,
         side: int,
         as_bytes: bool = True,
     ):
-        networks, sizes = model.parameters_y, model.sizes
+        networks, sizes = model.decoder.parameters_y, model.sizes
 
         def features_of(tile: Tile) -> Tensor:
-            z = tile.of(z_hat, 1 / tiles.STEP)
+            z = tile.of(z_hat, 1 / STEP)
             if as_bytes:
                 z = z.to(torch.int8)
-            with exact():
-                return networks.features(z, quality.level, tile.size)
+            with exact(z.device):
+                return networks.features(z, control, tile.size)
 
-        self._networks, self._level, self._side = networks, quality.level, side
+        self._networks, self._control = networks, control
+        self.grid = list(tiles.grid(h, w, side))
         dtype, self._zero = (torch.uint8, SIGNED_ZERO) if as_bytes else (torch.float32, 0)
-        self._features = torch.empty((1, sizes.width, h, w), dtype=dtype, memory_format=_LAST)
-        tiles.tiled(features_of, self._features, h, w, side, halo=tiles.HYPER_HALO)
-        self._known = torch.empty((1, sizes.M, h, w), dtype=dtype, memory_format=_LAST)
+        empty = partial(torch.empty, dtype=dtype, device=z_hat.device, memory_format=_LAST)
+        self._features = empty((1, sizes.width, h, w))
+        tiled(features_of, self._features, h, w, side, halo=tiles.HYPER_HALO)
+        self._known = empty((1, sizes.M, h, w))
         self._known.fill_(self._zero)
-
-    def grid(self) -> Iterator[Tile]:
-        """The tiles that each pass is coded in, in their order."""
-        h, w = self._known.shape[2:]
-        return tiles.grid(h, w, self._side)
 
     def parameters(self, number: int, tile: Tile) -> Parameters:
         """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""
@@ -68,8 +72,8 @@ class Context:
             around = around.clone()
             place(number, torch.full_like(quarter(number, around), self._zero), around)
         features = even(outer.of(self._features))
-        with exact():
-            rows, means = self._networks(number, features, self._level, around)
+        with exact(around.device):
+            rows, means = self._networks(number, features, self._control, around)
         inner = tile.within(outer)
         rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
         if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
@@ -81,9 +85,9 @@ class Context:
         place(number, compand(value) + self._zero, tile.of(self._known))
 
 
-def exact() -> torch.autocast:
+def exact(device: torch.device) -> torch.autocast:
     """No autocast of the caller's: bfloat16 holds none of these integers."""
-    return torch.autocast("cpu", enabled=False)
+    return torch.autocast(device.type, enabled=False)
 
 
 def even(t: Tensor, value: float = 0) -> Tensor:

@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 
 from vcm.codec.format import tiles
-from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior, latent_size
-from vcm.codec.nets.entropy import MEAN_UNIT
+from vcm.codec.format.constants import MEAN_UNIT, STRIDE, latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.integer import sums_bytes
 from vcm.codec.nets.transforms import from_blocks
-from vcm.codec.runtime.latent import LatentCoder, Strings
+from vcm.codec.runtime.latent import LatentCoder
 from vcm.codec.runtime.precision import Precision
 from vcm.errors import BitstreamError
 
@@ -32,7 +35,7 @@ class Decoder:
 
     @torch.inference_mode()
     def read(
-        self, strings: Strings, height: int, width: int, quality: float, side: int | None
+        self, strings: Strings, height: int, width: int, control: Control, side: int | None
     ) -> Tensor:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
 
@@ -43,7 +46,8 @@ class Decoder:
             BitstreamError: if the strings cannot be of such a picture.
         """
         h, w = latent_size(height, width)
-        told = strings, h, w, Quality.single(quality), self._side_of(h, w) if side is None else side
+        side = self._side_of(h, w) if side is None else side
+        told = strings, h, w, self._told(control), side
         try:
             return self.latents.read(*told)
         except BitstreamError as found:
@@ -58,16 +62,16 @@ class Decoder:
 
     @torch.inference_mode()
     def bits_at(
-        self, strings: Strings, height: int, width: int, quality: float, side: int
+        self, strings: Strings, height: int, width: int, control: Control, side: int
     ) -> Tensor:
         """Bits that went to each 16x16 pixels: (h, w) float32; arguments as for `read`."""
         h, w = latent_size(height, width)
-        return self.latents.bits_at(strings, h, w, Quality.single(quality), side)
+        return self.latents.bits_at(strings, h, w, self._told(control), side)
 
     @torch.inference_mode()
-    def render(self, y_hat: Tensor, height: int, width: int, quality: float) -> Tensor:
-        """x_hat: (1, 3, height, width) uint8, channels last, from `read`'s latent."""
-        q, (h, w) = Quality.single(quality), y_hat.shape[2:]
+    def render(self, y_hat: Tensor, height: int, width: int, control: Control) -> Tensor:
+        """x_hat: (1, 3, height, width) uint8 on the CPU, channels last, from `read`'s latent."""
+        told, (h, w) = self._told(control), y_hat.shape[2:]
         x_hat = torch.empty(
             (1, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last
         )
@@ -75,11 +79,15 @@ class Decoder:
             outer = tile.grown(h, w, self.model.sizes.synthesis_reach)
             part = outer.of(y_hat).float() / MEAN_UNIT
             with self._precision.fast():
-                part = self.model.synthesise(part.contiguous(memory_format=torch.channels_last), q)
+                part = part.contiguous(memory_format=torch.channels_last)
+                part = self.model.decoder.synthesise(part, told)
             target = tile.of(x_hat, STRIDE)
             pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
             target.copy_(pixels[..., : target.shape[2], : target.shape[3]])
         return x_hat
+
+    def _told(self, control: Control) -> Controls:
+        return Controls.single(control, self._precision.device)
 
     def _side_of(self, h: int, w: int) -> int:
         return tiles.side_for(h, w) if self._side is None else self._side

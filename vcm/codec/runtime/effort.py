@@ -17,17 +17,22 @@ from compressai.entropy_models import GaussianConditional
 from torch import Tensor
 
 from vcm.codec.format import tiles
+from vcm.codec.format.constants import STEP, STRIDE
+from vcm.codec.format.control import Control
 from vcm.codec.format.tiles import Tile
 from vcm.codec.models.loss import distortion_weights, lmbda_of
-from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior
-from vcm.codec.nets.entropy import SCALE_MIN, Parameters, quarter
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.entropy import SCALE_MIN, Parameters
 from vcm.codec.nets.lma import TwoValues
+from vcm.codec.nets.quarters import quarter
 from vcm.codec.nets.transforms import from_blocks
 from vcm.codec.runtime.context import even, exact
 from vcm.codec.runtime.latent import Prepared
 from vcm.codec.runtime.precision import Precision
+from vcm.codec.runtime.tiling import filled
 
-WINDOW, AROUND = 48, 4  # latents, multiples of tiles.STEP: searched at once, and seen around it
+WINDOW, AROUND = 48, 4  # latents, multiples of STEP: searched at once, and seen around it
 # First step, in quantisation steps, over the root of their number: what large steps break a short
 # search has no time to mend.
 RATE = 0.0025
@@ -57,7 +62,7 @@ class Search:
 
     Args:
         lmbda: that the model was trained with, at quality 0 and 100.
-        hundredths: the quality * 100.
+        control: of the picture.
         steps: of the descent; each costs about as much as eight encodings.
     """
 
@@ -66,12 +71,13 @@ class Search:
         model: RoiHyperprior,
         precision: Precision,
         lmbda: tuple[float, float],
-        hundredths: int,
+        control: Control,
         steps: int,
     ):
         self._model, self._precision, self._steps = model, precision, steps
-        quality = torch.tensor([hundredths])
-        self._quality, self._lmbda = Quality.of(quality), float(lmbda_of(quality, *lmbda))
+        self._device = precision.device
+        self._control = Controls.single(control, self._device)
+        self._lmbda = float(lmbda_of(torch.tensor([control.hundredths]), *lmbda))
         self._likelihood = GaussianConditional(None, scale_bound=SCALE_MIN)._likelihood
         self._random = torch.Generator().manual_seed(0)  # the same file every time
 
@@ -109,10 +115,10 @@ class Search:
             return rounded
 
         # the rows of the file where two latents are compared; while searching a guess will do
-        with exact() if heat is None else self._precision.fast():
-            y_hat, _, _ = self._model.quantised(y, window.z_hat, self._quality, quantise)
+        with exact(self._device) if heat is None else self._precision.fast():
+            y_hat, _, _ = self._model.quantised(y, window.z_hat, self._control, quantise)
         with self._precision.fast():
-            blocks = self._model.synthesise(y_hat, self._quality)
+            blocks = self._model.decoder.synthesise(y_hat, self._control)
         error = (from_blocks(blocks.float()) + 0.5 - window.x).square() * window.weights
         return torch.stack(bits).sum() + self._lmbda * 255**2 * error.sum() / 3
 
@@ -122,7 +128,7 @@ class Search:
             return t.round()
         low = t.detach().floor()
         up = (t - low).clamp(1e-4, 1 - 1e-4)
-        noise = torch.empty(2, *t.shape).exponential_(generator=self._random).log()
+        noise = torch.empty(2, *t.shape).exponential_(generator=self._random).log().to(t.device)
         odds = (torch.atanh(up) - torch.atanh(1 - up)) / heat  # logarithm of those of the upper one
         return low + torch.sigmoid((odds + noise[0] - noise[1]) / heat)
 
@@ -142,17 +148,18 @@ def refined(prepared: Prepared, x: Tensor, m: Tensor | TwoValues, search: Search
 def _window(x: Tensor, m: Tensor | TwoValues, z_hat: Tensor, tile: Tile, outer: Tile) -> Window:
     height, width = (side + side % 2 for side in outer.size)
     whole = Tile(outer.top, outer.left, outer.top + height, outer.left + width)
-    pixels, values = (tiles.filled(t, whole, STRIDE) for t in (x, m))
+    pixels, values = (filled(t, whole, STRIDE) for t in (x, m))
     inside = torch.zeros_like(values, dtype=torch.float32)
     real = outer.of(x[:, :1], STRIDE)
     inside[..., : real.shape[2], : real.shape[3]] = 1
     coded = even(torch.ones(1, 1, *outer.size))
     free = torch.zeros_like(coded)
     tile.within(outer).of(free).fill_(1)
-    return Window(
+    window = Window(
         pixels.float() / 255 if x.dtype == torch.uint8 else pixels.float(),
         distortion_weights(values.float()) * inside,
-        outer.of(z_hat, 1 / tiles.STEP),
+        outer.of(z_hat, 1 / STEP),
         coded,
         free,
     )
+    return Window(*(t.to(z_hat.device) for t in window))

@@ -6,15 +6,20 @@ import torch
 from torch import Tensor
 
 from vcm.codec.format import tiles
-from vcm.codec.format.coder import SYMBOL_MAX
+from vcm.codec.format.constants import STEP, STRIDE, latent_size, z_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.format.tables import SYMBOL_MAX
 from vcm.codec.format.tiles import Tile
 from vcm.codec.models.loss import LMBDA
-from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior, hundredths_of, latent_size
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import TwoValues, mask_level
 from vcm.codec.nets.transforms import to_blocks
-from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared, Strings, z_size
+from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared
 from vcm.codec.runtime.precision import Precision
 from vcm.codec.runtime.search import NEAR, TRIES, quality_for
+from vcm.codec.runtime.tiling import filled, tiled
 from vcm.errors import BitstreamError, SpecError
 
 # Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
@@ -30,19 +35,19 @@ class Analysed(NamedTuple):
     Attributes:
         y0: (1, M, h, w) float16.
         features: (1, n16, h, w) float16, of g_a.
-        level: (1, 2, 2h, 2w) float16, what LMA sees of the mask.
+        mask: (1, 2, 2h, 2w) float16, what LMA sees of it.
     """
 
     y0: Tensor
     features: Tensor
-    level: Tensor
+    mask: Tensor
 
 
 UNITS = (1, 1, 2)  # elements of Analysed per latent, each way
 
 
 class Encoder:
-    """What a codec does to encode; arguments x, m and quality as for `Codec.compress`.
+    """What a codec does to encode; arguments x and m as for `Codec.compress`.
 
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size.
@@ -58,7 +63,7 @@ class Encoder:
         lmbda: tuple[float, float] = LMBDA,
     ):
         self.model, self.latents, self._precision = model, latents, precision
-        self._side, self._lmbda = side, lmbda
+        self._side, self._lmbda, self.device = side, lmbda, precision.device
 
     def side(self, h: int, w: int) -> int:
         """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
@@ -76,18 +81,18 @@ class Encoder:
 
     @torch.inference_mode()
     def compress(
-        self, x: Tensor, m: Tensor | TwoValues, quality: float, effort: int = 0
+        self, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int = 0
     ) -> Strings:
         """The strings of a picture. Nothing but y is kept of it."""
         check(x, m)
-        q, (h, w) = Quality.single(quality), latent_size(*x.shape[2:])
+        told, (h, w) = self._told(control), latent_size(*x.shape[2:])
 
         def y_of(outer: Tile) -> Tensor:
-            return self._modulate(self._analyse(x, m, outer), q)
+            return self._modulate(self._analyse(x, m, outer), told)
 
-        y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16)
-        tiles.tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
-        return self.latents.encode(self._refined(self._prepared(y, q), x, m, quality, effort))
+        y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16, device=self.device)
+        tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
+        return self.latents.encode(self._refined(self._prepared(y, told), x, m, control, effort))
 
     @torch.inference_mode()
     def compress_to(
@@ -103,7 +108,7 @@ class Encoder:
         analysed = self.analyse(x, m)
 
         def estimate(quality: float) -> float:
-            return self.latents.bits(self.quantise(analysed, quality)) / 8 + ENDS + header
+            return self.latents.bits(self.quantise(analysed, Control(quality))) / 8 + ENDS + header
 
         found: dict[float, Strings] = {}  # by their quality
         wanted = float(size)
@@ -116,8 +121,9 @@ class Encoder:
                 break  # no quality's file is so large, or so small
             if quality in found:
                 break
-            prepared = self._at(analysed, quality)
-            found[quality] = self.latents.encode(self._refined(prepared, x, m, quality, effort))
+            control = Control(quality)
+            prepared = self._at(analysed, control)
+            found[quality] = self.latents.encode(self._refined(prepared, x, m, control, effort))
             length = found[quality].length + header
             if abs(length / size - 1) < NEAR:
                 break
@@ -129,10 +135,9 @@ class Encoder:
         """What every quality of a picture begins with."""
         check(x, m)
         (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
+        shapes = (s.M, h, w), (s.analysis.n16, h, w), (2, 2 * h, 2 * w)
         out = Analysed(
-            torch.empty(1, s.M, h, w, dtype=torch.float16),
-            torch.empty(1, s.analysis.n16, h, w, dtype=torch.float16),
-            torch.empty(1, 2, 2 * h, 2 * w, dtype=torch.float16),
+            *(torch.empty(1, *n, dtype=torch.float16, device=self.device) for n in shapes)
         )
         for tile in tiles.grid(h, w, self.side(h, w)):
             outer = tile.grown(h, w, self.model.sizes.analysis_reach)
@@ -141,24 +146,24 @@ class Encoder:
         return out
 
     @torch.inference_mode()
-    def quantise(self, analysed: Analysed, quality: float) -> Latent:
+    def quantise(self, analysed: Analysed, control: Control) -> Latent:
         """The quantised latent of a picture."""
-        return self.latents.quantise(self._at(analysed, quality))
+        return self.latents.quantise(self._at(analysed, control))
 
-    def _at(self, analysed: Analysed, quality: float) -> Prepared:
-        """An analysed picture at a quality."""
-        q, (h, w) = Quality.single(quality), analysed.y0.shape[2:]
+    def _at(self, analysed: Analysed, control: Control) -> Prepared:
+        """An analysed picture under a control."""
+        told, (h, w) = self._told(control), analysed.y0.shape[2:]
 
         def y_of(outer: Tile) -> Tensor:
             parts = (outer.of(t, unit) for t, unit in zip(analysed, UNITS, strict=True))
-            return self._modulate(Analysed(*parts), q)
+            return self._modulate(Analysed(*parts), told)
 
         y = torch.empty_like(analysed.y0)
-        tiles.tiled(y_of, y, h, w, self.side(h, w))
-        return self._prepared(y, q)
+        tiled(y_of, y, h, w, self.side(h, w))
+        return self._prepared(y, told)
 
     def _refined(
-        self, prepared: Prepared, x: Tensor, m: Tensor | TwoValues, quality: float, effort: int
+        self, prepared: Prepared, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int
     ) -> Prepared:
         """With a better y, if any effort is made."""
         if not effort:
@@ -169,32 +174,37 @@ class Encoder:
         )
 
         with torch.inference_mode(False):  # gradients will go through what it holds
-            hundredths = hundredths_of(quality)
-            search = Search(self.model, self._precision, self._lmbda, hundredths, effort)
+            search = Search(self.model, self._precision, self._lmbda, control, effort)
         return refined(prepared, x, m, search)
 
     def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
         with self._precision.fast(tile.size[1]):
-            y0, features = self.model.g_a(to_blocks(tiles.filled(x, tile, STRIDE)))
-        level = mask_level(tiles.filled(m, tile, STRIDE).float(), MARGIN)
-        return Analysed(y0.half(), features.half(), level.half())
+            y0, features = self.model.encoder.g_a(to_blocks(self._filled(x, tile)))
+        mask = mask_level(self._filled(m, tile).float(), MARGIN)
+        return Analysed(y0.half(), features.half(), mask.half())
 
-    def _modulate(self, a: Analysed, quality: Quality) -> Tensor:
+    def _filled(self, t: Tensor | TwoValues, tile: Tile) -> Tensor:
+        return filled(t, tile, STRIDE).to(self.device)
+
+    def _told(self, control: Control) -> Controls:
+        return Controls.single(control, self.device)
+
+    def _modulate(self, a: Analysed, control: Controls) -> Tensor:
         with self._precision.fast(a.y0.shape[3]):
-            y0, features, level = (t.float() for t in a)
-            y = self.model.modulate(y0, features, level, quality)
+            y0, features, mask = (t.float() for t in a)
+            y = self.model.encoder.modulate(y0, features, mask, control)
         return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
 
-    def _prepared(self, y: Tensor, quality: Quality) -> Prepared:
+    def _prepared(self, y: Tensor, control: Controls) -> Prepared:
         h, w = y.shape[2:]
-        z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w))
+        z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w), device=self.device)
 
         def hyper(outer: Tile) -> Tensor:
             with self._precision.fast(outer.size[1]):
-                return self.model.hyper(outer.of(y).float()).round()
+                return self.model.encoder.hyper(outer.of(y).float()).round()
 
-        tiles.tiled(hyper, z_hat, h, w, self.side(h, w), 1 / tiles.STEP, tiles.HYPER_HALO)
-        return Prepared(y, z_hat, quality, self.side(h, w))
+        tiled(hyper, z_hat, h, w, self.side(h, w), 1 / STEP, tiles.HYPER_HALO)
+        return Prepared(y, z_hat, control, self.side(h, w))
 
 
 def check(x: Tensor, m: Tensor | TwoValues) -> None:

@@ -23,16 +23,18 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from vcm.codec.format.constants import PASSES, STRIDE
 from vcm.codec.format.tables import Tables
-from vcm.codec.models.roi import STRIDE, Quality, RoiHyperprior
-from vcm.codec.nets.entropy import PASSES
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import mask_level
 from vcm.codec.nets.transforms import from_blocks, to_blocks
 from vcm.codec.runtime.encoder import MARGIN
 from vcm.codec.runtime.onnx import FACTS, FORMAT
-from vcm.codec.runtime.weights import DEFAULT, Weights, load
+from vcm.codec.runtime.weights import Weights, load
 from vcm.errors import MissingExtra
 from vcm.files import make_folder, write_atomic
+from vcm.weightfile import DEFAULT
 
 ENCODER: Final = ("analysis", "hyper")
 TALKATIVE: Final = (
@@ -68,20 +70,21 @@ class _Part(nn.Module):
 
 class _Analysis(_Part):
     def forward(self, x: Tensor, m: Tensor, quality: Tensor) -> Tensor:
-        y0, features = self.model.g_a(to_blocks(x))
-        both = Quality(quality, quality)  # the level is for the entropy networks
-        return self.model.modulate(y0, features, mask_level(m, MARGIN), both)
+        encoder = self.model.encoder
+        y0, features = encoder.g_a(to_blocks(x))
+        return encoder.modulate(y0, features, mask_level(m, MARGIN), _controls(quality))
 
 
 class _Hyper(_Part):
     def forward(self, y: Tensor) -> Tensor:
-        return self.model.hyper(y)
+        return self.model.encoder.hyper(y)
 
 
 class _Features(_Part):
     def forward(self, z_hat: Tensor, level: Tensor) -> Tensor:
         h, w = z_hat.shape[2:]
-        return self.model.parameters_y.features(z_hat, level, (4 * h, 4 * w))
+        networks = self.model.decoder.parameters_y
+        return networks.features(z_hat, _controls(level), (4 * h, 4 * w))
 
 
 class _Pass(_Part):
@@ -93,13 +96,19 @@ class _Pass(_Part):
         self, features: Tensor, level: Tensor, known: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         known = features if known is None else known  # the first pass looks at none
-        rows, means = self.model.parameters_y(self.number, features, level, known)
+        networks = self.model.decoder.parameters_y
+        rows, means = networks(self.number, features, _controls(level), known)
         return rows, means
 
 
 class _Synthesis(_Part):
     def forward(self, y_hat: Tensor, quality: Tensor) -> Tensor:
-        return from_blocks(self.model.synthesise(y_hat, Quality(quality, quality))) + 0.5
+        return from_blocks(self.model.decoder.synthesise(y_hat, _controls(quality))) + 0.5
+
+
+def _controls(value: Tensor) -> Controls:
+    """For networks that see the quality in one of its forms."""
+    return Controls(real=value, level=value)
 
 
 def graphs(model: RoiHyperprior) -> dict[str, Graph]:

@@ -10,29 +10,19 @@ from torch import Tensor
 
 from vcm.codec.format import tiles
 from vcm.codec.format.coder import Coder, Rows, Symbols
+from vcm.codec.format.constants import STEP, Y_MAX
+from vcm.codec.format.strings import Strings, read_z
 from vcm.codec.format.tables import Tables
 from vcm.codec.format.tiles import Tile
-from vcm.codec.models.roi import Quality, RoiHyperprior
-from vcm.codec.nets.entropy import MEAN_UNIT, PASSES, Z_MAX, place, quarter
+from vcm.codec.format.walk import walk, z_rows
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.quarters import place, quarter
 from vcm.codec.runtime.context import Context, even
 
-Y_HAT_MAX = 2**15 - 1  # sixteenths, as int16 holds them
-Y_MAX = 2_000  # steps; ordinary latents stay within some hundred
 # Pass, tile, and y_hat in sixteenths of what was coded there, (1, M, h/2, w/2) float32.
 Walk = Iterator[tuple[int, Tile, Tensor]]
 Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
-
-
-class Strings(NamedTuple):
-    """A coded picture: the bytes of z and of y."""
-
-    z: bytes
-    y: bytes
-
-    @property
-    def length(self) -> int:
-        """Bytes, both together."""
-        return len(self.z) + len(self.y)
 
 
 class Latent(NamedTuple):
@@ -54,28 +44,33 @@ class Prepared(NamedTuple):
     Attributes:
         y: (1, M, h, w) float16, before quantisation.
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
-        quality: what the networks see of it.
+        control: what the networks see of it.
         side: of the tiles in latents, 0 for none.
     """
 
     y: Tensor
     z_hat: Tensor
-    quality: Quality
+    control: Controls
     side: int
 
 
 class LatentCoder:
-    """Quantises, writes and reads the latents of a model with its coding tables."""
+    """Quantises, writes and reads the latents of a model with its coding tables.
+
+    Attributes:
+        device: that the model is on; its latents are there, too.
+    """
 
     def __init__(self, model: RoiHyperprior, tables: dict[str, Tables]):
         self.tables = tables
+        self.device = next(model.parameters()).device
         self._model = model
         self._coders = {"z": Coder(tables["z"]), "y": Coder(tables["y"], silent=1)}
 
     def quantise(self, prepared: Prepared) -> Latent:
         """The symbols of a picture, and its y_hat."""
         parts: list[Part] = []
-        y_hat = torch.zeros(prepared.y.shape, dtype=torch.int16)
+        y_hat = torch.zeros(prepared.y.shape, dtype=torch.int16, device=self.device)
         for number, tile, value in self._quantise(prepared, lambda *part: parts.append(part)):
             place(number, value, tile.of(y_hat))
         return Latent(y_hat, _z_part(prepared.z_hat), parts)
@@ -97,8 +92,8 @@ class LatentCoder:
             take(*_part(symbols, rows))
             return symbols
 
-        context = Context(self._model, prepared.z_hat, prepared.quality, h, w, prepared.side)
-        return _walk(context, code)
+        context = Context(self._model, prepared.z_hat, prepared.control, h, w, prepared.side)
+        return walk(context, context.grid, code)
 
     def bits(self, latent: Latent) -> float:
         """The entropy of a latent by the coding tables: what its strings should measure."""
@@ -116,7 +111,7 @@ class LatentCoder:
         strings: Strings,
         h: int,
         w: int,
-        quality: Quality,
+        control: Controls,
         side: int,
         as_bytes: bool = True,
     ) -> Tensor:
@@ -130,13 +125,13 @@ class LatentCoder:
             BitstreamError: if the strings cannot be of such a latent.
         """
         z_hat = self._read_z(strings, h, w, side)  # first: a forged size takes no memory
-        y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16)
-        context = Context(self._model, z_hat, quality, h, w, side, as_bytes)
+        y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16, device=self.device)
+        context = Context(self._model, z_hat, control, h, w, side, as_bytes)
         for number, tile, value in self._read_y(strings.y, context, lambda symbols, rows: None):
             place(number, value, tile.of(y_hat))
         return y_hat
 
-    def bits_at(self, strings: Strings, h: int, w: int, quality: Quality, side: int) -> Tensor:
+    def bits_at(self, strings: Strings, h: int, w: int, control: Controls, side: int) -> Tensor:
         """Bits that went to each place of a latent, its channels together: (h, w) float32.
 
         Those of a z symbol are shared out evenly among the places that it tells of.
@@ -147,24 +142,20 @@ class LatentCoder:
         z_hat = self._read_z(strings, h, w, side)
         of_z = torch.from_numpy(self._coders["z"].bits_of_each(*_z_part(z_hat))).view(z_hat.shape)
         of_y, parts = torch.zeros(1, self._model.sizes.M, h, w), list[Part]()
-        context = Context(self._model, z_hat, quality, h, w, side)
+        context = Context(self._model, z_hat, control, h, w, side)
         for number, tile, value in self._read_y(strings.y, context, lambda *p: parts.append(p)):
             each = torch.from_numpy(self._coders["y"].bits_of_each(*parts.pop()))
             place(number, each.view(value.shape), tile.of(of_y))
-        wide = of_z.sum((0, 1)) / tiles.STEP**2
+        wide = of_z.sum((0, 1)) / STEP**2
         for axis, length in enumerate((h, w)):
-            wide = wide.repeat_interleave(tiles.STEP, axis).narrow(axis, 0, length)
+            wide = wide.repeat_interleave(STEP, axis).narrow(axis, 0, length)
         return of_y.sum((0, 1)) + wide
 
     def _read_z(self, strings: Strings, h: int, w: int, side: int) -> Tensor:
         """z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32."""
         tiles.check_side(side, h, w)
-        shape = (1, self._model.sizes.Z, *z_size(h, w))
-        reader = self._coders["z"].reader(strings.z)
-        reader.check_room(shape[2] * shape[3])
-        z_symbols = reader.read(_z_rows(shape))
-        reader.end()
-        return torch.from_numpy(z_symbols).reshape(shape).float().clamp(-Z_MAX, Z_MAX)
+        z_hat = read_z(self._coders["z"], strings.z, self._model.sizes.Z, h, w)
+        return torch.from_numpy(z_hat)[None].to(self.device, torch.float32)
 
     def _read_y(
         self, string: bytes, context: Context, take: Callable[[Symbols, Rows], None]
@@ -172,47 +163,23 @@ class LatentCoder:
         reader = self._coders["y"].reader(string)
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:
-            flat = rows.flatten().numpy()
+            flat = rows.flatten().cpu().numpy()
             symbols = reader.read(flat)
             take(symbols, flat)
-            return torch.from_numpy(symbols).view(rows.shape).clamp_(-Y_MAX, Y_MAX)
+            found = torch.from_numpy(symbols).view(rows.shape).clamp_(-Y_MAX, Y_MAX)
+            return found.to(self.device)
 
-        yield from _walk(context, code)
+        yield from walk(context, context.grid, code)
         reader.end()
 
 
-def _walk(context: Context, code: Callable[[Tensor, Tensor, int, Tile], Tensor]) -> Walk:
-    """All passes over all tiles in coding order.
-
-    `code` is where encoder and decoder differ: from means and table rows of a tile in a pass, both
-    (1, M, h/2, w/2), it gives the symbols, 0 where the row is 0.
-    """
-    for number in range(PASSES):
-        for tile in context.grid():
-            rows, means = context.parameters(number, tile)
-            symbols = code(means, rows, number, tile)
-            value = ((symbols + means) * MEAN_UNIT).clamp_(-Y_HAT_MAX, Y_HAT_MAX)
-            context.learn(number, tile, value)
-            yield number, tile, value
-
-
-def z_size(h: int, w: int) -> tuple[int, int]:
-    """Height and width of z for a latent of (h, w)."""
-    return -(-h // tiles.STEP), -(-w // tiles.STEP)
-
-
-def _z_rows(shape: tuple[int, ...]) -> Rows:
-    """Table row of each z symbol, its channel: (Z * h * w,)."""
-    return np.repeat(np.arange(shape[1], dtype=np.uint8), shape[2] * shape[3])
-
-
 def _z_part(z_hat: Tensor) -> Part:
-    return _part(z_hat, torch.from_numpy(_z_rows(z_hat.shape)))
+    return _part(z_hat, torch.from_numpy(z_rows(*z_hat.shape[1:])))
 
 
 def _part(symbols: Tensor, rows: Tensor) -> Part:
     """Small types: a large picture has a hundred million of them."""
     return (
-        symbols.flatten().to(torch.int16).numpy(),
-        rows.flatten().to(torch.uint8).numpy(),
+        symbols.flatten().to(torch.int16).cpu().numpy(),
+        rows.flatten().to(torch.uint8).cpu().numpy(),
     )
