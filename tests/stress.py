@@ -16,7 +16,7 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from vcm import bitstream, pipeline
+from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.constants import latent_size
 from vcm.codec.format.control import Control
@@ -42,7 +42,7 @@ def reading(data: bytes, floats: bool) -> str:
     """What a first reading comes to: a digest of the latent, or the error."""
     if floats:
         integer.is_exact = lambda: False
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     head = stream.header
     size = latent_size(head.height, head.width)
     control = Controls.single(Control(head.quality / 100))

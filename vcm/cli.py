@@ -99,9 +99,9 @@ def decode(
 @options.json
 def info(source: Path, as_json: bool) -> None:
     """Show what a .vcm file says of itself: size, rate, quality, model, words if stored."""
-    from vcm import bitstream, weightfile
+    from vcm import container, weightfile
 
-    report = bitstream.describe(bitstream.read(source))
+    report = container.describe(container.read(source))
     _finish(report | {"model": weightfile.named(report["fingerprint"])}, as_json, _table)
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vcm import bitstream
-from vcm.bitstream import Bitstream, Header
+from vcm import container
 from vcm.codec.api import PictureCodec
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
 from vcm.codec.nets.lma import TwoValues
+from vcm.container import Bitstream, Header
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
@@ -113,7 +113,7 @@ def encode(
 
     def file(quality: float, strings: Strings) -> bytes:
         header = Header(codec.fingerprint, height, width, Control(quality).hundredths, tile)
-        return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
+        return container.pack(Bitstream(header, strings.z, strings.y, text))
 
     try:
         empty = file(quality or 0, Strings(b"", b""))
@@ -166,11 +166,11 @@ def bits_at(data: bytes, codec: PictureCodec) -> NDArray[np.float32]:
 
 def quality_of(data: bytes) -> float:
     """The quality that a .vcm file was written with, 0 to 100."""
-    return bitstream.unpack(data).header.quality / 100
+    return container.unpack(data).header.quality / 100
 
 
 def _checked(data: bytes, codec: PictureCodec) -> tuple[Bitstream, Header]:
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     header = stream.header
     if header.fingerprint != codec.fingerprint:
         name = named(header.fingerprint.hex())

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import vcm
-from vcm import bitstream
+from vcm import container
 from vcm.cli import cli
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
@@ -61,7 +61,7 @@ def coded(picture: Image, codec: Codec, quality: float) -> bytes:
 
 
 def torch_latent(data: bytes, codec: Codec) -> NDArray[np.int16]:
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     head, strings = stream.header, Strings(stream.z, stream.y)
     told = Control(head.quality / 100)
     y_hat = codec.decoder.read(strings, head.height, head.width, told, head.tile)
@@ -90,7 +90,7 @@ def test_tiled_files_too(
     picture = np.concatenate([photos["person"][:283]] * 2, axis=1)  # 18 x 36 latents
     tiled = Codec.load(side=side, bf16=False)
     data = coded(picture, tiled, 60)
-    assert bitstream.unpack(data).header.tile == side
+    assert container.unpack(data).header.tile == side
     check_equal(data, codec, decoder)
 
 
@@ -99,7 +99,7 @@ def test_a_large_picture_is_rendered_in_tiles(
 ) -> None:
     picture = np.concatenate([photos["cat"][:70]] * 7, axis=1)  # 198 latents wide, over 192
     data = coded(picture, codec, 40)
-    assert bitstream.unpack(data).header.tile == 96
+    assert container.unpack(data).header.tile == 96
     check_equal(data, codec, decoder)
 
 
@@ -164,13 +164,13 @@ def test_damage_is_a_typed_error(
     data = coded(photos["cup"], codec, 20)
     with pytest.raises(ModelError, match="export the weights that made the file"):
         decoder.decode(coded(photos["cup"], tiny, 20))
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     for y in (stream.y[: len(stream.y) // 8 * 4], stream.y + b"!"):
         with pytest.raises(BitstreamError, match="string"):
-            decoder.decode(bitstream.pack(bitstream.Bitstream(stream.header, stream.z, y)))
-    header = bitstream.Header(decoder.fingerprint, 200, 300, 2000, tile=23)
+            decoder.decode(container.pack(container.Bitstream(stream.header, stream.z, y)))
+    header = container.Header(decoder.fingerprint, 200, 300, 2000, tile=23)
     with pytest.raises(BitstreamError, match="tile: expected a multiple"):
-        decoder.decode(bitstream.pack(bitstream.Bitstream(header, b"", b"")))
+        decoder.decode(container.pack(container.Bitstream(header, b"", b"")))
 
 
 @pytest.mark.parametrize("name", ["codec.json", "synthesis.onnx"])

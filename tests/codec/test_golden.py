@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vcm import bitstream, pipeline
+from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
@@ -15,12 +15,12 @@ from vcm.errors import BitstreamError
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-@pytest.mark.parametrize("version", range(1, bitstream.VERSION + 1))
+@pytest.mark.parametrize("version", range(1, container.VERSION + 1))
 def test_golden_file(version):
     codec = Codec.load(GOLDEN / f"v{version}.safetensors", bf16=False)
     data = (GOLDEN / f"v{version}.vcm").read_bytes()
     expected = np.load(GOLDEN / f"v{version}.npz")
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     header = stream.header
     assert stream.text == "wave" and header.quality == 7000
     y_hat = codec.decoder.read(
@@ -35,7 +35,7 @@ def test_golden_file(version):
 @pytest.mark.skipif(not is_exact(), reason="needs a processor with exact sums of bytes")
 def test_a_file_is_read_although_a_sum_of_bytes_is_wrong(monkeypatch, caplog):
     codec = Codec.load(GOLDEN / "v1.safetensors", bf16=False)
-    stream = bitstream.unpack((GOLDEN / "v1.vcm").read_bytes())
+    stream = container.unpack((GOLDEN / "v1.vcm").read_bytes())
     header = stream.header
     told = header.height, header.width, Control(header.quality / 100), header.tile
     real = Int8Conv.relu

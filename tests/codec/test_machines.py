@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vcm import bitstream, pipeline
+from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.constants import MEAN_UNIT, PASSES, STRIDE, latent_size
 from vcm.codec.format.control import Control
@@ -27,7 +27,7 @@ from vcm.roi.mask import RoiMask
 # Decodes the files with the released weights; saves latents, pictures and what it really ran with.
 CHILD = """
 import sys, numpy as np, torch
-from vcm import bitstream
+from vcm import container
 from vcm.codec.nets import integer
 from vcm.codec.api import Codec
 from vcm.codec.format.strings import Strings
@@ -47,7 +47,7 @@ out = {
     "bytes": integer.is_exact(),
 }
 for name in ("whole", "tiled"):
-    stream = bitstream.unpack(open(f"{name}.vcm", "rb").read())
+    stream = container.unpack(open(f"{name}.vcm", "rb").read())
     h = stream.header
     size, strings, told = (h.height, h.width), Strings(stream.z, stream.y), Control(h.quality / 100)
     with torch.inference_mode():  # by the decoder a failed reading would be tried once more
@@ -113,7 +113,7 @@ def files(photos, codec):
         roi = np.zeros(photo.shape[:2], np.bool_)
         roi[60:-60, 50:-50] = True
         found[name] = pipeline.encode(photo, RoiMask(roi, 0.1, "test"), coder, quality=quality)
-    assert bitstream.unpack(found["tiled"]).header.tile == 24
+    assert container.unpack(found["tiled"]).header.tile == 24
     return found
 
 
@@ -122,7 +122,7 @@ def decoded(files, codec):
     """Latents and pictures of this process, by the names that a child has for them."""
     found = {}
     for name, data in files.items():
-        stream = bitstream.unpack(data)
+        stream = container.unpack(data)
         h = stream.header
         size, strings = (h.height, h.width), Strings(stream.z, stream.y)
         told = Control(h.quality / 100)

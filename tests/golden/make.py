@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vcm import bitstream, pipeline
+from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
@@ -31,7 +31,7 @@ def main() -> None:
             torch.nn.init.normal_(parameter, std=0.03)
     linear = model.encoder.g_a.linear  # latents of many steps, some escaped
     torch.nn.init.normal_(linear.weight, std=0.2)
-    stem = HERE / f"v{bitstream.VERSION}"
+    stem = HERE / f"v{container.VERSION}"
     weights = stem.with_suffix(".safetensors")
     save(weights, model, Rate(SIZES.Z).tables(), {"licence": "Apache-2.0"})
     # The networks are random and enlarge what bfloat16 rounds.
@@ -42,7 +42,7 @@ def main() -> None:
     roi[30:100, 50:140] = True
     data = pipeline.encode(picture, RoiMask(roi, 0.2, "golden"), codec, quality=70, text="wave")
     stem.with_suffix(".vcm").write_bytes(data)
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     y_hat = codec.decoder.read(Strings(stream.z, stream.y), 150, 200, Control(70), 0).numpy()
     np.savez_compressed(stem, y_hat=y_hat, x_hat=pipeline.decode(data, codec))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vcm import bitstream, image, pipeline, weightfile
+from vcm import container, image, pipeline, weightfile
 from vcm.cli import cli
 from vcm.codec.api import Codec
 from vcm.codec.runtime.weights import load, save_encoder
@@ -127,7 +127,7 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
     }  # fmt: skip
     data = (tmp_path / "out" / "good.vcm").read_bytes()
     (good,) = (line for line in lines if line["error"] is None)
-    assert good["bytes"] == len(data) and good["bpp"] == bitstream.describe(data)["bpp"]
+    assert good["bytes"] == len(data) and good["bpp"] == container.describe(data)["bpp"]
 
 
 @pytest.mark.parametrize(

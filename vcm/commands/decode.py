@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, image, pipeline
+from vcm import container, image, pipeline
 from vcm.codec.api import Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
@@ -54,7 +54,7 @@ def run(
 
 def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str, Any]:
     target = places.of_picture(source, output, overwrite)
-    data = bitstream.read(source)  # refuses a bad file before the model is loaded
+    data = container.read(source)  # refuses a bad file before the model is loaded
     picture, report = _decoded(data, Codec.load(weights))
     image.write(target, picture)
     return {"file": str(target)} | report

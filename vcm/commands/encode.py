@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, dataset, image, pipeline, plugin
+from vcm import container, dataset, image, pipeline, plugin
 from vcm.codec.api import EFFORT_MAX, Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
@@ -49,7 +49,7 @@ class Options(RoiOptions):
             raise SpecError(f"the rate is set once; got --{' and --'.join(given)}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise SpecError(f"--quality: expected a number from 0 to 100, got {self.quality:g}")
-        limits = (("bpp", self.bpp, MAX_BPP), ("bytes", self.size, bitstream.MAX_BYTES))
+        limits = (("bpp", self.bpp, MAX_BPP), ("bytes", self.size, container.MAX_BYTES))
         for name, value, limit in limits:
             if value is not None and not 0 < value <= limit:
                 raise SpecError(f"--{name}: expected over 0, at most {limit}, got {value:g}")
@@ -58,7 +58,7 @@ class Options(RoiOptions):
         if not 0 <= self.effort <= EFFORT_MAX:
             raise SpecError(f"--effort: expected 0 to {EFFORT_MAX} steps, got {self.effort}")
         if self.store_text:
-            bitstream.check_text(self.spec().text)  # type: ignore[union-attr]
+            container.check_text(self.spec().text)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict
         return data, {
             "bytes": len(data),
             "bpp": 8 * len(data) / (picture.size // 3),
-            "quality": bitstream.describe(data)["quality"],
+            "quality": container.describe(data)["quality"],
             "roi": mask.source,
             "roi_share": mask.share,
             "sigma": mask.sigma,
@@ -191,7 +191,7 @@ def _rate(options: Options, pixels: int) -> dict[str, Any]:
 def _is_done(target: Path, codec: Codec) -> bool:
     """Whether a whole file of this codec is there; a damaged or foreign one is written anew."""
     try:
-        stream = bitstream.unpack(bitstream.read(target))
+        stream = container.unpack(container.read(target))
     except BitstreamError:
         return False
     return stream.header.fingerprint == codec.fingerprint

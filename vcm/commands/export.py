@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vcm import bitstream, image, pipeline
+from vcm import container, image, pipeline
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
 from vcm.codec.runtime.any_rate import AnyRate
@@ -37,7 +37,7 @@ def _difference(folder: Path, codec: AnyRate, picture: pipeline.Image) -> int:
     """The largest difference of the decoded pictures, in levels of 255."""
     everywhere = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "all")
     data = pipeline.encode(picture, everywhere, codec, quality=QUALITY)
-    decoder, stream = OnnxDecoder(folder), bitstream.unpack(data)
+    decoder, stream = OnnxDecoder(folder), container.unpack(data)
     head, strings = stream.header, Strings(stream.z, stream.y)
     control = Control(head.quality / 100)
     y_hat = codec.decoder.read(strings, head.height, head.width, control, head.tile)

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import bitstream, pipeline
 from vcm import codec as codec_package
+from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.provenance import processor, versions
@@ -92,7 +92,7 @@ class Several:
         return pipeline.encode(image, RoiMask(roi, self.sigma, ""), codec, quality=0)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
-        made_with = bitstream.unpack(data).header.fingerprint
+        made_with = container.unpack(data).header.fingerprint
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
@@ -122,7 +122,7 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
 def _made_by(codecs: Sequence[Codec]) -> str:
     weights = " ".join(codec.card["sha256"] for codec in codecs)
     return (
-        f"vcm {bitstream.VERSION} {digest_of(codec_package, pipeline, bitstream, mask)} {weights}"
+        f"vcm {container.VERSION} {digest_of(codec_package, pipeline, container, mask)} {weights}"
     )
 
 

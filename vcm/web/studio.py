@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from vcm import bitstream, draw, pipeline
+from vcm import container, draw, pipeline
 from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
@@ -134,7 +134,7 @@ class Studio:
             BitstreamError, ModelError: if it is damaged, foreign or of other weights.
             ImageError: if the picture is too large for the page.
         """
-        described = bitstream.describe(data)
+        described = container.describe(data)
         bounded(described["height"] * described["width"], "`vcm decode`")
         return pipeline.decode(data, self.codec), described
 

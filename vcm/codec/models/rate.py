@@ -34,12 +34,11 @@ class Rate(nn.Module):
         """
         p = coded.y_parameters
         if noise is None:
-            return {
-                "y": self.prior_y(coded.y, p.scales, p.means, training=False)[1],
-                "z": self.prior_z(coded.z, training=False)[1],
-            }
-        y = self.prior_y._likelihood(coded.y + noise(coded.y), p.scales, p.means)
-        z = (coded.z + noise(coded.z)).transpose(0, 1)  # (Z, B, h/4, w/4)
+            y, z = (coded.y - p.means).round() + p.means, coded.z.round()
+        else:
+            y, z = coded.y + noise(coded.y), coded.z + noise(coded.z)
+        y = self.prior_y._likelihood(y, p.scales, p.means)
+        z = z.transpose(0, 1)  # (Z, B, h/4, w/4)
         likelihood = self.prior_z._likelihood(z.flatten(1)[:, None])[0]
         bound = self.prior_z.likelihood_lower_bound
         return {

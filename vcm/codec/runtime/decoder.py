@@ -31,7 +31,7 @@ class Decoder:
         self, model: RoiHyperprior, latents: LatentCoder, precision: Precision, side: int | None
     ):
         self.model, self.latents, self._precision = model, latents, precision
-        self._side = side
+        self._side, self.device = side, precision.device
 
     @torch.inference_mode()
     def read(
@@ -87,7 +87,7 @@ class Decoder:
         return x_hat
 
     def _told(self, control: Control) -> Controls:
-        return Controls.single(control, self._precision.device)
+        return Controls.single(control, self.device)
 
     def _side_of(self, h: int, w: int) -> int:
         return tiles.side_for(h, w) if self._side is None else self._side

@@ -11,8 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import bitstream
-from vcm.bitstream import Bitstream
+from vcm import container
 from vcm.codec.format import tiles
 from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import (
@@ -29,6 +28,7 @@ from vcm.codec.format.strings import read_z
 from vcm.codec.format.tables import Tables
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import places, walk
+from vcm.container import Bitstream
 from vcm.errors import MissingExtra, ModelError
 
 FORMAT: Final = "vcm-onnx-1"
@@ -74,7 +74,7 @@ class OnnxDecoder:
             BitstreamError: if the file is damaged or foreign.
             ModelError: if it was written with other weights.
         """
-        header = bitstream.unpack(data).header
+        header = container.unpack(data).header
         y_hat = self.latent(data)
         h, w = y_hat.shape[1:]
         quality = np.array([header.quality / QUALITY_STEPS], np.float32)
@@ -95,7 +95,7 @@ class OnnxDecoder:
         Raises:
             BitstreamError, ModelError: as `decode`.
         """
-        stream = bitstream.unpack(data)
+        stream = container.unpack(data)
         header = stream.header
         if header.fingerprint != self.fingerprint:
             raise ModelError(

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcm import bitstream, fields
-from vcm.bitstream import Bitstream, Header, describe, pack, unpack
+from vcm import container
+from vcm.container import Bitstream, Header, describe, fields, pack, sections, unpack, v1
+from vcm.container.sections import MAX_TEXT, Entry
 from vcm.errors import BitstreamError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -44,17 +45,15 @@ GOLDEN = {
     ),
 }
 
-sides = st.integers(1, bitstream.MAX_SIDE)
+sides = st.integers(1, container.MAX_SIDE)
 headers = st.builds(
     lambda fingerprint, sides, quality, tile: Header(fingerprint, *sides, quality, tile),
     st.binary(min_size=8, max_size=8),
-    st.tuples(sides, sides).filter(lambda hw: hw[0] * hw[1] <= bitstream.MAX_PIXELS),
+    st.tuples(sides, sides).filter(lambda hw: hw[0] * hw[1] <= container.MAX_PIXELS),
     st.integers(0, 10_000),
     st.integers(0, 65_535),
 )
-texts = st.text(
-    st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=bitstream.MAX_TEXT // 4
-)
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=MAX_TEXT // 4)
 bitstreams = st.builds(Bitstream, headers, st.binary(), st.binary(), st.none() | texts)
 
 
@@ -222,6 +221,26 @@ def test_unsafe_texts_in_a_file_are_refused(body: bytes) -> None:
         unpack(forged[:-3] + body)
 
 
+def test_unknown_sections_are_skipped_or_said_to_be_newer() -> None:
+    """What a version with more sections goes by; version 1 has no others."""
+    parts = {sections.Z: b"z", 200: b"a note", sections.Y: b"y"}
+    data, entries = b"head", []
+    for id_, body in parts.items():
+        entries.append(Entry(id_, len(body), zlib.crc32(body)))
+        data += body
+    assert sections.bodies(data, entries, 4, 100) == {sections.Z: b"z", sections.Y: b"y"}
+    with pytest.raises(BitstreamError, match="section 200: expected CRC-32"):
+        sections.bodies(data.replace(b"note", b"nose"), entries, 4, 100)
+    critical = [entry._replace(id=9) if entry.id == 200 else entry for entry in entries]
+    with pytest.raises(BitstreamError, match="section 9: .* made by a newer vcm"):
+        sections.bodies(data, critical, 4, 100)
+
+
+def test_every_version_has_a_reader_and_the_newest_is_written() -> None:
+    assert sorted(container.READERS) == list(range(1, container.VERSION + 1))
+    assert pack(SMALL)[4] == container.VERSION
+
+
 def test_describe_says_what_the_file_says() -> None:
     data = pack(SMALL)
     assert describe(data) == {
@@ -243,7 +262,7 @@ def test_read_returns_the_bytes(tmp_path: Path) -> None:
     whole = Bitstream(SMALL.header, b"z" * 3_000_000, b"y")
     path = tmp_path / "a.vcm"
     path.write_bytes(pack(whole))
-    assert unpack(bitstream.read(path)) == whole
+    assert unpack(container.read(path)) == whole
 
 
 def test_read_names_the_file_and_the_cause(tmp_path: Path) -> None:
@@ -251,7 +270,7 @@ def test_read_names_the_file_and_the_cause(tmp_path: Path) -> None:
     (tmp_path / "empty.vcm").touch()
     with (tmp_path / "huge.vcm").open("wb") as file:  # sparse: takes no room on disk
         file.write(pack(SMALL))
-        file.truncate(bitstream.MAX_BYTES + 1)
+        file.truncate(container.MAX_BYTES + 1)
     (tmp_path / "half.vcm").write_bytes(pack(SMALL)[:50])
     for name, message in {
         "photo.jpg": "photo.jpg': expected a .vcm file, got a JPEG",
@@ -263,12 +282,12 @@ def test_read_names_the_file_and_the_cause(tmp_path: Path) -> None:
         "a\0b": "null byte",
     }.items():
         with pytest.raises(BitstreamError, match=message):
-            bitstream.read(tmp_path / name)
+            container.read(tmp_path / name)
 
 
 def test_the_document_has_the_tables_and_the_example_of_the_code() -> None:
     document = (REPOSITORY / "docs" / "bitstream.md").read_text()
-    for table in (bitstream.HEADER, bitstream.ENTRY, bitstream.CHECKSUM):
+    for table in (v1.HEADER, v1.ENTRY, v1.CHECKSUM):
         assert fields.table(table) in document
     example = document.split("## 4. Example")[1].split("```")[1]
     rows = re.findall(r"^((?:[0-9A-F]{2} )+)", example, re.MULTILINE)
@@ -277,8 +296,8 @@ def test_the_document_has_the_tables_and_the_example_of_the_code() -> None:
 
 def test_reading_needs_the_standard_library_only() -> None:
     code = (
-        "import sys; from vcm import bitstream; "
-        "print(bitstream.describe(bytes.fromhex(sys.argv[1]))['text'], "
+        "import sys; from vcm import container; "
+        "print(container.describe(bytes.fromhex(sys.argv[1]))['text'], "
         "*sorted({'numpy', 'torch', 'PIL'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, pack(SMALL).hex()]
