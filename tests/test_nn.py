@@ -1,8 +1,11 @@
 """`vcm.nn.RoiCodec` in other people's code: CompressAI's losses, optimisers and evaluation."""
 
 import copy
+import doctest
 import math
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from compressai.losses import RateDistortionLoss
 from compressai.optimizers import net_aux_optimizer
 
 import vcm
+import vcm.nn
 from vcm import pipeline
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.transforms import Widths
@@ -152,3 +156,13 @@ def test_wrong_arguments_are_named(tiny_weights, batch):
             codec.decompress([*out["strings"][:2], [told] * 4], out["shape"])
     with pytest.raises(BitstreamError):
         codec.decompress([out["strings"][1], *out["strings"][1:]], out["shape"])
+
+
+def test_its_examples_run_as_they_are_printed(tmp_path, monkeypatch, seed):
+    monkeypatch.chdir(tmp_path)
+    text = doctest.DocTestParser().get_doctest(vcm.nn.__doc__, {}, "vcm.nn", None, 0)
+    assert text.examples and doctest.DocTestRunner().run(text).failed == 0
+    page = Path(__file__).parents[1] / "docs" / "pages" / "concepts" / "architecture.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    exec(example, {})
+    assert vcm.Codec.load("mine.safetensors").any_rate

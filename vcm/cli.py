@@ -46,6 +46,7 @@ def cli() -> None:
 @click.option("--overwrite", is_flag=True, help="With many pictures: anew, over what is there.")
 @options.many
 @options.weights
+@options.device
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
@@ -79,9 +80,16 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @click.option("--overwrite", is_flag=True, help="With a folder: over what is there.")
 @options.many
 @options.weights
+@options.device
 @options.json
 def decode(
-    source: Path, output: Path, weights: str, as_json: bool, overwrite: bool, **way: Any
+    source: Path,
+    output: Path,
+    weights: str,
+    device: str,
+    as_json: bool,
+    overwrite: bool,
+    **way: Any,
 ) -> None:
     """Turn a .vcm file back into a picture, or a folder or tar shards of them into PNG pictures.
 
@@ -90,7 +98,7 @@ def decode(
     from vcm.commands import batch
     from vcm.commands import decode as command
 
-    report = command.run(source, output, weights, overwrite, batch.Way(**way))
+    report = command.run(source, output, weights, overwrite, batch.Way(**way), device)
     _finish(report, as_json, command.lines)
 
 

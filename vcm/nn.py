@@ -190,6 +190,7 @@ class RoiCodec(nn.Module):
             raise SpecError("there are no coding tables yet: call update()")
         device = next(self.model.parameters()).device
         if self._halves[0].device != device:  # it was moved since
+            freeze(self.model)
             self._ready(LatentCoder(self.model, self._halves[0].latents.tables))
         return self._halves
 

@@ -22,10 +22,11 @@ class Decoding:
     """The job of many files."""
 
     weights: str
+    device: str
 
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one file, with the model loaded."""
-        codec = Codec.load(self.weights)
+        codec = Codec.load(self.weights, device=self.device)
 
         def work(task: batch.Task) -> batch.Made:
             picture, report = _decoded(task.data, codec)
@@ -40,22 +41,23 @@ def run(
     weights: str,
     overwrite: bool = False,
     way: Way | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Decode a file (its report comes back) or all .vcm files of a folder or of shards, to PNG."""
     way = way or Way()
     if not source.is_dir() and source.suffix != SHARD:
         way.check_one()
-        return _one(source, output, weights, overwrite)
-    found, codec = _files(source), Codec.load(weights)
+        return _one(source, output, overwrite, Decoding(weights, device))
+    found, codec = _files(source), Codec.load(weights, device=device)
     key = digest(f"{codec.fingerprint.hex()} {version('vcm')}".encode())[:16]
     result = batch.Result(".png", key, Path.is_file, overwrite)
-    return batch.run(Decoding(weights), found, (source, output), result, way)
+    return batch.run(Decoding(weights, device), found, (source, output), result, way)
 
 
-def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str, Any]:
+def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str, Any]:
     target = places.of_picture(source, output, overwrite)
     data = container.read(source)  # refuses a bad file before the model is loaded
-    picture, report = _decoded(data, Codec.load(weights))
+    picture, report = _decoded(data, Codec.load(how.weights, device=how.device))
     image.write(target, picture)
     return {"file": str(target)} | report
 

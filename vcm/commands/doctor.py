@@ -158,7 +158,7 @@ def missing(report: Report) -> Iterator[str]:
                 f"IMAGEIO_FFMPEG_EXE."
             )
     if report["devices"]["cuda"] is None:
-        yield "There is no CUDA device: only training would be faster with one."
+        yield "There is no CUDA device: training would be faster with one."
     if not report["devices"]["exact_bytes"]:
         yield (
             "This processor or torch has no exact byte convolutions: coding is slower, files are "

@@ -39,6 +39,7 @@ class Options(RoiOptions):
     store_text: bool = False
     overwrite: bool = False
     weights: str = "base"
+    device: str = "cpu"
     as_json: bool = False
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Encoding:
 
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one picture, with every model loaded."""
-        code = coder(self.options, Codec.load(self.options.weights))
+        code = coder(self.options, codec_of(self.options))
         return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
 
 
@@ -80,7 +81,7 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
         if source.exists():
             way.check_one()
         return _one(source, output, options)
-    pictures, codec = _pictures(source), Codec.load(options.weights)
+    pictures, codec = _pictures(source), codec_of(options)
     _say_what_is_lost(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
@@ -97,7 +98,7 @@ def _say_what_is_lost(options: Options) -> None:
 
 def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
     target = places.of_file(source, output, options.overwrite)  # before models are loaded
-    code = coder(options, Codec.load(options.weights))
+    code = coder(options, codec_of(options))
     data, report = code(image.read(source))
     write_atomic(target, data)
     return {"file": str(target)} | report
@@ -109,6 +110,11 @@ def _pictures(source: Path) -> Iterable[Source]:
         return files(image.folder(source))
     found = dataset.pictures(source)
     return distinct(found) if isinstance(found, tuple) else found
+
+
+def codec_of(options: Options) -> Codec:
+    """The codec, on its device."""
+    return Codec.load(options.weights, device=options.device)
 
 
 def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict[str, Any]]]:
@@ -140,7 +146,7 @@ def coder(options: Options, codec: Codec) -> Callable[[Image], tuple[bytes, dict
 
 def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
-    others = ("as_json", "overwrite", "weights", "text", "task", "mask", "roi_weights")
+    others = ("as_json", "overwrite", "device", "weights", "text", "task", "mask", "roi_weights")
     given = {k: v for k, v in asdict(options).items() if k not in others}
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY

@@ -20,6 +20,10 @@ weights = click.option(
     help="Codec model: a built-in name (base, yolo11n) or a file. The decoder of base reads "
     "what base and yolo11n write; files of other models need these at both ends.",
 )  # fmt: skip
+device = click.option(
+    "--device", type=click.Choice(("auto", "cpu", "cuda")), default="cpu", show_default=True,
+    help="What computes: auto is a GPU if there is one. Whichever made a file, both read it.",
+)  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
 

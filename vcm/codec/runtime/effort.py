@@ -78,7 +78,8 @@ class Search:
         self._device = precision.device
         self._control = Controls.single(control, self._device)
         self._lmbda = float(lmbda_of(torch.tensor([control.hundredths]), *lmbda))
-        self._likelihood = GaussianConditional(None, scale_bound=SCALE_MIN)._likelihood
+        prior = GaussianConditional(None, scale_bound=SCALE_MIN).to(self._device)
+        self._likelihood = prior._likelihood
         self._random = torch.Generator().manual_seed(0)  # the same file every time
 
     def better(self, y: Tensor, window: Window) -> Tensor:
