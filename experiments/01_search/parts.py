@@ -12,7 +12,7 @@ from vcm.codec.models.roi import RoiDecoder, RoiEncoder, RoiHyperprior
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.gain import Gain
-from vcm.train.step import RoiStep
+from vcm.train.kinds import RoiStep
 
 
 class NoiseInPicture(RoiHyperprior):

@@ -19,7 +19,7 @@ from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.train.check import SIGMAS
 from vcm.train.config import load
-from vcm.train.step import RoiStep
+from vcm.train.kinds import RoiStep
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "task_yolo.toml"

@@ -20,11 +20,11 @@ from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import batch, mask_values
+from vcm.train.kinds import PublishedStep, RoiStep
 from vcm.train.loop import train
 from vcm.train.optim import learning_rate
 from vcm.train.photos import Data, load_photos
 from vcm.train.release import release
-from vcm.train.step import PublishedStep, RoiStep
 from vcm.train.trainer import Trainer
 
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)

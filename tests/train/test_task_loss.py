@@ -14,10 +14,11 @@ from vcm.train import checkpoint
 from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
+from vcm.train.kinds import RoiStep
 from vcm.train.loop import train
 from vcm.train.photos import Data
 from vcm.train.release import release
-from vcm.train.step import RoiStep, Share
+from vcm.train.step import Share
 from vcm.train.task import Task, TaskLoss, feature_distance
 from vcm.vision import yolo_net
 

@@ -175,7 +175,7 @@ KINDS: Final = {
         formats=("vcm-codec-1", "vcm-encoder-1"),
         net="vcm.codec.models.roi:RoiHyperprior",
         load="vcm.codec.runtime.any_rate:AnyRate.read",
-        step="vcm.train.step:RoiStep",
+        step="vcm.train.kinds:RoiStep",
         release="vcm.train.release:write_roi",
     ),
     "tic": Kind(
@@ -183,7 +183,7 @@ KINDS: Final = {
         formats=("vcm-published-1",),
         net="vcm.codec.models.tic:of_preset",
         load="vcm.codec.runtime.one_rate:OneRate.read",
-        step="vcm.train.step:PublishedStep",
+        step="vcm.train.kinds:PublishedStep",
         release="vcm.train.release:write_published",
     ),
     "published": Kind(
@@ -191,7 +191,7 @@ KINDS: Final = {
         formats=("vcm-published-1",),
         net="vcm.codec.models.published:of_zoo",
         load="vcm.codec.runtime.one_rate:OneRate.read",
-        step="vcm.train.step:PublishedStep",
+        step="vcm.train.kinds:PublishedStep",
         release="vcm.train.release:write_published",
     ),
 }
