@@ -115,7 +115,8 @@ def test_ten_steps_of_training(photos, tmp_path):
     line = [sys.executable, "-m", "vcm", "train", "--config", "base.toml", *told]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    records = [json.loads(text) for text in (tmp_path / "run" / "log.jsonl").open()]
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    records = [json.loads(text) for text in log.splitlines()]
     assert [record["step"] for record in records] == list(range(1, 11))
     assert all(np.isfinite(record["loss"]) for record in records)
     release = ["release", "run/final.ckpt", "-o", "w.safetensors"]

@@ -31,6 +31,8 @@ def test_each_base_and_each_format_has_one_reader():
     assert len(bases) == len(set(bases))
     for base in bases:
         assert base in kind_of(base).bases
+    with pytest.raises(SpecError, match="expected one of tic, bmshj2018-hyperprior"):
+        kind_of("nonesuch")
     readers: dict[str, str] = {}
     for kind in KINDS.values():
         for file_format in kind.formats:

@@ -70,7 +70,7 @@ def old_checkpoint(config, learn):
     average = {k: v + 0.5 for k, v in old.state_dict().items()}
     state = {
         "step": 2, "sizes": RoiHyperprior(SIZES).config(), "model": old.state_dict(),
-        "optimiser": optimiser.state_dict(), "average": average, "norm": 1.0, "loss": 2.0,
+        "optimiser": optimiser.state_dict(), "average": average, "norm": 1e6, "loss": 1e6,
         "config": resume.described(config),
     }  # fmt: skip
     return state, {name: optimiser.state[p]["exp_avg"] for name, p in learning.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from vcm import weightfile
+from vcm.errors import SpecError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -198,8 +199,16 @@ KINDS: Final = {
 
 
 def kind_of(base: str) -> Kind:
-    """The kind whose base this is; the base is known."""
-    return next(kind for kind in KINDS.values() if base in kind.bases)
+    """The kind that a `[published] base` chooses, "" for none given.
+
+    Raises:
+        SpecError: if there is no such base.
+    """
+    for kind in KINDS.values():
+        if base in kind.bases:
+            return kind
+    known = ", ".join(base for kind in KINDS.values() for base in kind.bases if base)
+    raise SpecError(f"base: expected one of {known}, got {base!r}")
 
 
 def load_codec(

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.api import KINDS, kind_of
+from vcm.codec.api import kind_of
 from vcm.codec.models.loss import bpp_est
 from vcm.errors import ModelError, SpecError
 
-BASES: Final = tuple(base for kind in KINDS.values() for base in kind.bases if base)
 # the best quality that CompressAI has weights of, and the channels that a model has, if not N and M
 PRETRAINED: Final = {"bmshj2018-hyperprior": 8, "mbt2018-mean": 8, "cheng2020-anchor": 6}
 CHANNELS: Final = {"cheng2020-anchor": ("N",)}
@@ -42,8 +41,7 @@ class Preset:
     lmbda: float = 0.013
 
     def __post_init__(self) -> None:
-        if self.base and self.base not in BASES:
-            raise SpecError(f"base: expected one of {', '.join(BASES)}, got {self.base!r}")
+        kind_of(self.base)
         most = PRETRAINED.get(self.base, 0)
         if not 0 <= self.pretrained <= most:
             raise SpecError(
