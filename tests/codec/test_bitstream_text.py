@@ -252,7 +252,7 @@ def test_the_golden_file_is_decoded_by_the_text_alone():
 )
 def test_a_photo_is_decoded_by_the_text_alone(weights, side, quality, photos):
     photo = photos["cat"][:410, :430] if side else photos["cat"][150:230, 200:290]
-    codec = Codec.load(weights, side, bf16=False)
+    codec = Codec.load(weights, side=side, bf16=False)
     roi = RoiMask(photo[..., 0] > 100, 0.3, "")
     data = pipeline.encode(photo, roi, codec, quality=quality)
     model = Model(weights)

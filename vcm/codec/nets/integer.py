@@ -135,7 +135,7 @@ class IntConv2d(nn.Conv2d):
         """What `freeze` derived, if the parameters still are those of then and do not learn."""
         if self._frozen is None or torch.compiler.is_compiling():  # for export they are constants
             return self._frozen
-        learning = self.weight.requires_grad and torch.is_grad_enabled()
+        learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         return None if learning or self._frozen.stamp != self._stamp() else self._frozen
 
     def _stamp(self) -> tuple[int, ...]:
