@@ -82,15 +82,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @options.weights
 @options.device
 @options.json
-def decode(
-    source: Path,
-    output: Path,
-    weights: str,
-    device: str,
-    as_json: bool,
-    overwrite: bool,
-    **way: Any,
-) -> None:
+def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values: Any) -> None:
     """Turn a .vcm file back into a picture, or a folder or tar shards of them into PNG pictures.
 
     Needs no words, no mask, no language model.
@@ -98,7 +90,8 @@ def decode(
     from vcm.commands import batch
     from vcm.commands import decode as command
 
-    report = command.run(source, output, weights, overwrite, batch.Way(**way), device)
+    how = command.Decoding(values.pop("weights"), values.pop("device"))
+    report = command.run(source, output, how, overwrite, batch.Way(**values))
     _finish(report, as_json, command.lines)
 
 
