@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from vcm.codec.codec import Codec
+    from vcm.codec.api import Codec
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -66,16 +66,17 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The weight file of a toy codec: the real classes, untrained, a few channels wide."""
     import torch
 
-    from vcm.codec.model import RoiHyperprior, Sizes
-    from vcm.codec.rate import Rate
-    from vcm.codec.transforms import Widths
-    from vcm.codec.weights import save
+    from vcm.codec.models.rate import Rate
+    from vcm.codec.models.roi import RoiHyperprior
+    from vcm.codec.models.sizes import Sizes
+    from vcm.codec.nets.transforms import Widths
+    from vcm.codec.runtime.weights import save
 
     sizes = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = RoiHyperprior(sizes)
-        for gain in (model.gain, model.inverse_gain):
+        for gain in (model.encoder.gain, model.decoder.inverse_gain):
             torch.nn.init.normal_(gain.log_gain, 0.0, 0.5)
         path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
         save(path, model, Rate(sizes.Z).tables(), {"licence": "Apache-2.0"})
@@ -85,7 +86,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_weights: Path) -> "Codec":
     """The toy codec."""
-    from vcm.codec.codec import Codec
+    from vcm.codec.api import Codec
 
     return Codec.load(tiny_weights)
 

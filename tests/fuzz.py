@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
+from vcm import container, pipeline
+from vcm.codec.api import Codec
 from vcm.errors import BitstreamError, ModelError
 from vcm.roi.mask import RoiMask
 
@@ -49,7 +49,7 @@ def damaged(files: list[bytes], rng: Generator) -> bytes:
     data = files[rng.integers(len(files))]
     if rng.random() < 0.5:
         return _bytes(data, files, rng)
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     header = stream.header
     changes = {
         "fingerprint": rng.bytes(8),
@@ -67,7 +67,7 @@ def damaged(files: list[bytes], rng: Generator) -> bytes:
     for name in parts:
         if rng.random() < (0.4 if names else 0.7):
             parts[name] = _bytes(parts[name], files, rng)
-    return bitstream.pack(replace(stream, header=header, **parts))
+    return container.pack(replace(stream, header=header, **parts))
 
 
 def _bytes(data: bytes, files: list[bytes], rng: Generator) -> bytes:

@@ -16,11 +16,13 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from vcm import bitstream, pipeline
-from vcm.codec import integer
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import Quality, latent_size
+from vcm import container, pipeline
+from vcm.codec.api import Codec
+from vcm.codec.format.constants import latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.nets import integer
+from vcm.codec.nets.control import Controls
 from vcm.roi.mask import RoiMask
 
 SIZE = 480, 640
@@ -40,13 +42,14 @@ def reading(data: bytes, floats: bool) -> str:
     """What a first reading comes to: a digest of the latent, or the error."""
     if floats:
         integer.is_exact = lambda: False
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     head = stream.header
-    size, quality = latent_size(head.height, head.width), Quality.single(head.quality / 100)
+    size = latent_size(head.height, head.width)
+    control = Controls.single(Control(head.quality / 100))
     try:
         with torch.inference_mode():
             latents = Codec.load().latents
-            y_hat = latents.read(Strings(stream.z, stream.y), *size, quality, head.tile)
+            y_hat = latents.read(Strings(stream.z, stream.y), *size, control, head.tile)
     except Exception as error:  # all that can go wrong is what is asked for
         return repr(error)
     return hashlib.sha256(y_hat.numpy().tobytes()).hexdigest()[:16]

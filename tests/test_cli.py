@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vcm import bitstream, image, pipeline, roi
 from vcm import cli as cli_module
+from vcm import container, image, pipeline, roi
 from vcm.cli import cli
 from vcm.commands import options
 from vcm.metrics.distortion import psnr
@@ -117,7 +117,7 @@ def test_a_task_gives_the_words(folder, run):
     report = json.loads(run("encode", "cat.png", "--task", "coco-animals", "-o", "a.vcm", "--json"))
     assert "cat" in report["roi"]
     assert 0.3 < report["roi_share"] < 0.95
-    assert bitstream.unpack((folder / "a.vcm").read_bytes()).text is None
+    assert container.unpack((folder / "a.vcm").read_bytes()).text is None
     other = json.loads(
         run("encode", "cat.png", "--task", "coco-animals", "--sigma", 0.5, "-o", "b.vcm", "--json")
     )
@@ -140,7 +140,7 @@ def test_nothing_found(choice, share, folder, run):
 
 def test_the_words_are_stored_when_asked(folder, run):
     run("encode", "cat.png", "--text", "cat, dog", "--store-text", "-o", "cat.vcm")
-    assert bitstream.unpack((folder / "cat.vcm").read_bytes()).text == "cat, dog"
+    assert container.unpack((folder / "cat.vcm").read_bytes()).text == "cat, dog"
     assert "cat, dog" in run("info", "cat.vcm")
 
 

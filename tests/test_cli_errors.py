@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcm import bitstream, image
+from vcm import container, image
 from vcm.cli import cli
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands.group import Group
 from vcm.errors import BitstreamError, ModelError
 from vcm.pipeline import decode, encode
@@ -229,7 +229,7 @@ def test_files_that_cannot_be_decoded(folder, fails):
 
 def test_a_file_of_another_model_says_so(folder, fails):
     message = fails("decode", "cat.vcm", "-o", "old.png", "--weights", "base")
-    assert bitstream.unpack((folder / "cat.vcm").read_bytes()).header.fingerprint.hex() in message
+    assert container.unpack((folder / "cat.vcm").read_bytes()).header.fingerprint.hex() in message
     assert "name its weights" in message
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands import demo
 
 pytest.importorskip("skimage", reason="needs: pip install 'vcm[demo]'")

@@ -10,7 +10,7 @@ import pytest
 
 from vcm import weightfile
 from vcm.cli import main
-from vcm.codec.weights import load
+from vcm.codec.runtime.weights import load
 from vcm.commands import doctor
 from vcm.provenance import versions
 

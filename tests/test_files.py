@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vcm import bitstream, image
+from vcm import container, image
 from vcm.errors import OutputError
 from vcm.files import STDOUT, draft_of, finish, held, write_atomic
 
@@ -260,12 +260,12 @@ def test_killed_encoders_leave_no_part_of_a_file(tmp_path: Path, cat: NDArray[np
         child.kill()
         child.wait()
         if output.exists():
-            bitstream.unpack(output.read_bytes())
+            container.unpack(output.read_bytes())
         for path in output.parent.iterdir():
             path.unlink()
     done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_THE_NAME, *arguments], cwd=tmp_path)
     assert done.returncode == -9
     assert not output.exists() and any(output.parent.iterdir())
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    header = bitstream.unpack(output.read_bytes()).header
+    header = container.unpack(output.read_bytes()).header
     assert (header.height, header.width) == cat.shape[:2]

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import vcm
-from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
+from vcm import container, pipeline
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError, UnknownWord
 from vcm.roi.mask import RoiMask
 
@@ -31,7 +32,7 @@ def test_a_file_measures_its_entropy(quality, cat, roi, base):
     data = vcm.encode(cat, roi, base, quality=quality)
     x = torch.from_numpy(cat).permute(2, 0, 1)[None]
     analysed = base.encoder.analyse(x, torch.from_numpy(roi.values)[None, None])
-    estimate = base.latents.bits(base.encoder.quantise(analysed, quality)) / 8
+    estimate = base.latents.bits(base.encoder.quantise(analysed, Control(quality))) / 8
     assert estimate <= len(data) <= 1.01 * estimate + 100
 
 
@@ -42,7 +43,7 @@ def test_the_heat_map_holds_the_bits_of_the_file(side, cat, roi, base, monkeypat
     data = vcm.encode(cat, roi, base, quality=60)
     bits = pipeline.bits_at(data, base)
     assert bits.shape == (19, 29)  # cat: 300x451
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     assert bits.sum() == pytest.approx(8 * (len(stream.z) + len(stream.y)), rel=0.01)
     assert bits[:, :13].mean() > 3 * bits[:, 15:].mean()
 
@@ -74,7 +75,7 @@ def test_what_no_file_holds_is_refused_before_any_work(height, text, told, rate,
 def test_a_file_says_what_it_was_made_with(cat, roi, tiny):
     data = vcm.encode(cat, roi, tiny, quality=12.34, text="cat")
     assert vcm.pipeline.quality_of(data) == 12.34
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     assert stream.header.fingerprint == tiny.fingerprint and stream.text == "cat"
     plain = vcm.encode(cat, roi, tiny, quality=12.34)
     assert np.array_equal(vcm.decode(data, tiny), vcm.decode(plain, tiny))
@@ -143,9 +144,9 @@ def test_a_file_that_claims_more_than_it_holds_is_refused_at_once(
 ):
     """Nothing of the claimed size is computed: 268 million pixels would take a minute."""
     whole = RoiMask(np.ones((64, 48), np.bool_), 1.0, "test")
-    honest = bitstream.unpack(vcm.encode(cat[:64, :48], whole, base, quality=50))
+    honest = container.unpack(vcm.encode(cat[:64, :48], whole, base, quality=50))
     header = replace(honest.header, height=height, width=width, tile=tile)
-    forged = bitstream.pack(replace(honest, header=header))
-    monkeypatch.setattr(base.model.parameters_y, "features", None)  # nothing gets that far
+    forged = container.pack(replace(honest, header=header))
+    monkeypatch.setattr(base.model.decoder.parameters_y, "features", None)  # nothing gets that far
     with pytest.raises(BitstreamError, match="too short"):
         vcm.decode(forged, base)

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import vcm
 from vcm import image, pipeline
-from vcm.codec import integer
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
+from vcm.codec.nets import integer
 from vcm.metrics.distortion import psnr
 from vcm.roi import load_backend
 from vcm.roi.acquire import acquire

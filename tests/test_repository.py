@@ -72,6 +72,6 @@ def test_the_hooks_before_a_commit_are_the_tools_of_make_lint() -> None:
     (local,) = yaml(".pre-commit-config.yaml")["repos"]
     entries = " ".join(hook["entry"] for hook in local["hooks"])
     lint = (REPOSITORY / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
-    for tool in re.findall(r"\$\(BIN\)/(\w+(?: format| check)?)", lint):
+    for tool in re.findall(r"\$\(BIN\)/([\w-]+(?: format| check)?)", lint):
         assert f".venv/bin/{tool}" in entries
     assert "tests/test_repository.py" in entries and Path(__file__).name == "test_repository.py"

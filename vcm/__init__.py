@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vcm.codec.codec import Codec
+    from vcm.codec.api import Codec
     from vcm.errors import VcmError
     from vcm.pipeline import decode, encode, find_roi
     from vcm.rd import RDPoint
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 # Each is imported when it is first used: `import vcm` costs nothing and loads no torch.
 _HOME = {
-    "Codec": "vcm.codec.codec",
+    "Codec": "vcm.codec.api",
     "RDPoint": "vcm.rd",
     "RoiMask": "vcm.roi.mask",
     "TaskSpec": "vcm.task",

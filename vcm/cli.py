@@ -46,6 +46,7 @@ def cli() -> None:
 @click.option("--overwrite", is_flag=True, help="With many pictures: anew, over what is there.")
 @options.many
 @options.weights
+@options.device
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
@@ -79,10 +80,9 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @click.option("--overwrite", is_flag=True, help="With a folder: over what is there.")
 @options.many
 @options.weights
+@options.device
 @options.json
-def decode(
-    source: Path, output: Path, weights: str, as_json: bool, overwrite: bool, **way: Any
-) -> None:
+def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values: Any) -> None:
     """Turn a .vcm file back into a picture, or a folder or tar shards of them into PNG pictures.
 
     Needs no words, no mask, no language model.
@@ -90,7 +90,8 @@ def decode(
     from vcm.commands import batch
     from vcm.commands import decode as command
 
-    report = command.run(source, output, weights, overwrite, batch.Way(**way))
+    how = command.Decoding(values.pop("weights"), values.pop("device"))
+    report = command.run(source, output, how, overwrite, batch.Way(**values))
     _finish(report, as_json, command.lines)
 
 
@@ -99,9 +100,9 @@ def decode(
 @options.json
 def info(source: Path, as_json: bool) -> None:
     """Show what a .vcm file says of itself: size, rate, quality, model, words if stored."""
-    from vcm import bitstream, weightfile
+    from vcm import container, weightfile
 
-    report = bitstream.describe(bitstream.read(source))
+    report = container.describe(container.read(source))
     _finish(report | {"model": weightfile.named(report["fingerprint"])}, as_json, _table)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vcm.bitstream import MAX_SIDE
+from vcm.container import MAX_SIDE
 from vcm.errors import ImageError
 from vcm.files import write_atomic
 

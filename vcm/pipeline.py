@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vcm import bitstream
-from vcm.bitstream import Bitstream, Header
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.model import hundredths_of
+from vcm import container
+from vcm.codec.api import PictureCodec
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.nets.lma import TwoValues
+from vcm.container import Bitstream, Header
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
@@ -62,7 +62,7 @@ def find_roi(
 def encode(
     image: Image,
     roi: RoiMask,
-    codec: Codec,
+    codec: PictureCodec,
     *,
     quality: float | None = None,
     size: int | None = None,
@@ -112,8 +112,8 @@ def encode(
     tile = codec.side_of(height, width)
 
     def file(quality: float, strings: Strings) -> bytes:
-        header = Header(codec.fingerprint, height, width, hundredths_of(quality), tile)
-        return bitstream.pack(Bitstream(header, strings.z, strings.y, text))
+        header = Header(codec.fingerprint, height, width, Control(quality).hundredths, tile)
+        return container.pack(Bitstream(header, strings.z, strings.y, text))
 
     try:
         empty = file(quality or 0, Strings(b"", b""))
@@ -125,7 +125,7 @@ def encode(
     return file(*codec.compress_to(x, m, size, len(empty), effort))
 
 
-def decode(data: bytes, codec: Codec) -> Image:
+def decode(data: bytes, codec: PictureCodec) -> Image:
     """The picture of a .vcm file: (H, W, 3) uint8, RGB. Needs no words, no mask.
 
     Raises:
@@ -150,7 +150,7 @@ def decode(data: bytes, codec: Codec) -> Image:
     return x_hat[0].permute(1, 2, 0).numpy()
 
 
-def bits_at(data: bytes, codec: Codec) -> NDArray[np.float32]:
+def bits_at(data: bytes, codec: PictureCodec) -> NDArray[np.float32]:
     """Where the bits of a .vcm file went: (ceil(H/16), ceil(W/16)) float32, bits of each square.
 
     Raises:
@@ -166,11 +166,11 @@ def bits_at(data: bytes, codec: Codec) -> NDArray[np.float32]:
 
 def quality_of(data: bytes) -> float:
     """The quality that a .vcm file was written with, 0 to 100."""
-    return bitstream.unpack(data).header.quality / 100
+    return container.unpack(data).header.quality / 100
 
 
-def _checked(data: bytes, codec: Codec) -> tuple[Bitstream, Header]:
-    stream = bitstream.unpack(data)
+def _checked(data: bytes, codec: PictureCodec) -> tuple[Bitstream, Header]:
+    stream = container.unpack(data)
     header = stream.header
     if header.fingerprint != codec.fingerprint:
         name = named(header.fingerprint.hex())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Tensors = dict[str, "Tensor"]
 BUILT_IN: Final = Path(__file__).parent / "weights"
 MAX_HEADER: Final = 2**24  # bytes
+DEFAULT: Final = "base"  # of the built-in codecs
 
 
 def write(path: Path, kind: str, tensors: Tensors, card: dict[str, str]) -> None:
@@ -73,6 +74,24 @@ def card_of(path: Path) -> dict[str, str]:
 def codecs() -> dict[str, Path]:
     """The built-in codecs by their names, sorted."""
     return {p.stem.removeprefix("codec-"): p for p in sorted(BUILT_IN.glob("codec-*.safetensors"))}
+
+
+def find(name_or_path: str | Path = DEFAULT) -> Path:
+    """The file of a built-in codec by its name, or the path itself.
+
+    Raises:
+        ModelError: if neither exists; the message lists the built-in names.
+    """
+    known = codecs()
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if str(name_or_path) in known:
+        return known[str(name_or_path)]
+    raise ModelError(
+        f"weights {str(name_or_path)!r}: no such file and no such built-in model; "
+        f"built in: {', '.join(known)}"
+    )
 
 
 def named(fingerprint: str) -> str | None:

@@ -9,8 +9,7 @@ import torch
 from click import progressbar
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load
+from vcm.codec.api import Codec
 from vcm.files import write_atomic
 from vcm.provenance import provenance
 from vcm.roi.mask import RoiMask
@@ -44,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     files = image.folder(options.data)
     chosen = files[:: len(files) // options.photos][: options.photos]
-    codecs = Codec(load(), bf16=True), Codec(load(), bf16=False)
+    codecs = Codec.load(bf16=True), Codec.load(bf16=False)
     table: dict[str, dict[str, float]] = {}
     for sigma in SIGMAS:
         with progressbar(chosen, label=f"sigma {sigma:g}") as bar, torch.inference_mode():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.metrics.distortion import psnr
 from vcm.provenance import provenance
 from vcm.roi.mask import RoiMask

@@ -16,9 +16,9 @@ from variants import VARIANTS
 
 from vcm import image
 from vcm.bd import bd_rate
-from vcm.codec import weights
-from vcm.codec.loss import bpp_est
-from vcm.codec.rate import Rate
+from vcm.codec.models.loss import bpp_est
+from vcm.codec.models.rate import Rate
+from vcm.codec.runtime import weights
 from vcm.errors import MetricError
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
@@ -44,7 +44,7 @@ def config(name: str, steps: int, threads: int) -> Training:
     )
     folder = f"runs/01_ablations/{name.replace(' ', '_')}"
     run = Run(folder=folder, threads=threads, check_every=steps, save_every=250)
-    released = weights.load(weights.DEFAULT).model.sizes
+    released = weights.load().model.sizes
     return Training(model=released, data=data, optim=Optim(steps=steps), run=run)
 
 
@@ -55,7 +55,8 @@ def trained(name: str, steps: int, threads: int) -> nn.ModuleDict:
     if not final.is_file():
         for record in train(settings, VARIANTS[name]):
             print(f"{name}: step {record['step']:.0f}, loss {record['loss']:.4f}", flush=True)
-    both = nn.ModuleDict({"model": VARIANTS[name](settings.model), "rate": Rate(settings.model.Z)})
+    net = VARIANTS[name].imported("net")
+    both = nn.ModuleDict({"model": net(settings.model), "rate": Rate(settings.model.Z)})
     both.load_state_dict(checkpoint.load(final)["average"])
     return both.eval()
 

@@ -1,24 +1,28 @@
-"""Other ways to do one thing: what stands in for a part of vcm while a variant is trained."""
+"""Other ways to do one thing, each a kind of codec: what takes its place while it is trained."""
 
-from contextlib import AbstractContextManager, nullcontext
-from unittest.mock import patch
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vcm.codec import entropy
-from vcm.codec.gain import Gain
-from vcm.codec.model import Quality, RoiHyperprior, Sizes
+from vcm.codec.api import KINDS
+from vcm.codec.format.constants import ORDER, PASSES
+from vcm.codec.models.roi import RoiDecoder, RoiEncoder, RoiHyperprior
+from vcm.codec.models.sizes import Sizes
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.gain import Gain
+from vcm.train.kinds import RoiStep
 
 
 class NoiseInPicture(RoiHyperprior):
     """In training the decoder gets noise in place of rounding, as the rate does."""
 
-    def quantised(self, y: Tensor, z_hat: Tensor, quality: Quality, quantise):
+    def quantised(self, y: Tensor, z_hat: Tensor, control: Controls, quantise):
         def noisy(part, p):
             return part - p.means + torch.rand_like(part) - 0.5
 
-        return super().quantised(y, z_hat, quality, noisy if self.training else quantise)
+        return super().quantised(y, z_hat, control, noisy if self.training else quantise)
 
 
 class OtherGain(RoiHyperprior):
@@ -26,36 +30,78 @@ class OtherGain(RoiHyperprior):
 
     def __init__(self, sizes: Sizes, channels: int | None = None, knots: int = 8):
         super().__init__(sizes)
-        self.gain = Gain(channels or sizes.M, 0.7, 2.9, knots)
-        self.inverse_gain = Gain(channels or sizes.M, -0.7, -2.9, knots)
+        self.encoder.gain = Gain(channels or sizes.M, 0.7, 2.9, knots)
+        self.decoder.inverse_gain = Gain(channels or sizes.M, -0.7, -2.9, knots)
 
 
-def build(part: str, sizes: Sizes) -> RoiHyperprior:
-    """The model with a part of another kind."""
-    if part == "noise_in_picture":
-        return NoiseInPicture(sizes)
-    if part == "two_knots":
-        return OtherGain(sizes, knots=2)
-    if part == "one_factor":
-        return OtherGain(sizes, channels=1)
-    return RoiHyperprior(sizes)
+def two_knots(sizes: Sizes) -> RoiHyperprior:
+    return OtherGain(sizes, knots=2)
 
 
-def replaced(part: str) -> AbstractContextManager:
-    """Within it a function of vcm is another one."""
-    if part == "places_only":  # all groups at one place of a square
-        places = [[(g, p // 2, p % 2) for g in range(4)] for p in entropy.ORDER]
-        return patch.object(entropy, "_places", lambda number: iter(places[number]))
-    if part == "groups_only":  # one group at all places
-        groups = [[(g, p // 2, p % 2) for p in range(4)] for g in range(4)]
-        return patch.object(entropy, "_places", lambda number: iter(groups[number]))
-    if part in ("rates_alike", "rates_inverse"):
-        power = {"rates_alike": 0.0, "rates_inverse": -1.0}[part]
+def one_factor(sizes: Sizes) -> RoiHyperprior:
+    return OtherGain(sizes, channels=1)
 
-        def loss(bpp: Tensor, mse: Tensor, lmbda: Tensor, middle: float) -> Tensor:
-            return ((bpp + lmbda * 255**2 * mse) * (lmbda / middle) ** power).mean()
 
-        return patch("vcm.train.step.rate_distortion", loss)
-    if part == "no_border":
-        return patch("vcm.codec.loss.BORDER_WEIGHT", 1)
-    return nullcontext()
+class PlacesOnly(RoiDecoder):
+    """A pass codes all groups at one place of a square."""
+
+    def __init__(self, **parts: Any):
+        super().__init__(**parts)
+        self.parameters_y.places = one_place
+
+
+class GroupsOnly(RoiDecoder):
+    """A pass codes one group at all places of a square."""
+
+    def __init__(self, **parts: Any):
+        super().__init__(**parts)
+        self.parameters_y.places = one_group
+
+
+def one_place(number: int) -> Iterator[tuple[int, int, int]]:
+    place = ORDER[number]
+    return ((group, place // 2, place % 2) for group in range(PASSES))
+
+
+def one_group(number: int) -> Iterator[tuple[int, int, int]]:
+    return ((number, place // 2, place % 2) for place in range(PASSES))
+
+
+def places_only(sizes: Sizes) -> RoiHyperprior:
+    return RoiHyperprior(sizes, RoiEncoder, PlacesOnly)
+
+
+def groups_only(sizes: Sizes) -> RoiHyperprior:
+    return RoiHyperprior(sizes, RoiEncoder, GroupsOnly)
+
+
+class RatesAlike(RoiStep):
+    """Every rate weighs the same in the loss."""
+
+    power = 0.0
+
+
+class RatesInverse(RoiStep):
+    """Rates weigh by the inverse of their lmbda."""
+
+    power = -1.0
+
+
+class NoBorder(RoiStep):
+    """The border of the ROI weighs no more than the rest of it."""
+
+    border = 1
+
+
+ROI = KINDS["roi"]
+PARTS = {
+    "": ROI,
+    "noise_in_picture": ROI._replace(net="parts:NoiseInPicture"),
+    "two_knots": ROI._replace(net="parts:two_knots"),
+    "one_factor": ROI._replace(net="parts:one_factor"),
+    "places_only": ROI._replace(net="parts:places_only"),
+    "groups_only": ROI._replace(net="parts:groups_only"),
+    "rates_alike": ROI._replace(step="parts:RatesAlike"),
+    "rates_inverse": ROI._replace(step="parts:RatesInverse"),
+    "no_border": ROI._replace(step="parts:NoBorder"),
+}

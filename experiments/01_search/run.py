@@ -24,7 +24,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vcm.bd import bd_rate
-from vcm.codec.model import Quality, RoiHyperprior
+from vcm.codec.format.control import Control
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
 from vcm.errors import MetricError
 from vcm.files import write_atomic
 from vcm.provenance import provenance
@@ -60,14 +62,13 @@ def trained(name: str, steps: int, work: Path) -> Row:
         load(CONFIG, [*given, *ALWAYS, f'run.folder="{work}/none"']) for given in (changes, [])
     )
     photos, held_out = load_photos(config.data)
-    with parts.replaced(part):
-        cost = relative_cost(config, plain, photos) if changes else 1.0
-        trainer = Trainer(config, photos, partial(parts.build, part))
-        for step in range(round(steps / cost)):
-            trainer.advance(batch(photos, config.data, config.run.seed, step))
-        trainer.all.load_state_dict(trainer.average.values)
-        row = check(trainer.all.eval(), held_out, SIDE)
-        row |= {"steps": trainer.step, "kMAC per pixel": kmac(trainer.all.model)}
+    cost = relative_cost(config, plain, photos) if changes else 1.0
+    trainer = Trainer(config, photos, parts.PARTS[part])
+    for step in range(round(steps / cost)):
+        trainer.advance(batch(photos, config.data, config.run.seed, step))
+    trainer.all.load_state_dict(trainer.average.values)
+    row = check(trainer.all.eval(), held_out, SIDE)
+    row |= {"steps": trainer.step, "kMAC per pixel": kmac(trainer.all.model)}
     work.mkdir(parents=True, exist_ok=True)
     write_atomic(kept, json.dumps(row).encode())
     return row
@@ -90,14 +91,14 @@ def relative_cost(config: Training, plain: Training, photos: Sequence[Photo]) ->
 @torch.no_grad()
 def kmac(model: RoiHyperprior) -> float:
     """Thousands of multiply-adds a pixel that decoding takes."""
-    h, s, quality = SIDE // 16, model.sizes, Quality.single(50)
+    h, s, control = SIDE // 16, model.sizes, Controls.single(Control(50))
     z, known = torch.zeros(1, s.Z, h // 4, h // 4), torch.zeros(1, s.M, h, h)
-    networks: nn.Module = model.parameters_y
+    networks: nn.Module = model.decoder.parameters_y
     with FlopCounterMode(display=False) as counted:
-        features = networks.features(z, quality.level, (h, h))
+        features = networks.features(z, control, (h, h))
         for number in range(4):
-            networks(number, features, quality.level, known)
-        model.synthesise(known, quality)
+            networks(number, features, control, known)
+        model.decoder.synthesise(known, control)
     return counted.get_total_flops() / 2 / SIDE**2 / 1000
 
 

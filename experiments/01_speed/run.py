@@ -33,7 +33,7 @@ def seconds(*command: str, repetitions: int = 7) -> float:
 def loading() -> float:
     """Seconds to load the codec where torch is imported already."""
     code = (
-        "import time; from vcm.codec.codec import Codec; t = time.perf_counter();"
+        "import time; from vcm.codec.api import Codec; t = time.perf_counter();"
         "Codec.load(); print(time.perf_counter() - t)"
     )
     runs = [

@@ -16,7 +16,7 @@ import numpy as np
 
 from vcm import pipeline, task
 from vcm.bd import bd_rate
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.errors import MetricError
 from vcm.metrics.distortion import psnr
 from vcm.rd import RDCurve, RDPoint

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from vcm import image, pipeline
 from vcm.bd import bd_rate
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.errors import MetricError
 from vcm.metrics.distortion import psnr
 from vcm.provenance import provenance

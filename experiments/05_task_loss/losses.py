@@ -19,7 +19,7 @@ from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
 from vcm.train.check import SIGMAS
 from vcm.train.config import load
-from vcm.train.step import Step
+from vcm.train.kinds import RoiStep
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "task_yolo.toml"
@@ -36,7 +36,7 @@ def last_check(folder: Path) -> dict[str, float]:
 def curve(record: dict[str, float], sigma: float, key: str) -> RDCurve:
     """One of SCORES over the rate, by the entropy model."""
     points = []
-    for quality in Step.qualities:
+    for quality in RoiStep.qualities:
         name = f"q{quality}_s{sigma}"
         bits = round(PIXELS * record[f"{name}_bpp"])
         points.append(RDPoint(bits, PIXELS, SCORES[key](record[f"{name}_{key}"])))

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from vcm import pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.coder import Coder
-from vcm.codec.tables import gaussian_tables
-from vcm.codec.weights import find, load
+from vcm import pipeline, weightfile
+from vcm.codec.api import Codec
+from vcm.codec.format.coder import Coder
+from vcm.codec.models.tabulate import gaussian_tables
 from vcm.roi.mask import RoiMask
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+BASE = weightfile.find()
 TOP = 2**64 - 1
 RAW = [256 * v for v in range(2**16 + 1)]  # of the uniform model
 ORDER = 0, 3, 1, 2
@@ -244,11 +244,15 @@ def test_the_golden_file_is_decoded_by_the_text_alone():
 
 @pytest.mark.parametrize(
     ("weights", "side", "quality"),
-    [(GOLDEN / "v1.safetensors", 24, 31.23), (find(), None, 100), (find(), None, 0)],
+    [
+        (GOLDEN / "v1.safetensors", 24, 31.23),
+        (BASE, None, 100),
+        (BASE, None, 0),
+    ],
 )
 def test_a_photo_is_decoded_by_the_text_alone(weights, side, quality, photos):
     photo = photos["cat"][:410, :430] if side else photos["cat"][150:230, 200:290]
-    codec = Codec(load(weights), side, bf16=False)
+    codec = Codec.load(weights, side=side, bf16=False)
     roi = RoiMask(photo[..., 0] > 100, 0.3, "")
     data = pipeline.encode(photo, roi, codec, quality=quality)
     model = Model(weights)

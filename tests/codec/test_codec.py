@@ -7,16 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcm import pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.coder import Coder
-from vcm.codec.encoder import MARGIN
-from vcm.codec.entropy import PASSES
-from vcm.codec.latent import Prepared, Strings
-from vcm.codec.lma import TwoValues
-from vcm.codec.model import Quality, Sizes, hundredths_of
-from vcm.codec.search import quality_for
-from vcm.codec.transforms import Widths, from_blocks, to_blocks
-from vcm.codec.weights import load
+from vcm.codec.api import Codec
+from vcm.codec.format.coder import Coder
+from vcm.codec.format.constants import PASSES
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.models.sizes import Sizes
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.lma import TwoValues
+from vcm.codec.nets.transforms import Widths, from_blocks, to_blocks
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.search import quality_for
 from vcm.errors import BitstreamError, SpecError
 from vcm.roi.mask import RoiMask
 
@@ -33,40 +35,40 @@ def _picture(height, width, seed=0):
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_decoder_gets_exactly_the_encoders_latent(tiny, height, width):
     x, m = _picture(height, width)
-    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), 37.5)
-    y_hat = tiny.decoder.read(tiny.compress(x, m, 37.5), height, width, 37.5, side=0)
+    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), Control(37.5))
+    y_hat = tiny.decoder.read(tiny.compress(x, m, 37.5), height, width, Control(37.5), side=0)
     assert torch.equal(y_hat, latent.y_hat)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 70), st.integers(1, 70), st.floats(0, 100), st.integers(0, 9))
 def test_any_size_and_quality_round_trips(tiny, height, width, quality, seed):
-    x, m = _picture(height, width, seed)
+    (x, m), told = _picture(height, width, seed), Control(quality)
     strings = tiny.compress(x, m, quality)
     x_hat = tiny.decompress(strings, height, width, quality)
     assert x_hat.shape == x.shape and x_hat.dtype == torch.uint8
-    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), quality)
-    assert torch.equal(tiny.decoder.read(strings, height, width, quality, side=0), latent.y_hat)
+    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), told)
+    assert torch.equal(tiny.decoder.read(strings, height, width, told, side=0), latent.y_hat)
 
 
 def test_symbols_beyond_their_range_count_as_its_end(tiny):
     """Those of z in [-15, 15], of y in [-2000, 2000]: docs/bitstream.md, sections 3.3 and 3.4."""
     M, Z = tiny.model.sizes.M, tiny.model.sizes.Z
     y, z_hat = torch.full((1, M, 8, 12), 3e4), torch.full((1, Z, 2, 3), 15.0)
-    prepared = Prepared(y, z_hat, Quality.single(50), 0)
+    prepared = Prepared(y, z_hat, Controls.single(Control(50)), 0)
     strings, latent = tiny.latents.encode(prepared), tiny.latents.quantise(prepared)
     assert max(int(symbols.max()) for symbols, _ in latent.y_parts) == 2000
     rows = np.repeat(np.arange(Z, dtype=np.uint8), 6)
     writer = Coder(tiny.latents.tables["z"]).writer()
     writer.write(np.full(len(rows), 315, np.int16), rows)
     for z in (strings.z, writer.data()):
-        y_hat = tiny.decoder.read(Strings(z, strings.y), 128, 192, 50, side=0)
+        y_hat = tiny.decoder.read(Strings(z, strings.y), 128, 192, Control(50), side=0)
         assert torch.equal(y_hat, latent.y_hat)
 
 
 def test_string_measures_its_estimate(tiny):
     x, m = _picture(256, 320)
-    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), 80)
+    latent = tiny.encoder.quantise(tiny.encoder.analyse(x, m), Control(80))
     strings = tiny.compress(x, m, 80)
     bits = 8 * (len(strings.z) + len(strings.y))
     assert tiny.latents.bits(latent) <= bits + 1 <= tiny.latents.bits(latent) * 1.01 + 800
@@ -85,7 +87,7 @@ def test_sigma_one_is_the_codec_without_a_mask(cat):
 
 def test_forward_and_strings_agree(cat):
     """What training sees is what the file gives, for the mask that the encoder grows."""
-    codec = Codec(load(), bf16=False)
+    codec = Codec.load(bf16=False)
     x = torch.from_numpy(cat[:192, :256].copy()).permute(2, 0, 1)[None]
 
     def mask(left):
@@ -125,7 +127,7 @@ def test_wrong_arguments_are_named(tiny, x, m, quality, words):
 
 def test_example_in_the_docstring_holds(tiny):
     x = torch.rand(1, 3, 40, 50)
-    strings = Codec.compress(tiny, x, torch.ones(1, 1, 40, 50), quality=50)
+    strings = tiny.compress(x, torch.ones(1, 1, 40, 50), quality=50)
     assert tiny.decompress(strings, 40, 50, quality=50).shape == x.shape
 
 
@@ -144,15 +146,15 @@ def test_uint8_and_float_pictures_are_the_same(tiny):
 def test_tiles_leave_no_seam(tiny_weights):
     """What g_a gives is equal within rounding, and so is the picture; symbols are equal."""
     x, m = _picture(16 * 50 + 5, 16 * 61 + 9)
-    whole, tiled = (Codec(load(tiny_weights), side=side, bf16=False) for side in (0, 24))
+    whole, tiled = (Codec.load(tiny_weights, side=side, bf16=False) for side in (0, 24))
     analysed = whole.encoder.analyse(x, m)
     for a, b in zip(analysed, tiled.encoder.analyse(x, m), strict=True):
         assert (a - b).abs().max() < 2e-3
-    latent, parts = (c.encoder.quantise(analysed, 60) for c in (whole, tiled))
+    latent, parts = (c.encoder.quantise(analysed, Control(60)) for c in (whole, tiled))
     assert len(parts.y_parts) == PASSES * 9
     assert torch.equal(latent.y_hat, parts.y_hat)
-    y_hat = whole.decoder.read(tiled.compress(x, m, 60), *x.shape[2:], 60, side=24)
-    pictures = [c.decoder.render(y_hat, *x.shape[2:], 60).int() for c in (whole, tiled)]
+    y_hat = whole.decoder.read(tiled.compress(x, m, 60), *x.shape[2:], Control(60), side=24)
+    pictures = [c.decoder.render(y_hat, *x.shape[2:], Control(60)).int() for c in (whole, tiled)]
     assert (pictures[0] - pictures[1]).abs().max() <= 1
 
 
@@ -175,12 +177,12 @@ def test_blocks_are_pixel_unshuffle_and_come_back():
 
 def test_quality_is_rounded_in_one_way():
     """Products of 100 and of 10,000 / 100 round apart for 617 of these."""
-    real = (Quality.of(torch.arange(10_001)).real * 10_000).tolist()
+    real = (Controls.of(torch.arange(10_001)).real * 10_000).tolist()
     assert real == pytest.approx(range(10_001))
     for thousandths in range(100_001):
-        hundredths = hundredths_of(thousandths / 1000)
+        hundredths = Control(thousandths / 1000).hundredths
         assert abs(10 * hundredths - thousandths) <= 5
-        assert hundredths_of(hundredths / 100) == hundredths
+        assert Control(hundredths / 100).hundredths == hundredths
 
 
 @pytest.mark.parametrize("quality", [16.275, 47.645, 52.355])
@@ -205,16 +207,16 @@ def test_pictures_of_rare_symbols_are_no_forgeries():
 def test_the_callers_autocast_changes_no_file():
     codec = Codec.load()
     x, m = _picture(96, 128)
-    y_hat = codec.decoder.read(codec.compress(x, m, 70), 96, 128, 70, side=0)
+    y_hat = codec.decoder.read(codec.compress(x, m, 70), 96, 128, Control(70), side=0)
     with torch.autocast("cpu", torch.bfloat16):
         strings = codec.compress(x, m, 70)
-        inside = codec.decoder.read(strings, 96, 128, 70, side=0)
-    assert torch.equal(inside, codec.decoder.read(strings, 96, 128, 70, side=0))
+        inside = codec.decoder.read(strings, 96, 128, Control(70), side=0)
+    assert torch.equal(inside, codec.decoder.read(strings, 96, 128, Control(70), side=0))
     assert (inside - y_hat).float().abs().mean() < 2  # sixteenths
 
 
 def test_a_codec_decodes_what_it_codes_in_tiles_of_its_own(tiny_weights):
-    codec = Codec(load(tiny_weights), side=24)
+    codec = Codec.load(tiny_weights, side=24)
     x, m = _picture(400, 500)
     strings = codec.compress(x, m, 50)
     assert codec.side_of(400, 500) == 24
@@ -223,7 +225,7 @@ def test_a_codec_decodes_what_it_codes_in_tiles_of_its_own(tiny_weights):
 
 
 def test_tiles_that_no_decoder_takes_are_refused_when_encoding(tiny_weights):
-    codec = Codec(load(tiny_weights), side=20)
+    codec = Codec.load(tiny_weights, side=20)
     with pytest.raises(SpecError, match="multiple of 4 from 24 to 192"):
         codec.compress(*_picture(600, 600), 50)
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import vcm
-from vcm.codec import effort
-from vcm.codec.codec import Codec
-from vcm.codec.loss import LMBDA, distortion_weights, lmbda_of
-from vcm.codec.weights import ENCODER_KIND, TASK, load
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
+from vcm.codec.models.loss import LMBDA, distortion_weights, lmbda_of
+from vcm.codec.runtime import effort
+from vcm.codec.runtime.weights import ENCODER_KIND, TASK
 from vcm.errors import SpecError
 from vcm.roi.mask import RoiMask
 
@@ -72,7 +73,7 @@ def test_a_size_is_hit(part, left, base):
 
 
 def test_rounding_is_random_by_the_odds_that_are_meant(base):
-    search = effort.Search(base.model, base.encoder._precision, LMBDA, 4000, 1)
+    search = effort.Search(base.model, base.encoder._precision, LMBDA, Control(40), 1)
     t = torch.full((200_000,), 3.2)
     rounded = search._rounded(t, tau := 0.4)
     assert rounded.min() >= 3
@@ -97,7 +98,7 @@ def test_what_was_trained_for_a_task_is_not_searched_away(key, part, left, base,
 
 def test_the_search_sees_the_tables_that_code_the_file(cat, monkeypatch):
     """Also where transforms run in bfloat16, which holds none of the entropy networks' sums."""
-    codec, seen = Codec(load(), bf16=True), []
+    codec, seen = Codec.load(bf16=True), []
     real = codec.model.quantised
 
     def spied(y, z_hat, quality, quantise):
@@ -109,7 +110,8 @@ def test_the_search_sees_the_tables_that_code_the_file(cat, monkeypatch):
 
     x = torch.from_numpy(cat[:128, :192].copy()).permute(2, 0, 1)[None]
     analysed = codec.encoder.analyse(x, torch.ones(1, 1, 128, 192))
-    rows = [torch.from_numpy(r) for _, r in codec.encoder.quantise(analysed, QUALITY).y_parts]
+    latent = codec.encoder.quantise(analysed, Control(QUALITY))
+    rows = [torch.from_numpy(r) for _, r in latent.y_parts]
     monkeypatch.setattr(codec.model, "quantised", spied)
     monkeypatch.setattr(effort, "RATE", 0.0)  # the latent stays
     codec.compress(x, torch.ones(1, 1, 128, 192), QUALITY, effort=1)

@@ -12,17 +12,18 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import vcm
-from vcm import bitstream
+from vcm import container
 from vcm.cli import cli
-from vcm.codec import export
-from vcm.codec.codec import Codec
-from vcm.codec.encoder import MARGIN
-from vcm.codec.latent import Prepared, Strings
-from vcm.codec.lma import mask_level
-from vcm.codec.model import Quality
-from vcm.codec.onnx_decoder import OnnxDecoder
-from vcm.codec.transforms import to_blocks
-from vcm.codec.weights import load
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime import export
+from vcm.codec.runtime.encoder import MARGIN
+from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
 from vcm.metrics.distortion import psnr
 
@@ -49,7 +50,7 @@ def decoder(folder: Path) -> OnnxDecoder:
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec(load(), bf16=False)
+    return Codec.load(bf16=False)
 
 
 def coded(picture: Image, codec: Codec, quality: float) -> bytes:
@@ -60,9 +61,10 @@ def coded(picture: Image, codec: Codec, quality: float) -> bytes:
 
 
 def torch_latent(data: bytes, codec: Codec) -> NDArray[np.int16]:
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     head, strings = stream.header, Strings(stream.z, stream.y)
-    y_hat = codec.decoder.read(strings, head.height, head.width, head.quality / 100, head.tile)
+    told = Control(head.quality / 100)
+    y_hat = codec.decoder.read(strings, head.height, head.width, told, head.tile)
     return y_hat[0].numpy()
 
 
@@ -86,9 +88,9 @@ def test_tiled_files_too(
     side: int, photos: dict[str, Image], codec: Codec, decoder: OnnxDecoder
 ) -> None:
     picture = np.concatenate([photos["person"][:283]] * 2, axis=1)  # 18 x 36 latents
-    tiled = Codec(load(), side=side, bf16=False)
+    tiled = Codec.load(side=side, bf16=False)
     data = coded(picture, tiled, 60)
-    assert bitstream.unpack(data).header.tile == side
+    assert container.unpack(data).header.tile == side
     check_equal(data, codec, decoder)
 
 
@@ -97,7 +99,7 @@ def test_a_large_picture_is_rendered_in_tiles(
 ) -> None:
     picture = np.concatenate([photos["cat"][:70]] * 7, axis=1)  # 198 latents wide, over 192
     data = coded(picture, codec, 40)
-    assert bitstream.unpack(data).header.tile == 96
+    assert container.unpack(data).header.tile == 96
     check_equal(data, codec, decoder)
 
 
@@ -110,19 +112,19 @@ def test_the_encoders_networks_make_files_that_torch_decodes(
     x = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
     m = torch.full((1, 1, 288, 448), 0.1)
     m[..., :160, :224] = 1
-    quality = Quality.single(50)
+    quality = Controls.single(Control(50))
     analysis, hyper = (
         onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in export.ENCODER
     )
     inputs = {"x": x.numpy(), "m": m.numpy(), "quality": quality.real.numpy()}
     (y,) = analysis.run(None, inputs)
     with torch.inference_mode():
-        expected = codec.model.modulate(
-            *codec.model.g_a(to_blocks(x)), mask_level(m, MARGIN), quality
+        expected = codec.model.encoder.modulate(
+            *codec.model.encoder.g_a(to_blocks(x)), mask_level(m, MARGIN), quality
         )
     np.testing.assert_allclose(y, expected.numpy(), atol=2e-3)
     (z,) = hyper.run(None, {"y": np.pad(y, ((0, 0), (0, 0), (0, -18 % 4), (0, 0)))})
-    np.testing.assert_allclose(z, codec.model.hyper(expected).numpy(), atol=2e-3)
+    np.testing.assert_allclose(z, codec.model.encoder.hyper(expected).numpy(), atol=2e-3)
 
     prepared = Prepared(torch.from_numpy(y).half(), torch.from_numpy(z).round(), quality, 0)
     strings = codec.latents.encode(prepared)
@@ -138,7 +140,7 @@ import sys
 sys.modules["torch"] = None  # every import of it fails
 from pathlib import Path
 import numpy as np
-from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm.codec.runtime.onnx import OnnxDecoder
 folder, source, target = sys.argv[1:]
 np.save(target, OnnxDecoder(folder).decode(Path(source).read_bytes()))
 loaded = {name.split(".")[0] for name, module in sys.modules.items() if module is not None}
@@ -162,13 +164,13 @@ def test_damage_is_a_typed_error(
     data = coded(photos["cup"], codec, 20)
     with pytest.raises(ModelError, match="export the weights that made the file"):
         decoder.decode(coded(photos["cup"], tiny, 20))
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     for y in (stream.y[: len(stream.y) // 8 * 4], stream.y + b"!"):
         with pytest.raises(BitstreamError, match="string"):
-            decoder.decode(bitstream.pack(bitstream.Bitstream(stream.header, stream.z, y)))
-    header = bitstream.Header(decoder.fingerprint, 200, 300, 2000, tile=23)
+            decoder.decode(container.pack(container.Bitstream(stream.header, stream.z, y)))
+    header = container.Header(decoder.fingerprint, 200, 300, 2000, tile=23)
     with pytest.raises(BitstreamError, match="tile: expected a multiple"):
-        decoder.decode(bitstream.pack(bitstream.Bitstream(header, b"", b"")))
+        decoder.decode(container.pack(container.Bitstream(header, b"", b"")))
 
 
 @pytest.mark.parametrize("name", ["codec.json", "synthesis.onnx"])

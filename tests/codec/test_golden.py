@@ -5,26 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.int8 import Int8Conv, is_exact
-from vcm.codec.latent import Strings
-from vcm.codec.weights import load
+from vcm import container, pipeline
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.nets.int8 import Int8Conv, is_exact
 from vcm.errors import BitstreamError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-@pytest.mark.parametrize("version", range(1, bitstream.VERSION + 1))
+@pytest.mark.parametrize("version", range(1, container.VERSION + 1))
 def test_golden_file(version):
-    codec = Codec(load(GOLDEN / f"v{version}.safetensors"), bf16=False)
+    codec = Codec.load(GOLDEN / f"v{version}.safetensors", bf16=False)
     data = (GOLDEN / f"v{version}.vcm").read_bytes()
     expected = np.load(GOLDEN / f"v{version}.npz")
-    stream = bitstream.unpack(data)
+    stream = container.unpack(data)
     header = stream.header
     assert stream.text == "wave" and header.quality == 7000
     y_hat = codec.decoder.read(
-        Strings(stream.z, stream.y), header.height, header.width, header.quality / 100, header.tile
+        Strings(stream.z, stream.y), header.height, header.width, Control(70), header.tile
     )
     assert np.array_equal(y_hat.numpy(), expected["y_hat"])
     assert np.abs(expected["y_hat"]).max() > 100  # it is not an empty picture
@@ -34,10 +34,10 @@ def test_golden_file(version):
 
 @pytest.mark.skipif(not is_exact(), reason="needs a processor with exact sums of bytes")
 def test_a_file_is_read_although_a_sum_of_bytes_is_wrong(monkeypatch, caplog):
-    codec = Codec(load(GOLDEN / "v1.safetensors"), bf16=False)
-    stream = bitstream.unpack((GOLDEN / "v1.vcm").read_bytes())
+    codec = Codec.load(GOLDEN / "v1.safetensors", bf16=False)
+    stream = container.unpack((GOLDEN / "v1.vcm").read_bytes())
     header = stream.header
-    told = header.height, header.width, header.quality / 100, header.tile
+    told = header.height, header.width, Control(header.quality / 100), header.tile
     real = Int8Conv.relu
     monkeypatch.setattr(Int8Conv, "relu", lambda conv, a: real(conv, a) ^ 37)
     y_hat = codec.decoder.read(Strings(stream.z, stream.y), *told)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vcm.codec.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int
+from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, compand, relu_int
 
 
 def _reference(conv, a):
@@ -39,6 +39,34 @@ def test_frozen_equals_derived():
     before = conv(a)
     conv.freeze()
     assert torch.equal(conv(a), before)
+
+
+@pytest.mark.parametrize("change", ["a step", "in place", "loaded", "replaced", "moved"])
+def test_a_frozen_layer_computes_what_its_parameters_say(change):
+    conv, other = IntConv2d(8, 8, 3), IntConv2d(8, 8, 3)
+    a = torch.randint(0, 256, (1, 8, 4, 4)).float()
+    conv.requires_grad_(False).eval().freeze()
+    before = conv(a)
+    assert conv.frozen() is not None and torch.equal(conv.relu(a.byte()).float(), conv.relu(a))
+    if change == "a step":  # in evaluation mode, and frozen again by nobody
+        conv.bias.requires_grad_()
+        conv(a).square().sum().backward()
+        assert conv.bias.grad.abs().sum() > 0
+        torch.optim.SGD([conv.bias], 1e-6).step()
+        conv.requires_grad_(False)
+    elif change == "in place":
+        conv.weight.mul_(-1)
+    elif change == "loaded":
+        conv.load_state_dict(other.state_dict())
+    elif change == "replaced":
+        conv.weight = other.weight
+    elif change == "moved":
+        conv.weight.data = other.weight.data
+    plain = IntConv2d(8, 8, 3).eval()
+    plain.load_state_dict(conv.state_dict())
+    assert conv.frozen() is None
+    assert torch.equal(conv(a), plain(a)) and not torch.equal(conv(a), before)
+    assert torch.equal(conv.relu(a.byte()), plain.relu(a).byte())
 
 
 @pytest.mark.parametrize(("signed", "groups", "size"), [(True, 1, 3), (False, 1, 3), (False, 4, 1)])

@@ -10,28 +10,30 @@ import pytest
 import torch
 from torch import Tensor
 
-from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.encoder import MARGIN
-from vcm.codec.entropy import MEAN_UNIT, PASSES
-from vcm.codec.int8 import is_exact
-from vcm.codec.integer import SIGNED_ZERO
-from vcm.codec.latent import Strings
-from vcm.codec.lma import mask_level
-from vcm.codec.model import STRIDE, Quality, latent_size
-from vcm.codec.tiles import HYPER_HALO
-from vcm.codec.transforms import to_blocks
-from vcm.codec.weights import load
+from vcm import container, pipeline
+from vcm.codec.api import Codec
+from vcm.codec.format.constants import MEAN_UNIT, PASSES, STRIDE, latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.format.tiles import HYPER_HALO
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.int8 import is_exact
+from vcm.codec.nets.integer import SIGNED_ZERO, IntConv2d
+from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime.encoder import MARGIN
 from vcm.roi.mask import RoiMask
 
 # Decodes the files with the released weights; saves latents, pictures and what it really ran with.
 CHILD = """
 import sys, numpy as np, torch
-from vcm import bitstream
-from vcm.codec import integer
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import Quality, latent_size
+from vcm import container
+from vcm.codec.nets import integer
+from vcm.codec.api import Codec
+from vcm.codec.format.strings import Strings
+from vcm.codec.format.constants import latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.nets.control import Controls
 torch.set_num_threads(int(sys.argv[1]))
 if sys.argv[2] == "floats":
     torch.backends.mkldnn.set_flags(False)
@@ -45,12 +47,12 @@ out = {
     "bytes": integer.is_exact(),
 }
 for name in ("whole", "tiled"):
-    stream = bitstream.unpack(open(f"{name}.vcm", "rb").read())
+    stream = container.unpack(open(f"{name}.vcm", "rb").read())
     h = stream.header
-    size, strings, quality = (h.height, h.width), Strings(stream.z, stream.y), h.quality / 100
+    size, strings, told = (h.height, h.width), Strings(stream.z, stream.y), Control(h.quality / 100)
     with torch.inference_mode():  # by the decoder a failed reading would be tried once more
-        y_hat = codec.latents.read(strings, *latent_size(*size), Quality.single(quality), h.tile)
-    x_hat = codec.decoder.render(y_hat, *size, quality)
+        y_hat = codec.latents.read(strings, *latent_size(*size), Controls.single(told), h.tile)
+    x_hat = codec.decoder.render(y_hat, *size, told)
     out |= {f"{name}.y_hat": y_hat.numpy(), f"{name}.x_hat": x_hat.numpy()}
 np.savez("out.npz", **out)
 """
@@ -94,7 +96,7 @@ def codec():
 
 @pytest.fixture(scope="module")
 def plain():
-    return Codec(load(), bf16=False)
+    return Codec.load(bf16=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +108,12 @@ def files(photos, codec):
     found = {}
     for name, photo, quality, coder in (
         ("whole", whole, 80, codec),
-        ("tiled", tiled, 40, Codec(load(), side=24)),
+        ("tiled", tiled, 40, Codec.load(side=24)),
     ):
         roi = np.zeros(photo.shape[:2], np.bool_)
         roi[60:-60, 50:-50] = True
         found[name] = pipeline.encode(photo, RoiMask(roi, 0.1, "test"), coder, quality=quality)
-    assert bitstream.unpack(found["tiled"]).header.tile == 24
+    assert container.unpack(found["tiled"]).header.tile == 24
     return found
 
 
@@ -120,13 +122,14 @@ def decoded(files, codec):
     """Latents and pictures of this process, by the names that a child has for them."""
     found = {}
     for name, data in files.items():
-        stream = bitstream.unpack(data)
+        stream = container.unpack(data)
         h = stream.header
-        size, strings, quality = (h.height, h.width), Strings(stream.z, stream.y), h.quality / 100
+        size, strings = (h.height, h.width), Strings(stream.z, stream.y)
+        told = Control(h.quality / 100)
         with torch.inference_mode():
-            q, (h16, w16) = Quality.single(quality), latent_size(*size)
+            q, (h16, w16) = Controls.single(told), latent_size(*size)
             y_hat = codec.latents.read(strings, h16, w16, q, h.tile)
-        x_hat = codec.decoder.render(y_hat, *size, quality)
+        x_hat = codec.decoder.render(y_hat, *size, told)
         found |= {f"{name}.y_hat": y_hat.numpy(), f"{name}.x_hat": x_hat.numpy()}
     return found
 
@@ -183,7 +186,7 @@ def test_another_torch_agrees(files, decoded, tmp_path):
 @pytest.mark.parametrize("quality", [5, 50, 95])
 @pytest.mark.parametrize("name", PHOTOS)
 def test_bfloat16_gives_the_same_picture_within_rounding(name, quality, plain, photos):
-    x, fast = pixels(photos[name]), Codec(load(), bf16=True)
+    x, fast = pixels(photos[name]), Codec.load(bf16=True)
     size = x.shape[2:]
     strings = plain.compress(x, torch.ones(1, 1, *size), quality)
     pictures = [c.decompress(strings, *size, quality).int() for c in (fast, plain)]
@@ -196,12 +199,13 @@ def test_tiles_leave_no_seam_in_photos(quality, bf16, cat):
     """Tiles of any side give the picture; tiles that files may have give the symbols too."""
     x = pixels(cat)
     size = x.shape[2:]
-    whole, coded, shown = (Codec(load(), side=side, bf16=bf16) for side in (0, 24, 8))
+    whole, coded, shown = (Codec.load(side=side, bf16=bf16) for side in (0, 24, 8))
     analysed = whole.encoder.analyse(x, torch.ones(1, 1, *size))
-    latent, parts = (c.encoder.quantise(analysed, quality) for c in (whole, coded))
+    latent, parts = (c.encoder.quantise(analysed, Control(quality)) for c in (whole, coded))
     assert len(parts.y_parts) == 2 * len(latent.y_parts)
     assert torch.equal(latent.y_hat, parts.y_hat)
-    pictures = [c.decoder.render(latent.y_hat, *size, quality).int() for c in (whole, shown)]
+    told = Control(quality)
+    pictures = [c.decoder.render(latent.y_hat, *size, told).int() for c in (whole, shown)]
     assert (pictures[0] - pictures[1]).abs().max() <= 1
 
 
@@ -211,9 +215,9 @@ def test_narrow_pictures(height, width, cat):
     x = pixels(np.ascontiguousarray(cat.transpose(1, 0, 2)[:height, :width]))
     m, latents = torch.ones(1, 1, *x.shape[2:]), []
     for bf16 in (True, True, False):
-        codec = Codec(load(), bf16=bf16)
+        codec = Codec.load(bf16=bf16)
         strings = codec.compress(x, m, 50)
-        latents.append(codec.decoder.read(strings, *x.shape[2:], 50, 0))
+        latents.append(codec.decoder.read(strings, *x.shape[2:], Control(50), 0))
     assert torch.equal(latents[0], latents[1])
     assert (latents[0] != latents[2]).float().mean() < 0.01
 
@@ -224,9 +228,9 @@ def test_tiles_of_the_encoder_leave_no_seam_in_photos(quality, cat):
     x, (height, width) = pixels(cat), cat.shape[:2]
     m = torch.full((1, 1, height, width), 0.1)
     m[..., 60:200, 90:333] = 1
-    whole, tiled = (Codec(load(), side=side, bf16=False) for side in (0, 24))
+    whole, tiled = (Codec.load(side=side, bf16=False) for side in (0, 24))
     latents = [
-        c.decoder.read(c.compress(x, m, quality), height, width, quality, side)
+        c.decoder.read(c.compress(x, m, quality), height, width, Control(quality), side)
         for c, side in ((whole, 0), (tiled, 24))
     ]
     assert (latents[0] != latents[1]).float().mean() < 1e-3
@@ -236,22 +240,23 @@ def test_tiles_of_the_encoder_leave_no_seam_in_photos(quality, cat):
 @pytest.mark.parametrize("stored", ["bytes", "floats"])
 def test_layouts_and_batches_agree(stored, layout, codec, rng):
     """Bytes are what the codec uses; all is compared with floats, picture by picture."""
-    networks, sizes = codec.model.parameters_y, codec.model.sizes
+    networks, sizes = codec.model.decoder.parameters_y, codec.model.sizes
     z = torch.from_numpy(rng.integers(-15, 16, (3, sizes.Z, 3, 4))).float()
     known = torch.from_numpy(rng.integers(-127, 128, (3, sizes.M, 12, 16))).float()
-    level = torch.tensor([0.0, 131.0, 255.0])
+    told = Controls.of(torch.tensor([0, 5137, 10_000]))
     given = z, known
     if stored == "bytes":
         given = z.to(torch.int8), (known + SIGNED_ZERO).to(torch.uint8)
     z_given, known_given = (t.contiguous(memory_format=layout) for t in given)
-    features = networks.features(z_given, level, (12, 16))
+    features = networks.features(z_given, told, (12, 16))
     assert features.dtype == known_given.dtype
     for number in range(PASSES):
-        together = networks(number, features, level, known_given)
+        together = networks(number, features, told, known_given)
         for i in range(3):
             one = slice(i, i + 1)
-            alone = networks.features(z[one].contiguous(), level[one], (12, 16))
-            single = networks(number, alone, level[one], known[one].contiguous())
+            own = Controls(*(t[one] for t in told))
+            alone = networks.features(z[one].contiguous(), own, (12, 16))
+            single = networks(number, alone, own, known[one].contiguous())
             for a, b in zip(single, together, strict=True):
                 assert torch.equal(a, b[one])
             assert (single.rows == single.rows.round()).all()
@@ -265,12 +270,12 @@ def test_pictures_of_a_batch_agree(bf16, layout, plain, photos):
     for name, quality in zip(PHOTOS, qualities, strict=True):
         x = pixels(photos[name])[..., : size[0], : size[1]]
         strings = plain.compress(x, torch.ones(1, 1, *size), quality)
-        y_hat.append(plain.decoder.read(strings, *size, quality, side=0) / MEAN_UNIT)
+        y_hat.append(plain.decoder.read(strings, *size, Control(quality), side=0) / MEAN_UNIT)
     batch = torch.cat(y_hat).contiguous(memory_format=layout)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        together = plain.model.synthesise(batch, Quality.of(100 * torch.tensor(qualities)))
+        together = plain.model.decoder.synthesise(batch, Controls.of(100 * torch.tensor(qualities)))
         single = [
-            plain.model.synthesise(y, Quality.single(quality))
+            plain.model.decoder.synthesise(y, Controls.single(Control(quality)))
             for y, quality in zip(y_hat, qualities, strict=True)
         ]
     levels = [(255 * u + 127.5).clamp(0, 255).round() for u in (together, torch.cat(single))]
@@ -284,41 +289,27 @@ def pixels(photo):
 
 def test_double_precision_agrees(codec, rng):
     """No sum is rounded: float64 gives the same integers."""
-    networks, sizes = codec.model.parameters_y, codec.model.sizes
+    networks, sizes = codec.model.decoder.parameters_y, codec.model.sizes
+    layers = [module for module in networks.modules() if isinstance(module, IntConv2d)]
+    assert len(layers) == 3 + 3 + 4 + 4
+    for layer in layers:
+        weight, bias, scale = layer.frozen().integers
+        a = torch.randint(-255, 256, (1, weight.shape[1] * layer.groups, 8, 8)).float()
+        exact = torch.nn.functional.conv2d(
+            a.double(), weight.double(), padding=layer.padding, groups=layer.groups
+        )
+        exact = (exact + bias.double()[:, None, None]) / scale.double()[:, None, None]
+        assert torch.equal(layer(a).double(), exact)
     z = torch.from_numpy(rng.integers(-15, 16, (1, sizes.Z, 3, 4))).float()
     known = torch.from_numpy(rng.integers(-127, 128, (1, sizes.M, 12, 16))).float()
-    level = torch.tensor([77.0])
-    features = networks.features(z, level, (12, 16))
-    for module in networks.modules():
-        if hasattr(module, "_frozen"):
-            weight, bias, scale = module._frozen
-            a = torch.randint(-255, 256, (1, weight.shape[1] * module.groups, 8, 8)).float()
-            exact = torch.nn.functional.conv2d(
-                a.double(), weight.double(), padding=module.padding, groups=module.groups
-            )
-            exact = (exact + bias.double()[:, None, None]) / scale.double()[:, None, None]
-            assert torch.equal(module(a).double(), exact)
-    assert networks(1, features, level, known).means.isfinite().all()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_agrees(codec, rng):
-    networks, sizes = codec.model.parameters_y, codec.model.sizes
-    z = torch.from_numpy(rng.integers(-15, 16, (1, sizes.Z, 3, 4))).float()
-    known = torch.from_numpy(rng.integers(-127, 128, (1, sizes.M, 12, 16))).float()
-    level = torch.tensor([77.0])
-    for number in range(PASSES):
-        here = networks(number, networks.features(z, level, (12, 16)), level, known)
-        there = networks.cuda()
-        features = there.features(z.cuda(), level.cuda(), (12, 16))
-        for a, b in zip(here, there(number, features, level.cuda(), known.cuda()), strict=True):
-            assert torch.equal(a, b.cpu())
-        networks.cpu()
+    told = Controls.single(Control(30))
+    features = networks.features(z, told, (12, 16))
+    assert networks(1, features, told, known).means.isfinite().all()
 
 
 def test_no_network_reaches_beyond_its_halo(codec):
     """What lies farther away than the halo changes nothing: so tiles leave no seam."""
-    model, quality = codec.model, Quality.single(50)
+    model, quality = codec.model, Controls.single(Control(50))
     torch.manual_seed(0)
     y = torch.randn(1, model.sizes.M, 32, 32)
 
@@ -328,17 +319,17 @@ def test_no_network_reaches_beyond_its_halo(codec):
         return torch.where(beside, 1 - t, t)
 
     near = changed(y, model.sizes.synthesis_reach)
-    pictures = [model.synthesise(t, quality) for t in (y, near)]
+    pictures = [model.decoder.synthesise(t, quality) for t in (y, near)]
     assert torch.equal(*(p[..., : 17 * 2] for p in pictures))
     x, m = (torch.rand(1, c, 32 * STRIDE, 32 * STRIDE).clamp(min=0.01) for c in (3, 1))
     pairs = [(x, m), (changed(x, halo := model.sizes.analysis_reach, STRIDE), m)]
     pairs.append((x, changed(m, halo, STRIDE).clamp(min=0.01)))  # what LMA sees of the mask
     latents = [
-        model.modulate(*model.g_a(to_blocks(t)), mask_level(mask, MARGIN), quality)
+        model.encoder.modulate(*model.encoder.g_a(to_blocks(t)), mask_level(mask, MARGIN), quality)
         for t, mask in pairs
     ]
     assert torch.equal(latents[0][..., :17], latents[2][..., :17])
     assert torch.equal(latents[0][..., :17], latents[1][..., :17])
     assert not torch.equal(latents[0], latents[2])
-    codes = [model.h_a(t) for t in (y, changed(y, HYPER_HALO))]
+    codes = [model.encoder.h_a(t) for t in (y, changed(y, HYPER_HALO))]
     assert torch.equal(*(t[..., :4] for t in codes))  # z at 16 stands for columns 16 to 19

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from vcm import image, pipeline
-from vcm.codec import published
-from vcm.codec.codec import Codec
-from vcm.codec.published import Preset
+from vcm.codec.api import KINDS, Codec
+from vcm.codec.models import published
+from vcm.codec.models.published import Preset
 from vcm.errors import ModelError, SpecError
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint
@@ -18,6 +18,7 @@ from vcm.train.loop import train
 from vcm.train.photos import Data
 from vcm.train.release import release
 
+BASES = [base for kind in KINDS.values() for base in kind.bases if base]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
 
@@ -29,7 +30,7 @@ def pictures(tmp_path_factory, photos):
     return folder
 
 
-@pytest.mark.parametrize("base", published.BASES)
+@pytest.mark.parametrize("base", BASES)
 def test_it_learns_writes_and_reads(base, pictures, tmp_path, photos):
     config = Training(
         published=Preset(base, N=16, M=16 if base == "cheng2020-anchor" else 32, lmbda=0.05),

@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from torch import zeros
 
 from vcm import weightfile
-from vcm.codec.codec import Codec
-from vcm.codec.loss import LMBDA
-from vcm.codec.weights import find, load, save
+from vcm.codec.api import Codec
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.runtime.weights import load, save
 from vcm.errors import ModelError
 
 
@@ -25,10 +25,10 @@ def test_saved_again_it_is_the_same_model(tiny_weights, tmp_path):
 
 def test_fingerprint_names_the_decoder_only(tiny_weights, tmp_path):
     weights = load(tiny_weights)
-    weights.model.h_a.conv1.weight.add_(0.5)  # an encoder tuned for a task
+    weights.model.encoder.h_a.conv1.weight.add_(0.5)  # an encoder tuned for a task
     save(tmp_path / "tuned", weights.model, weights.tables, {})
     assert load(tmp_path / "tuned").fingerprint == weights.fingerprint
-    weights.model.g_s.head.weight.add_(0.5)
+    weights.model.decoder.g_s.head.weight.add_(0.5)
     save(tmp_path / "other", weights.model, weights.tables, {})
     assert load(tmp_path / "other").fingerprint != weights.fingerprint
 
@@ -108,7 +108,7 @@ def test_truncated_file_is_refused(tiny_weights, tmp_path, cut):
 
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(ModelError, match="no such file.*built in"):
-        find("nonesuch")
+        weightfile.find("nonesuch")
     save_file({"a": zeros(1)}, tmp_path / "alien.safetensors")
     with pytest.raises(ModelError, match="expected vcm-codec-1 or"):
         Codec.load(tmp_path / "alien.safetensors")

@@ -117,7 +117,7 @@ def test_the_commands_of_a_guide_run(
             pytest.importorskip(module)
     if re.search(r"yolo|shared|configs/|experiments/", text):
         request.getfixturevalue("data")
-    if "vcm.codec.onnx_decoder" in guide.read_text(encoding="utf-8"):
+    if "vcm.codec.runtime.onnx" in guide.read_text(encoding="utf-8"):
         (checkout / "onnx").symlink_to(request.getfixturevalue("exported"))
     for block in blocks(guide):
         if block.title is not None:

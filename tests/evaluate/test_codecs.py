@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from vcm.anchors.roi import rectangles
-from vcm.codec import published
+from vcm.codec.models import published
+from vcm.codec.runtime import one_rate
 from vcm.errors import SpecError
 from vcm.evaluate.codecs import build, labels, parse
 from vcm.evaluate.ours import QUALITIES
@@ -69,7 +70,7 @@ def test_models_of_one_rate_each_are_one_curve(tmp_path, photos, tiny_weights):
         torch.manual_seed(number)
         preset = published.Preset("bmshj2018-hyperprior", 8 * number, 8 * number)
         model = published.build(preset)
-        published.save(tmp_path / f"{number}.safetensors", model, preset, {})
+        one_rate.save(tmp_path / f"{number}.safetensors", model, preset, {})
     joined = f"{tmp_path}/1.safetensors+{tmp_path}/2.safetensors"
     codec = build(f"vcm:weights={joined}", 0.1, "base")
     assert codec.name == "vcm 1+2, sigma 0.1" and codec.settings == (1, 2) and codec.uses_roi

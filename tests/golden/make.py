@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vcm import bitstream, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.latent import Strings
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.rate import Rate
-from vcm.codec.transforms import Widths
-from vcm.codec.weights import load, save
+from vcm import container, pipeline
+from vcm.codec.api import Codec
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.models.rate import Rate
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.models.sizes import Sizes
+from vcm.codec.nets.transforms import Widths
+from vcm.codec.runtime.weights import save
 from vcm.roi.mask import RoiMask
 
 HERE = Path(__file__).parent
@@ -27,20 +29,21 @@ def main() -> None:
     for parameter in model.parameters():  # what training starts at zero would leave parts unused
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.03)
-    torch.nn.init.normal_(model.g_a.linear.weight, std=0.2)  # latents of many steps, some escaped
-    stem = HERE / f"v{bitstream.VERSION}"
+    linear = model.encoder.g_a.linear  # latents of many steps, some escaped
+    torch.nn.init.normal_(linear.weight, std=0.2)
+    stem = HERE / f"v{container.VERSION}"
     weights = stem.with_suffix(".safetensors")
     save(weights, model, Rate(SIZES.Z).tables(), {"licence": "Apache-2.0"})
     # The networks are random and enlarge what bfloat16 rounds.
-    codec, rng = Codec(load(weights), bf16=False), np.random.default_rng(0)
+    codec, rng = Codec.load(weights, bf16=False), np.random.default_rng(0)
     waves = np.sin(np.linspace(0, 9, 150))[:, None, None] * np.sin(np.linspace(0, 7, 200))[:, None]
     picture = (127 + 90 * waves + rng.normal(0, 20, (150, 200, 3))).clip(0, 255).astype(np.uint8)
     roi = np.zeros((150, 200), np.bool_)
     roi[30:100, 50:140] = True
     data = pipeline.encode(picture, RoiMask(roi, 0.2, "golden"), codec, quality=70, text="wave")
     stem.with_suffix(".vcm").write_bytes(data)
-    stream = bitstream.unpack(data)
-    y_hat = codec.decoder.read(Strings(stream.z, stream.y), 150, 200, 70, 0).numpy()
+    stream = container.unpack(data)
+    y_hat = codec.decoder.read(Strings(stream.z, stream.y), 150, 200, Control(70), 0).numpy()
     np.savez_compressed(stem, y_hat=y_hat, x_hat=pipeline.decode(data, codec))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vcm import image
 from vcm.cli import cli
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands import encode
 from vcm.roi.specialists import specialist
 

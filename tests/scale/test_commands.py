@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vcm import bitstream, image, pipeline, weightfile
+from vcm import container, image, pipeline, weightfile
 from vcm.cli import cli
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load, save_encoder
+from vcm.codec.api import Codec
+from vcm.codec.runtime.weights import load, save_encoder
 from vcm.commands import encode
 from vcm.roi import embedded, session
 from vcm.scale.tars import Shards
@@ -64,7 +64,7 @@ def test_what_a_file_depends_on_is_in_its_key(tiny):
 def test_other_networks_and_classes_are_other_options(tiny_weights, tmp_path, monkeypatch):
     base = load(tiny_weights)
     tuned, roi, mine = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "mine.py"))
-    base.model.gain.log_gain.data += 0.25
+    base.model.encoder.gain.log_gain.data += 0.25
     save_encoder(tuned, base.model, base, {})
     (tmp_path / tiny_weights.name).symlink_to(tiny_weights)  # its decoder lies beside it
     weightfile.write(roi, session.KIND, {}, {})
@@ -127,7 +127,7 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
     }  # fmt: skip
     data = (tmp_path / "out" / "good.vcm").read_bytes()
     (good,) = (line for line in lines if line["error"] is None)
-    assert good["bytes"] == len(data) and good["bpp"] == bitstream.describe(data)["bpp"]
+    assert good["bytes"] == len(data) and good["bpp"] == container.describe(data)["bpp"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from running import running
 
 from vcm import image, toml
 from vcm.cli import main
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load
+from vcm.codec.api import Codec
+from vcm.codec.runtime.weights import load
 from vcm.commands.train import _stopped, _table
 from vcm.files import held
 from vcm.provenance import commit

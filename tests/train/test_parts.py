@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from vcm.codec.klt import start_from_klt
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.published import Outcome
-from vcm.codec.transforms import Widths, to_blocks
+from vcm.codec.models.klt import start_from_klt
+from vcm.codec.models.published import Outcome
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.models.sizes import Sizes
+from vcm.codec.nets.transforms import Widths, to_blocks
 from vcm.errors import ModelError
 from vcm.train import optim
 from vcm.train.check import check, finder
@@ -66,7 +67,8 @@ def test_the_linear_start_is_a_transform_codec(cat):
         model = RoiHyperprior(replace(SIZES, M=channels))
         start_from_klt(model, some)
         u = to_blocks(x)
-        errors.append((model.g_s.linear(model.g_a.linear(u)) - u).square().mean().item())
+        coded = model.encoder.g_a.linear(u)
+        errors.append((model.decoder.g_s.linear(coded) - u).square().mean().item())
     assert errors[0] < 1e-10 and 1e-6 < errors[1] < errors[2] < u.var().item() / 5
 
 

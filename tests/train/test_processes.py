@@ -192,7 +192,7 @@ def test_a_run_that_diverges_stops_and_keeps_the_checkpoint_before(config, pictu
         trainer.advance(batch(photos, config.data, config.run.seed, trainer.step))
     trainer.save(path)
     with torch.no_grad():
-        trainer.all.model.g_s.tail.bias.fill_(50.0)  # as a step that went wrong
+        trainer.all.model.decoder.g_s.tail.bias.fill_(50.0)  # as a step that went wrong
     with pytest.raises(ModelError, match=r"diverged; the same command with a lower optim.lr"):
         next(records)
     assert checkpoint.load(path)["step"] == 10

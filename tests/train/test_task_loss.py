@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.weights import load
+from vcm.codec.api import Codec
+from vcm.codec.runtime.weights import load
 from vcm.errors import ModelError, SpecError
 from vcm.models import load_teacher
 from vcm.roi.mask import RoiMask
@@ -14,10 +14,11 @@ from vcm.train import checkpoint
 from vcm.train.check import finder
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import Batch
+from vcm.train.kinds import RoiStep
 from vcm.train.loop import train
 from vcm.train.photos import Data
 from vcm.train.release import release
-from vcm.train.step import Share, Step
+from vcm.train.step import Share
 from vcm.train.task import Task, TaskLoss, feature_distance
 from vcm.vision import yolo_net
 
@@ -208,7 +209,8 @@ def test_the_weight_of_mse_goes_with_quality(tiny_weights):
     def loss(mse: tuple[float, float], quality: int) -> float:
         torch.manual_seed(0)  # the prior of z begins anew
         config = Training(model=model.sizes, task=Task(mse=mse))
-        step = Step(model, config, lambda x_hat, x, m, seed: torch.zeros(len(x)))
+        nothing = lambda x_hat, x, m, seed: torch.zeros(len(x))  # noqa: E731
+        step = RoiStep(lambda sizes: model, config, nothing)
         data = Batch(x, torch.ones(1, 1, 64, 64), torch.tensor([quality * 100]))
         return step(data, Share(0, 1, 0)).loss.item()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 
 pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")

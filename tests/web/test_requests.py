@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vcm import image, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs: pip install 'vcm[web]'")
 ELSEWHERE = {"path": "https://127.0.0.1:9/x.png", "meta": {"_type": "gradio.FileData"}}

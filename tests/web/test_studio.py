@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from vcm import image, pipeline
-from vcm.codec import published
+from vcm.codec.models import published
+from vcm.codec.runtime import one_rate
 from vcm.errors import BitstreamError, ImageError, SpecError, UnknownWord
 from vcm.metrics.distortion import psnr
 from vcm.vision.base import Objects
@@ -151,7 +152,7 @@ def test_the_task_model_serves_one_visitor_at_a_time(studio, path, monkeypatch):
 def test_a_published_model_is_refused_at_once(tmp_path):
     preset = published.Preset("bmshj2018-hyperprior", N=8, M=12)
     path = tmp_path / "published.safetensors"
-    published.save(path, published.build(preset), preset, {"licence": "Apache-2.0"})
+    one_rate.save(path, published.build(preset), preset, {"licence": "Apache-2.0"})
     with pytest.raises(SpecError, match="published model.*needs a model of ours"):
         Studio(str(path))
 

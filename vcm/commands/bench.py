@@ -169,7 +169,7 @@ def _codec(
 
 def _ours(picture: Image, find: Callable[[], RoiMask]) -> tuple[Work, Callable[[Any], Any]]:
     from vcm import pipeline
-    from vcm.codec.codec import Codec
+    from vcm.codec.api import Codec
 
     codec = Codec.load()
     return (

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, image, pipeline
-from vcm.codec.codec import Codec
+from vcm import container, image, pipeline
+from vcm.codec.api import Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
 from vcm.errors import BitstreamError
@@ -19,13 +19,14 @@ from vcm.scale.tars import SHARD, Shards
 
 @dataclass(frozen=True)
 class Decoding:
-    """The job of many files."""
+    """The job of many files: by which weights, and on which device."""
 
     weights: str
+    device: str = "cpu"
 
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one file, with the model loaded."""
-        codec = Codec.load(self.weights)
+        codec = self.codec()
 
         def work(task: batch.Task) -> batch.Made:
             picture, report = _decoded(task.data, codec)
@@ -33,29 +34,29 @@ class Decoding:
 
         return work
 
+    def codec(self) -> Codec:
+        """The codec, on its device."""
+        return Codec.load(self.weights, device=self.device)
+
 
 def run(
-    source: Path,
-    output: Path,
-    weights: str,
-    overwrite: bool = False,
-    way: Way | None = None,
+    source: Path, output: Path, how: Decoding, overwrite: bool = False, way: Way | None = None
 ) -> dict[str, Any]:
     """Decode a file (its report comes back) or all .vcm files of a folder or of shards, to PNG."""
     way = way or Way()
     if not source.is_dir() and source.suffix != SHARD:
         way.check_one()
-        return _one(source, output, weights, overwrite)
-    found, codec = _files(source), Codec.load(weights)
+        return _one(source, output, overwrite, how)
+    found, codec = _files(source), how.codec()
     key = digest(f"{codec.fingerprint.hex()} {version('vcm')}".encode())[:16]
     result = batch.Result(".png", key, Path.is_file, overwrite)
-    return batch.run(Decoding(weights), found, (source, output), result, way)
+    return batch.run(how, found, (source, output), result, way)
 
 
-def _one(source: Path, output: Path, weights: str, overwrite: bool) -> dict[str, Any]:
+def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str, Any]:
     target = places.of_picture(source, output, overwrite)
-    data = bitstream.read(source)  # refuses a bad file before the model is loaded
-    picture, report = _decoded(data, Codec.load(weights))
+    data = container.read(source)  # refuses a bad file before the model is loaded
+    picture, report = _decoded(data, how.codec())
     image.write(target, picture)
     return {"file": str(target)} | report
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import draw, image, pipeline
-from vcm.codec.codec import Codec
+from vcm.codec.api import Codec
 from vcm.commands.roi import RoiOptions, backend_of, chooser
 from vcm.errors import MissingExtra, OutputError
 from vcm.files import make_folder, write_atomic

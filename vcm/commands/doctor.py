@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm import weightfile
-from vcm.codec.weights import ENCODER_KIND, KIND, load
+from vcm.codec.api import KINDS, load_codec
 from vcm.errors import MissingExtra, ModelError
 from vcm.provenance import processor, versions
 
@@ -55,8 +55,8 @@ def run() -> Report:
 def _devices() -> Report:
     import torch
 
-    from vcm.codec.int8 import is_exact
-    from vcm.codec.precision import has_bf16
+    from vcm.codec.nets.int8 import is_exact
+    from vcm.codec.runtime.precision import has_bf16
 
     cuda = torch.cuda.is_available()
     return {
@@ -108,8 +108,8 @@ def _models() -> Iterator[Report]:
 
 def _fingerprint(path: Path, kind: str) -> str:
     """What files name a codec by; of other networks the begin of their SHA-256."""
-    if kind in (KIND, ENCODER_KIND):
-        return load(path).fingerprint.hex()
+    if any(kind in known.formats for known in KINDS.values()):
+        return load_codec(path).fingerprint.hex()
     return weightfile.read(path, kind)[1]["sha256"][:16]
 
 
@@ -159,7 +159,7 @@ def missing(report: Report) -> Iterator[str]:
                 f"IMAGEIO_FFMPEG_EXE."
             )
     if report["devices"]["cuda"] is None:
-        yield "There is no CUDA device: only training would be faster with one."
+        yield "There is no CUDA device: training would be faster with one."
     if not report["devices"]["exact_bytes"]:
         yield (
             "This processor or torch has no exact byte convolutions: coding is slower, files are "

@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vcm import bitstream, dataset, image, pipeline, plugin
-from vcm.codec.codec import EFFORT_MAX, Codec
+from vcm import container, dataset, image, pipeline, plugin
+from vcm.codec.api import EFFORT_MAX, Codec
 from vcm.commands import batch, places, words
 from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, backend_of, chooser
@@ -47,6 +47,7 @@ class Options(RoiOptions):
     store_text: bool = False
     overwrite: bool = False
     weights: str = "base"
+    device: str = "cpu"
     as_json: bool = False
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Options(RoiOptions):
             raise SpecError(f"the rate is set once; got --{' and --'.join(given)}")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise SpecError(f"--quality: expected a number from 0 to 100, got {self.quality:g}")
-        limits = (("bpp", self.bpp, MAX_BPP), ("bytes", self.size, bitstream.MAX_BYTES))
+        limits = (("bpp", self.bpp, MAX_BPP), ("bytes", self.size, container.MAX_BYTES))
         for name, value, limit in limits:
             if value is not None and not 0 < value <= limit:
                 raise SpecError(f"--{name}: expected over 0, at most {limit}, got {value:g}")
@@ -66,7 +67,7 @@ class Options(RoiOptions):
         if not 0 <= self.effort <= EFFORT_MAX:
             raise SpecError(f"--effort: expected 0 to {EFFORT_MAX} steps, got {self.effort}")
         if self.store_text:
-            bitstream.check_text(self.spec().text)  # type: ignore[union-attr]
+            container.check_text(self.spec().text)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Encoding:
 
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one picture, with every model loaded."""
-        code = coder(self.options, Codec.load(self.options.weights), backend_of(self.options))
+        code = coder(self.options, codec_of(self.options), backend_of(self.options))
         return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
 
 
@@ -88,7 +89,7 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
         if source.exists():
             way.check_one()
         return _one(source, output, options)
-    pictures, codec = _pictures(source), Codec.load(options.weights)
+    pictures, codec = _pictures(source), codec_of(options)
     told = _said(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
@@ -104,7 +105,7 @@ def _said(options: Options) -> dict[str, Any]:
 
 def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
     target = places.of_file(source, output, options.overwrite)  # before models are loaded
-    codec, backend = Codec.load(options.weights), backend_of(options)
+    codec, backend = codec_of(options), backend_of(options)
     told = words.said(backend, options.spec())
     data, report = coder(options, codec, backend)(image.read(source))
     write_atomic(target, data)
@@ -117,6 +118,11 @@ def _pictures(source: Path) -> Iterable[Source]:
         return files(image.folder(source))
     found = dataset.pictures(source)
     return distinct(found) if isinstance(found, tuple) else found
+
+
+def codec_of(options: Options) -> Codec:
+    """The codec, on its device."""
+    return Codec.load(options.weights, device=options.device)
 
 
 def coder(
@@ -137,7 +143,7 @@ def coder(
         return data, {
             "bytes": len(data),
             "bpp": 8 * len(data) / (picture.size // 3),
-            "quality": bitstream.describe(data)["quality"],
+            "quality": container.describe(data)["quality"],
             "roi": mask.source,
             "roi_share": mask.share,
             "sigma": mask.sigma,
@@ -150,7 +156,7 @@ def coder(
 
 def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
-    others = ("as_json", "overwrite", "weights", "text", "task", "mask", "roi_weights")
+    others = ("as_json", "overwrite", "device", "weights", "text", "task", "mask", "roi_weights")
     given = {k: v for k, v in asdict(options).items() if k not in others}
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY
@@ -203,7 +209,7 @@ def _rate(options: Options, pixels: int) -> dict[str, Any]:
 def _is_done(target: Path, codec: Codec) -> bool:
     """Whether a whole file of this codec is there; a damaged or foreign one is written anew."""
     try:
-        stream = bitstream.unpack(bitstream.read(target))
+        stream = container.unpack(container.read(target))
     except BitstreamError:
         return False
     return stream.header.fingerprint == codec.fingerprint

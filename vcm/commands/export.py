@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from vcm import bitstream, image, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.export import export
-from vcm.codec.latent import Strings
-from vcm.codec.onnx_decoder import OnnxDecoder
+from vcm import container, image, pipeline
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.runtime.any_rate import AnyRate
+from vcm.codec.runtime.export import export
+from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import ModelError
 from vcm.roi.mask import RoiMask
+from vcm.weightfile import find
 
 QUALITY = 50
 
@@ -27,17 +29,18 @@ def run(output: Path, weights: str, photo: Path | None) -> dict[str, Any]:
     picture = None if photo is None else image.read(photo)
     report: dict[str, Any] = {"folder": str(output), "files": export(output, weights)}
     if picture is not None:
-        report["largest_difference"] = _difference(output, Codec.load(weights), picture)
+        report["largest_difference"] = _difference(output, AnyRate.read(find(weights)), picture)
     return report
 
 
-def _difference(folder: Path, codec: Codec, picture: pipeline.Image) -> int:
+def _difference(folder: Path, codec: AnyRate, picture: pipeline.Image) -> int:
     """The largest difference of the decoded pictures, in levels of 255."""
     everywhere = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "all")
     data = pipeline.encode(picture, everywhere, codec, quality=QUALITY)
-    decoder, stream = OnnxDecoder(folder), bitstream.unpack(data)
+    decoder, stream = OnnxDecoder(folder), container.unpack(data)
     head, strings = stream.header, Strings(stream.z, stream.y)
-    y_hat = codec.decoder.read(strings, head.height, head.width, head.quality / 100, head.tile)
+    control = Control(head.quality / 100)
+    y_hat = codec.decoder.read(strings, head.height, head.width, control, head.tile)
     if not np.array_equal(y_hat[0].numpy(), decoder.latent(data)):
         raise ModelError(
             "the exported networks get another latent than torch's: onnxruntime does not add up "

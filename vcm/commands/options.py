@@ -24,6 +24,10 @@ roi_weights = click.option(
     "--roi-weights", metavar="NAME",
     help="Hub name, folder or file of the backend's model. Default: its own.",
 )  # fmt: skip
+device = click.option(
+    "--device", type=click.Choice(("auto", "cpu", "cuda")), default="cpu", show_default=True,
+    help="What computes: auto is a GPU if there is one. Whichever made a file, both read it.",
+)  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
 

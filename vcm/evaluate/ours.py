@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import bitstream, pipeline
 from vcm import codec as codec_package
-from vcm.codec.codec import Codec
-from vcm.codec.published import Published
+from vcm import container, pipeline
+from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.provenance import processor, versions
 from vcm.roi import mask
@@ -93,7 +92,7 @@ class Several:
         return pipeline.encode(image, RoiMask(roi, self.sigma, ""), codec, quality=0)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
-        made_with = bitstream.unpack(data).header.fingerprint
+        made_with = container.unpack(data).header.fingerprint
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
@@ -108,9 +107,9 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     codecs = tuple(Codec.load(part) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     made_by = _made_by(codecs)
-    if not any(isinstance(codec, Published) for codec in codecs) and len(codecs) == 1:
+    if codecs[0].any_rate and len(codecs) == 1:
         return Ours(codecs[0], made_by, sigma, label, at or QUALITIES, effort)
-    if not all(isinstance(codec, Published) for codec in codecs):
+    if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
     if effort:
         raise SpecError(f"weights={weights}: models of one rate know no effort")
@@ -123,16 +122,16 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
 def _made_by(codecs: Sequence[Codec]) -> str:
     weights = " ".join(codec.card["sha256"] for codec in codecs)
     return (
-        f"vcm {bitstream.VERSION} {digest_of(codec_package, pipeline, bitstream, mask)} {weights}"
+        f"vcm {container.VERSION} {digest_of(codec_package, pipeline, container, mask)} {weights}"
     )
 
 
 @cache
 def digest_of(*parts: ModuleType) -> str:
-    """Of modules, and of all modules of packages: files are others when these are changed."""
+    """Of modules, and of all in packages and below: files are others when these are changed."""
     total = hashlib.sha256()
     for part in parts:
         path = Path(str(part.__file__))
-        for module in sorted(path.parent.glob("*.py")) if path.stem == "__init__" else [path]:
+        for module in sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path]:
             total.update(module.read_bytes())
     return total.hexdigest()[:12]

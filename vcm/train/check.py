@@ -13,7 +13,7 @@ from vcm import draw
 from vcm.errors import VcmError
 from vcm.models import load_model
 from vcm.train.photos import Photo
-from vcm.train.step import PublishedStep, Step
+from vcm.train.step import Step
 from vcm.vision.base import Detector, Segmenter
 
 _log = logging.getLogger(__name__)
@@ -24,9 +24,7 @@ SEEN = (0, 220, 255)  # boxes; the ROI's outline is yellow
 
 
 @torch.no_grad()
-def check(
-    averaged: Step | PublishedStep, held_out: list[Photo], side: int, size: int = 8
-) -> dict[str, float]:
+def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> dict[str, float]:
     """bpp and PSNR by quality and sigma, on centre crops, so many at a time.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
@@ -55,7 +53,7 @@ def check(
 
 @torch.no_grad()
 def samples(
-    averaged: Step | PublishedStep,
+    averaged: Step,
     held_out: list[Photo],
     side: int,
     seen: Callable[[Image], Image] | None = None,
@@ -107,9 +105,7 @@ def finder(task_model: str) -> Callable[[Image], Image] | None:
     return seen
 
 
-def _crops(
-    averaged: Step | PublishedStep, held_out: list[Photo], side: int
-) -> tuple[Tensor, Tensor]:
+def _crops(averaged: Step, held_out: list[Photo], side: int) -> tuple[Tensor, Tensor]:
     """Centre crops, (B, 3, side, side), and their ROI, (side, side) bool: the middle half."""
     device = next(averaged.parameters()).device
     x = torch.stack([_centre(photo.pixels, side) for photo in held_out]).to(device)
@@ -119,7 +115,7 @@ def _crops(
 
 
 def _coded(
-    averaged: Step | PublishedStep, x: Tensor, roi: Tensor, sigma: float, quality: int
+    averaged: Step, x: Tensor, roi: Tensor, sigma: float, quality: int
 ) -> tuple[Tensor, Tensor]:
     """x_hat in [0, 1] and the bits per pixel of each."""
     x_hat, bpp = averaged.look(x, _mask(roi, sigma, x), quality)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from vcm import toml
-from vcm.codec.loss import LMBDA
-from vcm.codec.model import Sizes
-from vcm.codec.published import Preset
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.models.published import Preset
+from vcm.codec.models.sizes import Sizes
 from vcm.errors import SpecError
 from vcm.train.parts import Learn
 from vcm.train.photos import Data

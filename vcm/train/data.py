@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vcm.codec.model import QUALITY_STEPS
+from vcm.codec.format.constants import QUALITY_STEPS
 from vcm.errors import SpecError
 from vcm.train.photos import Data, Photo
 

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vcm.codec.codec import Codec
-from vcm.codec.coder import PRECISION
-from vcm.codec.latent import Latent
-from vcm.codec.tables import Tables, quantised
+from vcm.codec.format.control import Control
+from vcm.codec.format.tables import PRECISION, Tables
+from vcm.codec.models.tabulate import quantised
+from vcm.codec.runtime.any_rate import AnyRate
+from vcm.codec.runtime.latent import Latent
 from vcm.train.data import mask_values
 from vcm.train.photos import Photo
 
@@ -18,7 +19,7 @@ Counts = dict[str, NDArray[np.int64]]  # per string "z" and "y": (rows, entries)
 PRIOR: Final = 1_000  # symbols that the model's own distribution of a row is worth
 
 
-def fitted(codec: Codec, photos: Sequence[Photo], seed: int = 0) -> dict[str, Tables]:
+def fitted(codec: AnyRate, photos: Sequence[Photo], seed: int = 0) -> dict[str, Tables]:
     """Tables with the frequencies of the symbols of photos, coded at random qualities and masks.
 
     Latents are not quite Gaussian: peaks are sharper and tails heavier. The shape of each row is
@@ -36,21 +37,22 @@ def fitted(codec: Codec, photos: Sequence[Photo], seed: int = 0) -> dict[str, Ta
     return {name: _blend(table, counts[name]) for name, table in tables.items()}
 
 
-def _latents(codec: Codec, photos: Sequence[Photo], seed: int) -> Iterator[Latent]:
+def _latents(codec: AnyRate, photos: Sequence[Photo], seed: int) -> Iterator[Latent]:
     rng = np.random.default_rng(seed)
     for pixels, labels in photos:
         side = min(pixels.shape[:2])
         x = torch.from_numpy(pixels[:side, :side].copy()).permute(2, 0, 1)[None]
         m = mask_values(None if labels is None else labels[:side, :side], side, rng)
         analysed = codec.encoder.analyse(x, torch.from_numpy(m)[None, None])
-        yield codec.encoder.quantise(analysed, rng.uniform(0, 100))
+        yield codec.encoder.quantise(analysed, Control(rng.uniform(0, 100)))
 
 
 def _blend(table: Tables, counts: NDArray[np.int64]) -> Tables:
     """A table whose rows are the counts, together with what they were."""
     pmfs = []
     for cdf, length, row in zip(table.cdf, table.length.tolist(), counts, strict=True):
-        before = cdf.diff()[: length - 1].double() / 2**PRECISION  # the escape is the last
+        entries = torch.from_numpy(np.diff(cdf)[: length - 1])  # the escape is the last
+        before = entries.double() / 2**PRECISION
         now = torch.from_numpy(row[: length - 1]) + PRIOR * before
         pmfs.append((now / now.sum())[:-1])
     return quantised(pmfs, table.offset.tolist())

@@ -2,21 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import Final
 
-import torch
 from torch import Tensor, nn
 
-from vcm.codec import weights
-from vcm.codec.coder import PRECISION
-from vcm.codec.rate import Rate
-from vcm.codec.tables import Tables
+from vcm.codec.models.halves import outside
+from vcm.codec.models.rate import rate_of
+from vcm.codec.runtime import weights
 from vcm.errors import ModelError
 from vcm.train import checkpoint
-from vcm.train.parts import ENCODER, Learn
+from vcm.train.parts import Learn
+from vcm.train.step import Step
 
 _log = logging.getLogger(__name__)
-FIT_STEPS: Final = 400
 
 
 def tensors(name_or_path: str) -> dict[str, Tensor]:
@@ -37,13 +34,13 @@ def tensors(name_or_path: str) -> dict[str, Tensor]:
         average: dict[str, Tensor] = state["average"]
         return average
     released = weights.load(name_or_path)
-    rate = prior_of(released.tables["z"])
+    rate = rate_of(released.prior, released.tables["z"])
     return {f"model.{k}": v for k, v in released.model.state_dict().items()} | {
         f"rate.{k}": v for k, v in rate.state_dict().items()
     }
 
 
-def adopt(module: nn.Module, name_or_path: str, learn: Learn) -> None:
+def adopt(module: Step, name_or_path: str, learn: Learn) -> None:
     """Begin with the weights of another model, see `tensors`.
 
     Where transforms, context or hidden layers are wider here, they compute what they did there.
@@ -58,7 +55,8 @@ def adopt(module: nn.Module, name_or_path: str, learn: Learn) -> None:
     if not known:
         raise ModelError(f"{name_or_path}: holds nothing of the model to be trained")
     alike = {k for k in known if own[k].shape == given[k].shape}
-    decoder = {k for k in own if k.startswith("model.") and not k.startswith(ENCODER)}
+    frozen = outside(module, nn.ModuleList(module.halves()["encoder"]))
+    decoder = {k for k in frozen if k.startswith("model.")}
     if learn == "encoder" and not decoder <= alike:
         raise ModelError(
             f"{name_or_path}: [model] has another decoder than it; where the encoder alone learns "
@@ -67,28 +65,3 @@ def adopt(module: nn.Module, name_or_path: str, learn: Learn) -> None:
     module.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
     fresh = ", ".join(sorted(own.keys() - known)) or "none"
     _log.info("%d tensors taken over, new: %s", len(known), fresh)
-
-
-def prior_of(table: Tables) -> Rate:
-    """A rate model whose prior of z says what a coding table says.
-
-    Weight files hold tables and not the prior that they were made from.
-    """
-    rate = Rate(len(table.cdf))
-    prior = rate.prior_z
-    target = table.cdf.diff().double() / 2**PRECISION  # (Z, entries), the last one an escape
-    used = torch.arange(target.shape[1]) < table.length[:, None] - 2
-    target = torch.where(used, target, 0.0).float()
-    symbols = table.offset[:, None] + torch.arange(target.shape[1])  # (Z, entries)
-    z = symbols.float()[:, None]  # (Z, 1, entries), the layout that compressai works in
-    parameters = [p for p in prior.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=0.03)
-    for step in range(FIT_STEPS):
-        for group in optimiser.param_groups:
-            group["lr"] = 0.03 * (1 - step / FIT_STEPS)
-        likelihood = prior._likelihood(z)[0][:, 0]
-        loss = -(target * likelihood.clamp(min=1e-9).log2()).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return rate

@@ -14,21 +14,21 @@ from threading import Event
 from torch.utils.data import DataLoader
 
 from vcm import image
-from vcm.codec.model import RoiHyperprior
+from vcm.codec.api import Kind
 from vcm.files import held, leftovers, make_folder, write_atomic
 from vcm.train.check import check, finder, samples
 from vcm.train.config import Training
 from vcm.train.data import Batch, Batches
 from vcm.train.optim import learning_rate
 from vcm.train.photos import Photo, load_photos
-from vcm.train.trainer import Build, Trainer, local_processes, processes
+from vcm.train.trainer import Trainer, local_processes, processes
 from vcm.train.words import words_masks
 
 _log = logging.getLogger(__name__)
 
 
 def train(
-    config: Training, build: Build = RoiHyperprior, stop: Event | None = None
+    config: Training, kind: Kind | None = None, stop: Event | None = None
 ) -> Generator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
@@ -39,7 +39,7 @@ def train(
     Several processes (`accelerate launch`) share each step's pictures; only the first one writes.
 
     Args:
-        build: the model of given sizes, for studies of another one.
+        kind: of the codec, for studies of another one; None: the config's.
         stop: when it is set the run is saved after the step that it is in, and ends.
 
     Raises:
@@ -52,11 +52,11 @@ def train(
     folder = make_folder(Path(config.run.folder))
     state = processes()
     with held(folder) if state.is_main_process else nullcontext():
-        yield from _train(config, build, stop, folder)
+        yield from _train(config, kind, stop, folder)
 
 
 def _train(
-    config: Training, build: Build, stop: Event | None, folder: Path
+    config: Training, kind: Kind | None, stop: Event | None, folder: Path
 ) -> Generator[dict[str, float]]:
     """The same in a folder that no other run writes to."""
     state = processes()
@@ -66,7 +66,7 @@ def _train(
     state.wait_for_everyone()  # each finds the words in some of the pictures
     own = replace(data, memory=data.memory // local_processes())
     photos, held_out = load_photos(own, folder / "held_out.json")
-    trainer = Trainer(config, photos, build)
+    trainer = Trainer(config, photos, kind)
     path = folder / "last.ckpt"
     if trainer.step >= config.optim.steps:
         _log.warning(

@@ -1,31 +1,71 @@
 """The optimiser: Adam whose steps cannot run away."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
+from vcm.codec.models.halves import HALVES
 from vcm.train.config import Optim
 
 BETAS: Final = (0.9, 0.99)
 LARGEST: Final = 1.5  # root mean square of a tensor's gradient, relative to what is usual for it
 # Parts that spike at the full rate: kernels and gains that everything goes through.
-SLOW: Final = ("model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain.")
+SLOW: Final = (
+    "model.encoder.g_a.linear", "model.decoder.g_s.linear", "model.encoder.gain.",
+    "model.decoder.inverse_gain.",
+)  # fmt: skip
 # Deep and wide: a coherent step of many layers at once multiplies.
-DEEP: Final = ("model.g_a.body16",)
+DEEP: Final = ("model.encoder.g_a.body16",)
+# The order of our model's parameters in checkpoints that do not say their names.
+BEFORE: Final = ("g_a", "g_s", "lma", "gain", "inverse_gain", "h_a", "parameters_y")
 
 
 def make(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    """Adam over all parameters that learn; groups hold their "factor" on the learning rate."""
+    """Adam over all parameters that learn; groups hold their "factor" on the learning rate, and
+    the "names" of the parameters."""
     factors = {SLOW: optim.slow, DEEP: optim.deep, (): 1.0}
-    groups: dict[tuple[str, ...], list[nn.Parameter]] = {key: [] for key in factors}
+    groups: dict[tuple[str, ...], list[tuple[str, nn.Parameter]]] = {k: [] for k in factors}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             key = next((k for k in (SLOW, DEEP) if name.startswith(k)), ())
-            groups[key].append(parameter)
-    rows = [{"params": groups[key], "factor": factors[key]} for key in factors]
+            groups[key].append((name, parameter))
+    rows = [
+        {
+            "params": [p for _, p in groups[key]],
+            "names": [name for name, _ in groups[key]],
+            "factor": factors[key],
+        }
+        for key in factors
+    ]
     return torch.optim.Adam(rows, lr=optim.lr, betas=BETAS, fused=True)
+
+
+def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take a checkpoint's state, whose parameters may stand in another order.
+
+    The factors remain this optimiser's own: they are the config's, which may have changed since.
+    """
+    own = [{key: group[key] for key in ("names", "factor")} for group in optimiser.param_groups]
+    now = [name for group in own for name in group["names"]]
+    then = [
+        name
+        for group, saved in zip(own, state["param_groups"], strict=True)
+        for name in saved.get("names", sorted(group["names"], key=_before))
+    ]
+    place = {name: i for i, name in enumerate(then)}
+    moments = {i: state["state"].get(place[name]) for i, name in enumerate(now)}
+    moments = {i: moment for i, moment in moments.items() if moment is not None}
+    optimiser.load_state_dict(state | {"state": moments})
+    for group, kept in zip(optimiser.param_groups, own, strict=True):
+        group |= kept
+
+
+def _before(name: str) -> int:
+    """Where a parameter of "model.encoder." or "model.decoder." stood before there were halves."""
+    _, half, part, *_ = (*name.split("."), "", "")
+    return BEFORE.index(part) if half in HALVES else len(BEFORE)
 
 
 @torch.no_grad()

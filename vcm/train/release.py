@@ -6,22 +6,40 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from vcm import toml
-from vcm.codec import published
-from vcm.codec.codec import Codec
-from vcm.codec.model import RoiHyperprior, Sizes
-from vcm.codec.rate import Rate
-from vcm.codec.weights import TASK, load, save, save_encoder
+from vcm.codec.api import kind_of
+from vcm.codec.models import published
+from vcm.codec.models.published import Preset
+from vcm.codec.models.rate import Rate
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.models.sizes import Sizes
+from vcm.codec.runtime.any_rate import AnyRate
+from vcm.codec.runtime.one_rate import save as save_published
+from vcm.codec.runtime.weights import TASK, load, save, save_encoder
 from vcm.errors import ModelError, SpecError
 from vcm.train import checkpoint
 from vcm.train.fit import fitted
 from vcm.train.photos import Data, load_photos
 
 PHOTOS = 200  # that tables are fitted to
+
+
+class Checkpoint(NamedTuple):
+    """What becomes a weight file.
+
+    Attributes:
+        description: of the model, by `Step.description`.
+        average: its tensors, averaged.
+        card: what the file will say of itself.
+    """
+
+    description: dict[str, Any]
+    average: dict[str, Tensor]
+    card: dict[str, str]
 
 
 def release(
@@ -47,32 +65,51 @@ def release(
         raise ModelError(f"{source}: not a training checkpoint: no {error}") from error
     today = datetime.date.today().isoformat()
     card = _trained(state) | {"steps": str(step), "date": today, "licence": "Apache-2.0"}
-    if photos is not None and (encoder_of is not None or "published" in sizes):
-        raise SpecError("--photos: an encoder alone and a published codec have no tables to fit")
-    if "published" in sizes:
-        if encoder_of is not None:
-            raise SpecError("--encoder-of: a published codec is written whole")
-        _release_published(target, sizes["published"], average, card)
-        return card
-    model, rate = RoiHyperprior(toml.build(Sizes, sizes, f"{source}: sizes")), Rate(sizes["Z"])
+    kind = kind_of(sizes.get("published", {}).get("base", ""))
+    write = kind.imported("release")
+    write(source, target, Checkpoint(sizes, average, card), photos, encoder_of)
+    return card
+
+
+def write_roi(
+    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+) -> None:
+    """Write a model of ours, or its encoder; arguments as for `release`."""
+    if photos is not None and encoder_of is not None:
+        raise SpecError("--photos: an encoder alone has no tables to fit")
+    sizes = toml.build(Sizes, told.description, f"{source}: sizes")
+    model, rate = RoiHyperprior(sizes), Rate(sizes.Z)
     both = nn.ModuleDict({"model": model, "rate": rate})
     try:
-        both.load_state_dict(average)
-    except RuntimeError as error:  # by a `build` of its own
+        both.load_state_dict(told.average)
+    except RuntimeError as error:  # of a study's own kind
         raise ModelError(f"{source}: of another model: {str(error)[:200]}") from error
     both.half().float().eval()
     if encoder_of is not None:
-        save_encoder(target, model, load(encoder_of), card)
-        return card
+        save_encoder(target, model, load(encoder_of), told.card)
+        return
     tables = rate.tables()
     if photos is not None:
         training, _ = load_photos(Data(photos=str(photos), crop=64, held_out=1))
         with TemporaryDirectory() as folder:  # a codec is what its weight file says
             own = Path(folder) / "own.safetensors"
             save(own, model, tables, {})
-            tables = fitted(Codec.load(own), list(islice(training, PHOTOS)))
-    save(target, model, tables, card)
-    return card
+            tables = fitted(AnyRate.read(own), list(islice(training, PHOTOS)))
+    save(target, model, tables, told.card, rate.prior())
+
+
+def write_published(
+    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+) -> None:
+    """Write a published codec; arguments as for `release`."""
+    if photos is not None:
+        raise SpecError("--photos: a published codec has no tables to fit")
+    if encoder_of is not None:
+        raise SpecError("--encoder-of: a published codec is written whole")
+    preset = toml.build(Preset, told.description["published"], f"{source}: published")
+    net = published.build(replace(preset, pretrained=0))
+    net.load_state_dict({k.removeprefix("model."): v for k, v in told.average.items()})
+    save_published(target, net, preset, told.card)
 
 
 def _trained(state: dict[str, Any]) -> dict[str, str]:
@@ -84,12 +121,3 @@ def _trained(state: dict[str, Any]) -> dict[str, str]:
     if model := told.get("task", {}).get("model"):
         card[TASK] = model
     return card
-
-
-def _release_published(
-    target: Path, description: dict[str, Any], average: dict[str, Tensor], card: dict[str, str]
-) -> None:
-    preset = toml.build(published.Preset, description, "published")
-    model = published.build(replace(preset, pretrained=0))
-    model.load_state_dict({k.removeprefix("model."): v for k, v in average.items()})
-    published.save(target, model, preset, card)

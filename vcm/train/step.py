@@ -1,20 +1,17 @@
 """What one step computes: model, rate and loss, of all pictures of a step or of a share of them."""
 
-import math
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vcm.codec import published
-from vcm.codec.loss import bpp_est, distortion_weights, lmbda_of, rate_distortion, weighted_mse
-from vcm.codec.model import RoiHyperprior
-from vcm.codec.published import Outcome
-from vcm.codec.rate import Noise, Rate
+from vcm.codec.models.loss import POWER, distortion_weights, rate_distortion, weighted_mse
+from vcm.codec.models.published import Outcome
 from vcm.train.config import Training
 from vcm.train.data import Batch
+from vcm.train.parts import Learn
 from vcm.train.task import TaskLoss
 
 TaskTerm = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # x_hat, x, m, seed -> (B,)
@@ -53,111 +50,79 @@ class Terms(NamedTuple):
     task: Tensor
 
 
+class Trade(NamedTuple):
+    """What the terms of the loss weigh.
+
+    Attributes:
+        lmbda: (B,), of the distortion against the rate.
+        middle: a usual lmbda.
+        mse: (B,), of the squared error against the task.
+    """
+
+    lmbda: Tensor
+    middle: float
+    mse: Tensor
+
+
 class Step(nn.Module):
-    """Model and rate model in one module, which accelerate can wrap for several processes.
+    """What a step computes of a codec; accelerate can wrap it for several processes.
+
+    The kinds of codecs have each a class of their own, named in `vcm.codec.api.KINDS`.
 
     Attributes:
         qualities: that say how good the model is.
+        bf16: whether it may be trained in bfloat16.
+        channels_last: whether it may lie in memory so.
+        border: largest weight of a pixel at the ROI's border, see `distortion_weights`.
+        power: of lmbda, in the weight of a picture, see `rate_distortion`.
     """
 
-    qualities: tuple[int, ...] = (0, 25, 50, 75, 100)
+    qualities: tuple[int, ...]
+    bf16: bool
+    channels_last: bool
+    border: float
+    power: float = POWER
 
-    def __init__(self, model: RoiHyperprior, config: Training, task: TaskLoss | None):
+    def __init__(self, model: nn.Module, config: Training, task: TaskLoss | None):
         super().__init__()
-        self.model = model
-        self.rate = Rate(config.model.Z)
+        self.model: Any = model
         self.config = config
         self.task: TaskTerm | None = task
 
     def forward(self, data: Batch, share: Share) -> Terms:
-        """The loss of some pictures of a step."""
-        terms = self.config.loss
-        coded = self.model(data.x, data.m, data.hundredths)
-        bpp = bpp_est(self.rate(coded, _noise(share, len(data.x))), data.x[0, 0].numel())
-        lmbda = lmbda_of(data.hundredths, terms.lmbda_low, terms.lmbda_high)
-        middle = (terms.lmbda_low * terms.lmbda_high) ** 0.5
-        mse = lmbda_of(data.hundredths, *self.config.task.mse)
-        outcome = Outcome(coded.x_hat, bpp)
-        return weighed(self.config, self.task, data, outcome, lmbda, middle, mse, share)
+        """The loss of some pictures of a step: rate, distortion and task put together."""
+        coded, trade = self.coded(data, share), self.trade(data)
+        mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m, self.border))
+        task, distortion = torch.zeros_like(mse), mse
+        if self.task is not None:
+            task = self.task(coded.x_hat.float(), data.x, data.m, share.seed + share.first)
+            distortion = trade.mse * mse + self.config.task.mu * task / 255**2
+        loss = rate_distortion(coded.bpp, distortion, trade.lmbda, trade.middle, self.power)
+        with torch.no_grad():
+            error = (coded.x_hat - data.x).square()
+            roi, background = ((error * side).mean() for side in (data.m == 1, data.m < 1))
+        bpp, mean_mse, mean_task = (t.detach().mean() for t in (coded.bpp, mse, task))
+        return Terms(loss, bpp, mean_mse, roi, background, mean_task)
 
+    @abstractmethod
+    def coded(self, data: Batch, share: Share) -> Outcome:
+        """The pictures of a step as training codes them."""
+
+    @abstractmethod
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """Coded pictures, rounded as in use, by way of the networks alone."""
-        coded = self.model(x, m, torch.full((len(x),), quality * 100, device=x.device))
-        return Outcome(coded.x_hat, bpp_est(self.rate(coded), x[0, 0].numel()))
 
+    @abstractmethod
+    def trade(self, data: Batch) -> Trade:
+        """What rate, distortion and task weigh in each picture."""
+
+    @abstractmethod
+    def halves(self) -> dict[Learn, list[nn.Module]]:
+        """The parts that learn, by what is to learn."""
+
+    @abstractmethod
     def description(self) -> dict[str, Any]:
         """What a checkpoint needs to know to build the model again."""
-        return self.model.config()
 
-
-class PublishedStep(nn.Module):
-    """The same for LMA on a published codec, of one rate; its noise is CompressAI's own."""
-
-    qualities: tuple[int, ...] = (50,)
-
-    def __init__(self, config: Training, task: TaskLoss | None):
-        super().__init__()
-        self.model = published.build(config.published)
-        for name, parameter in self.model.named_parameters():
-            if name.endswith("quantiles"):  # found when the model is released
-                parameter.requires_grad_(False)
-        self.config = config
-        self.task: TaskTerm | None = task
-
-    def forward(self, data: Batch, share: Share) -> Terms:
-        """The loss of some pictures of a step."""
-        torch.manual_seed(share.seed + share.first)
-        coded = published.outcome(self.model, data.x, data.m)
-        lmbda = torch.full_like(coded.bpp, self.config.published.lmbda)
-        middle = self.config.published.lmbda
-        mse = torch.full_like(coded.bpp, math.prod(self.config.task.mse) ** 0.5)
-        return weighed(self.config, self.task, data, coded, lmbda, middle, mse, share)
-
-    def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
-        """As `Step.look`; the quality means nothing."""
-        return published.outcome(self.model, x, m)
-
-    def description(self) -> dict[str, Any]:
-        """What a checkpoint needs to know to build the model again."""
-        own = replace(self.config.published, N=self.model.N, M=self.model.M)  # as pretrained ones
-        return {"published": asdict(own)}
-
-
-def weighed(
-    config: Training,
-    task_loss: TaskTerm | None,
-    data: Batch,
-    coded: Outcome,
-    lmbda: Tensor,
-    middle: float,
-    mse_weight: Tensor,
-    share: Share,
-) -> Terms:
-    """Rate, distortion and task put together."""
-    # published codecs are trained as they were published: the border weighs as the rest
-    weights = data.m.square() if config.published.base else distortion_weights(data.m)
-    mse = weighted_mse(coded.x_hat, data.x, weights)
-    task, distortion = torch.zeros_like(mse), mse
-    if task_loss is not None:
-        task = task_loss(coded.x_hat.float(), data.x, data.m, share.seed + share.first)
-        distortion = mse_weight * mse + config.task.mu * task / 255**2
-    loss = rate_distortion(coded.bpp, distortion, lmbda, middle)
-    with torch.no_grad():
-        error = (coded.x_hat - data.x).square()
-        roi, background = ((error * side).mean() for side in (data.m == 1, data.m < 1))
-    bpp, mean_mse, mean_task = (t.detach().mean() for t in (coded.bpp, mse, task))
-    return Terms(loss, bpp, mean_mse, roi, background, mean_task)
-
-
-def _noise(share: Share, count: int) -> Noise:
-    """Uniform noise in [-0.5, 0.5]: these pictures' part of what the whole step draws."""
-    generators: dict[torch.device, torch.Generator] = {}
-
-    def noise(t: Tensor) -> Tensor:
-        if t.device not in generators:  # drawn where it is needed
-            generators[t.device] = torch.Generator(t.device).manual_seed(share.seed)
-        shape = (share.of, *t.shape[1:])
-        whole = torch.rand(shape, generator=generators[t.device], device=t.device)
-        return whole[share.first : share.first + count] - 0.5
-
-    return noise
+    def begin(self, blocks: Callable[[], Tensor]) -> None:
+        """Start a training; `blocks` gives (n, 3, 16, 16) float32 of its photos."""

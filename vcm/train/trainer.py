@@ -1,7 +1,7 @@
 """One step of a training run, and the state that the next one depends on."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +11,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 
-from vcm.codec.klt import start_from_klt
-from vcm.codec.model import RoiHyperprior, Sizes
+from vcm.codec.api import Kind, kind_of
 from vcm.errors import SpecError
 from vcm.train import checkpoint, initial, optim, resume
 from vcm.train.config import Training
@@ -20,10 +19,9 @@ from vcm.train.data import Batch, Own
 from vcm.train.health import Health
 from vcm.train.parts import freeze_the_rest
 from vcm.train.photos import Photo, blocks
-from vcm.train.step import PublishedStep, Share, Step, Terms
+from vcm.train.step import Share, Step, Terms
 from vcm.train.task import TaskLoss
 
-Build = Callable[[Sizes], RoiHyperprior]
 SHARED: Final = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
 PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
 
@@ -42,19 +40,25 @@ def local_processes() -> int:
 
 
 class Trainer:
-    """Model, optimiser and averages of one run, at its start or where it was stopped."""
+    """Model, optimiser and averages of one run, at its start or where it was stopped.
 
-    def __init__(self, config: Training, photos: Sequence[Photo], build: Build = RoiHyperprior):
+    Args:
+        kind: of the codec; None: the config's.
+    """
+
+    def __init__(self, config: Training, photos: Sequence[Photo], kind: Kind | None = None):
         self.config = config
         run = config.run
         if config.data.batch % (whole := run.accumulate * processes().num_processes):
             raise SpecError(f"data.batch: expected a multiple of {whole}, got {config.data.batch}")
+        kind = kind or kind_of(config.published.base)
+        step = kind.imported("step")
         if run.threads:
             torch.set_num_threads(run.threads)
         processes()
         AcceleratorState._reset_state()  # a process may train one model after another
         self.accelerator = Accelerator(
-            mixed_precision=PRECISIONS["fp32" if config.published.base else run.precision],
+            mixed_precision=PRECISIONS[run.precision if step.bf16 else "fp32"],
             gradient_accumulation_steps=run.accumulate,
             cpu=not torch.cuda.is_available(),
             kwargs_handlers=[SHARED],
@@ -63,14 +67,14 @@ class Trainer:
         self.health = Health(run.folder)
         torch.manual_seed(run.seed)
         task = TaskLoss(config.task, self.accelerator.device) if config.task.model else None
-        self.all = _step(config, build, task)
+        self.all: Step = step(kind.imported("net"), config, task)
         state = _earlier(Path(run.folder) / "last.ckpt")
         if run.initial and state is None:
             initial.adopt(self.all, run.initial, run.learn)
-        elif state is None and isinstance(self.all, Step):
-            start_from_klt(self.all.model, blocks(photos, run.seed))
-        freeze_the_rest(self.all, run.learn)
-        if isinstance(self.all, Step):  # cheng2020-anchor so crashes torch 2.14's oneDNN
+        elif state is None:
+            self.all.begin(lambda: blocks(photos, run.seed))
+        freeze_the_rest(self.all, self.all.halves()[run.learn])
+        if self.all.channels_last:
             self.all.to(memory_format=torch.channels_last)
         self._wrapped, self.optimiser = self.accelerator.prepare(
             self.all, optim.make(self.all, config.optim)
@@ -148,10 +152,7 @@ class Trainer:
         """Continue from a state; raises ModelError if it is of another model or other parts."""
         same_loss = resume.checked(state, self.config, self.all.description())
         self.all.load_state_dict(state["model"])
-        factors = [group["factor"] for group in self.optimiser.param_groups]
-        self.optimiser.load_state_dict(state["optimiser"])
-        for group, factor in zip(self.optimiser.param_groups, factors, strict=True):
-            group["factor"] = factor  # the config's, which may have changed since
+        optim.restore(self.optimiser, state["optimiser"])
         self.average.restore(state["average"])
         self.step = state["step"]
         if same_loss:  # else another loss is usual
@@ -179,13 +180,6 @@ class Trainer:
         if self.health.allows(self.step, loss, norm):
             optim.tame(self.optimiser)
             self.optimiser.step()
-
-
-def _step(config: Training, build: Build, task: TaskLoss | None) -> Step | PublishedStep:
-    """Our model, or a published one if the config names it."""
-    if config.published.base:
-        return PublishedStep(config, task)
-    return Step(build(config.model), config, task)
 
 
 def _earlier(path: Path) -> dict[str, Any] | None:

@@ -9,9 +9,8 @@ from typing import Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from vcm import bitstream, draw, pipeline
-from vcm.codec.codec import Codec
-from vcm.codec.published import Published
+from vcm import container, draw, pipeline
+from vcm.codec.api import Codec
 from vcm.errors import SpecError
 from vcm.metrics.distortion import psnr
 from vcm.models import load_model
@@ -98,7 +97,7 @@ class Studio:
         self.model: Final = model
         self.roi: Final = (roi_backend, roi_weights)
         self.codec: Final = Codec.load(weights)
-        if isinstance(self.codec, Published):
+        if not self.codec.any_rate:
             raise SpecError(
                 f"--weights {weights}: a published model has one rate, and its files do not tell "
                 "where the bits went; the page needs a model of ours, such as base"
@@ -147,7 +146,7 @@ class Studio:
             BitstreamError, ModelError: if it is damaged, foreign or of other weights.
             ImageError: if the picture is too large for the page.
         """
-        described = bitstream.describe(data)
+        described = container.describe(data)
         bounded(described["height"] * described["width"], "`vcm decode`")
         return pipeline.decode(data, self.codec), described
 

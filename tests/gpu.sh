@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# All that needs a GPU: the tests that skip without one, training among them, then a comparison
+# of files, latents and pictures of CPU and GPU. PYTHON=... names another interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-.venv/bin/python}
+"$python" -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "no CUDA device")'
+"$python" -m pytest -m gpu -rs
+"$python" tests/gpu.py cpu cuda

@@ -1,0 +1,209 @@
+"""Symbols to bytes and back by a range coder over integer tables.
+
+The coder is constriction's (Bamler 2022, arXiv:2201.01741): it is exact, takes arrays, and stays
+within its data whatever they are. CompressAI's rANS takes Python lists, a symbol at a time, and
+reads beyond the end of a forged string.
+
+Symbols of a part are coded in the order of their table row (stable), so that each row is one call.
+A symbol outside its row's range is coded as the row's last entry, the escape, and after the part
+its value follows in 16 bits.
+"""
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.codec.format.tables import PRECISION, Ints, Tables
+from vcm.errors import BitstreamError
+
+Symbols = NDArray[np.int16]
+Rows = NDArray[np.uint8]
+SHARES = 24  # bits of the probabilities that the range coder works with
+SLACK = 64  # bits by which symbols may hold more than their string, by rounding
+# Bits by which a string may be longer than its symbols: its last words, and what each may lose.
+REST, LOSS = 128, 0.006
+_RAW = 2**16  # values of an escaped symbol, from -2^15 on
+
+
+def boundaries(cdf: Ints) -> NDArray[np.int64]:
+    """What constriction's range coder makes of a row of n frequencies: (n + 1,), 0 to 2^24.
+
+    Every symbol gets at least 1 of 2^24, the rest is shared out by frequency and rounded down.
+
+    Args:
+        cdf: (n + 1,) integers from 0 to 2^16.
+    """
+    n = len(cdf) - 1
+    left: NDArray[np.int64] = np.arange(n + 1) + (
+        cdf.astype(np.int64) * (2**SHARES - n) >> PRECISION
+    )
+    left[n] = 2**SHARES
+    return left
+
+
+class Coder:
+    """Coding tables made ready. Symbols go in and come out in the same order.
+
+    Args:
+        silent: rows below are not coded: their symbols are 0.
+    """
+
+    def __init__(self, tables: Tables, silent: int = 0):
+        self._made_of = tables, silent
+        self.silent = silent
+        self.length, self.offset, cdf = tables.length, tables.offset, tables.cdf
+        self.frequency: Ints = np.diff(cdf, axis=1)
+        shares = [np.diff(boundaries(row[:n])) for row, n in zip(cdf, self.length, strict=True)]
+        # in bits; what lies beyond a row's length is never asked for
+        self.information = np.zeros(self.frequency.shape)  # float64: of large pictures many add up
+        for target, share in zip(self.information, shares, strict=True):
+            target[: len(share)] = SHARES - np.log2(share)
+        self.least = float(sum(SHARES - np.log2(share.max()) for share in shares[silent:]))
+        categorical = constriction.stream.model.Categorical
+        self.models = [
+            categorical(row[: n - 1] / 2.0**PRECISION, perfect=False)
+            for row, n in zip(self.frequency, self.length, strict=True)
+        ]
+        self.raw = constriction.stream.model.Uniform(_RAW)
+
+    def __reduce__(self) -> tuple[type["Coder"], tuple[Tables, int]]:
+        """What pickle and copy make it from again: constriction's models cannot be pickled."""
+        return type(self), self._made_of
+
+    def bits(self, symbols: Symbols, rows: Rows) -> float:
+        """Information of symbols by the tables, escapes with their 16 bits."""
+        coded = rows >= self.silent
+        symbols, rows = symbols[coded], rows[coded]
+        entry, escaped = self.entries(symbols, rows)
+        return float(self.information[rows, entry].sum() + 16 * escaped.sum())
+
+    def bits_of_each(self, symbols: Symbols, rows: Rows) -> NDArray[np.float32]:
+        """Information of each symbol by the tables, 0 where nothing is coded: (n,) float32."""
+        entry, escaped = self.entries(symbols, rows)
+        each = (self.information[rows, entry] + 16 * escaped) * (rows >= self.silent)
+        return each.astype(np.float32)
+
+    def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
+        """Add to (rows, entries) counts how often each entry of each row is used."""
+        coded = rows >= self.silent
+        symbols, rows = symbols[coded], rows[coded]
+        entry, _ = self.entries(symbols, rows)
+        np.add.at(counts, (rows, entry), 1)
+
+    def writer(self) -> "Writer":
+        """A writer of one string."""
+        return Writer(self)
+
+    def reader(self, data: bytes) -> "Reader":
+        """A reader of what a writer wrote.
+
+        Raises:
+            BitstreamError: if the length cannot be that of a string.
+        """
+        return Reader(self, data)
+
+    def entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
+        """Position of each symbol in its row, the last for escapes, and which are escapes."""
+        last: Ints = self.length[rows] - 2  # int32, and so is what follows
+        entry = symbols - self.offset[rows]
+        escaped = (entry < 0) | (entry >= last)
+        return np.where(escaped, last, entry).astype(np.int32), escaped
+
+
+class Writer:
+    """Takes symbols, part by part."""
+
+    def __init__(self, coder: Coder):
+        self._coder = coder
+        self._encoder = constriction.stream.queue.RangeEncoder()
+
+    def write(self, symbols: Symbols, rows: Rows) -> None:
+        """Code a part: symbols within +-32767 and their table rows, each (n,)."""
+        order, runs = _runs(rows, self._coder.silent)
+        symbols = symbols[order]
+        entry, escaped = self._coder.entries(symbols, rows[order])
+        for row, start, end in runs:
+            self._encoder.encode(entry[start:end], self._coder.models[row])
+        if escaped.any():
+            first = np.argsort(order[escaped])
+            raw = symbols[escaped][first].astype(np.int32) + _RAW // 2
+            self._encoder.encode(raw, self._coder.raw)
+
+    def data(self) -> bytes:
+        """The string of what was written."""
+        return self._encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
+
+
+class Reader:
+    """Gives symbols back, part by part."""
+
+    def __init__(self, coder: Coder, data: bytes):
+        if len(data) % 4:
+            raise BitstreamError(f"string: expected whole 32-bit words, got {len(data)} bytes")
+        self._coder = coder
+        words = np.frombuffer(data, "<u4").astype(np.uint32)
+        self._decoder = constriction.stream.queue.RangeDecoder(words)
+        self._left = 8.0 * len(data) + SLACK
+        self._count = 0
+
+    def check_room(self, count: int) -> None:
+        """Refuse, before any memory is taken, a string too short for `count` symbols of each row.
+
+        Raises:
+            BitstreamError: if they hold more information than it, whatever they are.
+        """
+        if count * self._coder.least > self._left:
+            raise BitstreamError(f"string: too short for {count} symbols of each table row")
+
+    def read(self, rows: Rows) -> Symbols:
+        """The next part's symbols, one for each table row: (n,) int16.
+
+        Raises:
+            BitstreamError: if the string was not made by these tables, or ends before the part:
+                beyond its end a range coder reads zeros, and whatever these mean.
+        """
+        c, symbols = self._coder, np.zeros(len(rows), np.int16)
+        order, runs = _runs(rows, c.silent)
+        rows, entry = rows[order], np.empty(len(order), np.int32)
+        try:
+            for row, start, end in runs:
+                entry[start:end] = self._decoder.decode(c.models[row], end - start)
+                self._spend(float(c.information[row, entry[start:end]].sum()))
+            value = entry + c.offset[rows]
+            escaped = np.flatnonzero(entry == c.length[rows] - 2)
+            if len(escaped):
+                first = escaped[np.argsort(order[escaped])]
+                value[first] = self._decoder.decode(c.raw, len(first)) - _RAW // 2
+                self._spend(16.0 * len(first))
+                self._count += len(first)
+        except AssertionError as error:  # constriction's word for "no such data"
+            raise BitstreamError(f"string: not made by this model ({error})") from error
+        symbols[order] = value
+        self._count += len(order)
+        return symbols
+
+    def end(self) -> None:
+        """To be called after the last part.
+
+        Raises:
+            BitstreamError: if the string is longer than what was read of it: it was made by other
+                tables, or their rows were found wrongly.
+        """
+        if self._left > SLACK + REST + LOSS * self._count:
+            raise BitstreamError("string: not made by this model: longer than its symbols")
+
+    def _spend(self, bits: float) -> None:
+        self._left -= bits
+        if self._left < 0:
+            raise BitstreamError("string: it ends before its symbols; the file is not what it says")
+
+
+def _runs(rows: Rows, silent: int) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
+    """The stable order by row of what is coded, and (row, start, end) of each run in it."""
+    order = np.argsort(rows, kind="stable")  # numpy sorts bytes by counting
+    counts = np.bincount(rows)
+    counts[:silent] = 0
+    ends = np.cumsum(counts)
+    found = np.flatnonzero(counts)
+    coded = order[len(order) - counts.sum() :]
+    return coded, [(int(r), int(ends[r] - counts[r]), int(ends[r])) for r in found]

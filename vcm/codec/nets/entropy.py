@@ -1,0 +1,118 @@
+"""Entropy parameters of y from z and from decoded neighbours, in exact integers.
+
+Four passes, each over a quarter of the elements: channel group g is coded in pass i at one of the
+four positions of every 2x2 square, another one for each group. So the first pass knows the
+hyper-latent alone, and every later one also neighbours in space and in the other channels.
+
+Source: Li, Li, Lu 2023, "Neural video compression with diverse contexts", arXiv:2302.14402
+(quadtree partition). Deviation: groups are interleaved channels, because ours are in order of
+their energy.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vcm.codec.format.constants import MEAN_UNIT, PASSES, SCALE_LEVELS
+from vcm.codec.format.walk import places
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
+from vcm.codec.nets.quarters import Places
+
+SCALE_MIN, SCALE_MAX = 0.15, 64.0
+SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
+
+
+class Parameters(NamedTuple):
+    """What codes some elements of a latent: float32 of equal shapes with exact values.
+
+    Attributes:
+        rows: integers in [0, 63], row of the scale table. Row 0 means "always zero": not coded.
+        means: multiples of 1/16.
+    """
+
+    rows: Tensor
+    means: Tensor
+
+    @property
+    def scales(self) -> Tensor:
+        """Standard deviation of each latent, in quantisation steps."""
+        return SCALE_MIN * torch.exp(SCALE_STEP * self.rows)
+
+
+def scale_table() -> Tensor:
+    """The standard deviation of each of the 64 rows: (64,) float64."""
+    return SCALE_MIN * torch.exp(SCALE_STEP * torch.arange(SCALE_LEVELS, dtype=torch.float64))
+
+
+class EntropyParameters(nn.Module):
+    """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass.
+
+    Attributes:
+        places: where each pass codes. Files have the one way of `format.walk`; studies try others.
+    """
+
+    places: Places = staticmethod(places)
+
+    def __init__(self, M: int, Z: int, width: int, context: int, hidden: int):
+        super().__init__()
+        self.h_s1 = IntConv2d(Z + 2, 4 * Z, 3)
+        self.h_s2 = IntConv2d(Z, 4 * width, 3)
+        self.h_s3 = IntConv2d(width, width, 3)
+        known = [0] + [context] * (PASSES - 1)  # channels: the first pass knows no neighbour
+        self.context = nn.ModuleList(IntConv2d(M, context, 3, signed=True) for _ in known[1:])
+        self.hidden = nn.ModuleList(IntConv2d(width + c, hidden, 1) for c in known)
+        self.out = nn.ModuleList(
+            IntConv2d(PASSES * hidden, 2 * M, 1, gain=0.1, groups=PASSES) for _ in known
+        )
+
+    def features(self, z_hat: Tensor, control: Controls, size: Sequence[int]) -> Tensor:
+        """What z says: (B, width, h, w) integers in [0, 255]; bytes if z_hat is int8.
+
+        Args:
+            z_hat: (B, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
+            control: of the batch.
+            size: (h, w) of the latent.
+        """
+        q = control.level[:, None, None, None].expand(-1, 1, *z_hat.shape[-2:])
+        a = relu_int(self.h_s1(torch.cat([16 * z_hat.float(), q, ACTIVATION_MAX - q], dim=1)))
+        if z_hat.dtype == torch.int8:
+            a = a.to(torch.uint8)
+        a = self.h_s2.relu(F.pixel_shuffle(a, 2))  # from (B, Z, h/2, w/2)
+        return self.h_s3.relu(F.pixel_shuffle(a, 2))[..., : size[0], : size[1]]
+
+    def forward(
+        self, number: int, features: Tensor, control: Controls, known: Tensor
+    ) -> Parameters:
+        """Parameters of what a pass codes, in the layout of `quarter`.
+
+        Args:
+            number: of the pass, from 0.
+            features: (B, width, h, w), from `features`, with even h and w.
+            known: (B, M, h, w), `compand` of y_hat in sixteenths where that is known, 0 elsewhere;
+                as bytes, if features are: 128 more.
+        """
+        a, hidden = features, self.hidden[number]
+        assert isinstance(hidden, IntConv2d)
+        if number > 0:
+            context = self.context[number - 1]
+            assert isinstance(context, IntConv2d)
+            a = torch.cat([features, context.relu(known)], dim=1)
+        a = hidden.relu(a)
+        # each position of a square has its own channels to tell of: a group of convolutions each
+        a = torch.cat([a[:, :, i::2, j::2] for _, i, j in self.places(number)], dim=1)
+        raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M): so it lies in memory
+        raw = raw.unflatten(-1, (PASSES, 2, -1))  # (B, h/2, w/2, place, 2, M/4)
+        rows, means = (raw[..., i, :].flatten(-2).permute(0, 3, 1, 2) for i in range(2))
+        return _parameters(rows, means, control.level)
+
+
+def _parameters(rows: Tensor, means: Tensor, level: Tensor) -> Parameters:
+    # The gain moves all scales with the quality: said here, it need not be learnt.
+    shift = 18 + (level[:, None, None, None] - 128) * (5 / 64)
+    rows = round_ste((rows / 4 + shift).clamp(0, SCALE_LEVELS - 1))
+    return Parameters(rows, round_ste(means.clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT)

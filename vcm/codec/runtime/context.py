@@ -1,0 +1,95 @@
+"""What is known of a latent while it is coded, tile by tile: the input of its entropy networks."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vcm.codec.format import tiles
+from vcm.codec.format.constants import STEP
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.entropy import Parameters
+from vcm.codec.nets.integer import SIGNED_ZERO, compand
+from vcm.codec.nets.quarters import place, quarter
+from vcm.codec.runtime.tiling import tiled
+
+_LAST = torch.channels_last
+HALO = 2  # the context reaches 1; even, so that squares stay whole
+
+
+class Context:
+    """Features of z_hat and the known part of y_hat, as bytes, for a whole picture.
+
+    Args:
+        z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
+        control: of the picture.
+        h, w: of its latent.
+        side: of the tiles, 0 for none.
+        as_bytes: whether it is held in bytes, which convolutions may sum as such; else in float32,
+            which takes four times the memory.
+
+    Attributes:
+        grid: the tiles that each pass is coded in, in their order.
+    """
+
+    def __init__(
+        self,
+        model: RoiHyperprior,
+        z_hat: Tensor,
+        control: Controls,
+        h: int,
+        w: int,
+        side: int,
+        as_bytes: bool = True,
+    ):
+        networks, sizes = model.decoder.parameters_y, model.sizes
+
+        def features_of(tile: Tile) -> Tensor:
+            z = tile.of(z_hat, 1 / STEP)
+            if as_bytes:
+                z = z.to(torch.int8)
+            with exact(z.device):
+                return networks.features(z, control, tile.size)
+
+        self._networks, self._control = networks, control
+        self.grid = list(tiles.grid(h, w, side))
+        dtype, self._zero = (torch.uint8, SIGNED_ZERO) if as_bytes else (torch.float32, 0)
+        empty = partial(torch.empty, dtype=dtype, device=z_hat.device, memory_format=_LAST)
+        self._features = empty((1, sizes.width, h, w))
+        tiled(features_of, self._features, h, w, side, halo=tiles.HYPER_HALO)
+        self._known = empty((1, sizes.M, h, w))
+        self._known.fill_(self._zero)
+
+    def parameters(self, number: int, tile: Tile) -> Parameters:
+        """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""
+        h, w = self._known.shape[2:]
+        outer = tile.grown(h, w, HALO)
+        around = even(outer.of(self._known), self._zero)
+        if outer != tile:  # tiles must not see what this pass has coded in those before
+            around = around.clone()
+            place(number, torch.full_like(quarter(number, around), self._zero), around)
+        features = even(outer.of(self._features))
+        with exact(around.device):
+            rows, means = self._networks(number, features, self._control, around)
+        inner = tile.within(outer)
+        rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
+        if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
+            rows *= quarter(number, even(torch.ones_like(tile.of(self._known), dtype=torch.uint8)))
+        return Parameters(rows, means)
+
+    def learn(self, number: int, tile: Tile, value: Tensor) -> None:
+        """Take in what a pass has coded in a tile: sixteenths of a step, (1, M, h/2, w/2)."""
+        place(number, compand(value) + self._zero, tile.of(self._known))
+
+
+def exact(device: torch.device) -> torch.autocast:
+    """No autocast of the caller's: bfloat16 holds none of these integers."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def even(t: Tensor, value: float = 0) -> Tensor:
+    """With a row or a column more where their number is odd."""
+    return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2), value=value)

@@ -1,0 +1,98 @@
+"""Strings to pictures, tile by tile."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from vcm.codec.format import tiles
+from vcm.codec.format.constants import MEAN_UNIT, STRIDE, latent_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.integer import sums_bytes
+from vcm.codec.nets.transforms import from_blocks
+from vcm.codec.runtime.latent import LatentCoder
+from vcm.codec.runtime.precision import Precision
+from vcm.errors import BitstreamError
+
+_log = logging.getLogger(__name__)
+
+
+class Decoder:
+    """What a codec does to decode.
+
+    Args:
+        side: of the tiles that g_s works on, in latents, 0 for none; None: by the picture's size.
+    """
+
+    def __init__(
+        self, model: RoiHyperprior, latents: LatentCoder, precision: Precision, side: int | None
+    ):
+        self.model, self.latents, self._precision = model, latents, precision
+        self._side, self.device = side, precision.device
+
+    @torch.inference_mode()
+    def read(
+        self, strings: Strings, height: int, width: int, control: Control, side: int | None
+    ) -> Tensor:
+        """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
+
+        Args:
+            side: of the tiles that the strings are coded in; None: as an encoder of ours has it.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a picture.
+        """
+        h, w = latent_size(height, width)
+        side = self._side_of(h, w) if side is None else side
+        told = strings, h, w, self._told(control), side
+        try:
+            return self.latents.read(*told)
+        except BitstreamError as found:
+            error = found.with_traceback(None)  # which holds the memory of the first attempt
+        if not sums_bytes(self.model):
+            raise error
+        y_hat = self.latents.read(*told, as_bytes=False)  # raises again if it is the file's fault
+        _log.warning(
+            "read at the second attempt: this processor summed bytes wrongly; please report it"
+        )
+        return y_hat
+
+    @torch.inference_mode()
+    def bits_at(
+        self, strings: Strings, height: int, width: int, control: Control, side: int
+    ) -> Tensor:
+        """Bits that went to each 16x16 pixels: (h, w) float32; arguments as for `read`."""
+        h, w = latent_size(height, width)
+        return self.latents.bits_at(strings, h, w, self._told(control), side)
+
+    @torch.inference_mode()
+    def render(self, y_hat: Tensor, height: int, width: int, control: Control) -> Tensor:
+        """x_hat: (1, 3, height, width) uint8 on the CPU, channels last, from `read`'s latent."""
+        told, (h, w) = self._told(control), y_hat.shape[2:]
+        x_hat = torch.empty(
+            (1, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last
+        )
+        for tile in tiles.grid(h, w, self._side_of(h, w)):
+            outer = tile.grown(h, w, self.model.sizes.synthesis_reach)
+            part = outer.of(y_hat).float() / MEAN_UNIT
+            with self._precision.fast():
+                part = part.contiguous(memory_format=torch.channels_last)
+                part = self.model.decoder.synthesise(part, told)
+            target = tile.of(x_hat, STRIDE)
+            pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
+            target.copy_(pixels[..., : target.shape[2], : target.shape[3]])
+        return x_hat
+
+    def _told(self, control: Control) -> Controls:
+        return Controls.single(control, self.device)
+
+    def _side_of(self, h: int, w: int) -> int:
+        return tiles.side_for(h, w) if self._side is None else self._side
+
+
+def _bytes(u: Tensor) -> Tensor:
+    """Values in [-0.5, 0.5] as uint8; others are clamped, what is no number is grey."""
+    return (u * 255).add_(127.5).nan_to_num_(127.5).clamp_(0, 255).round_().to(torch.uint8)

@@ -1,0 +1,227 @@
+"""Pictures to strings, tile by tile: memory grows with the latent, not with what g_a computes."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vcm.codec.format import tiles
+from vcm.codec.format.constants import STEP, STRIDE, latent_size, z_size
+from vcm.codec.format.control import Control
+from vcm.codec.format.strings import Strings
+from vcm.codec.format.tables import SYMBOL_MAX
+from vcm.codec.format.tiles import Tile
+from vcm.codec.models.loss import LMBDA
+from vcm.codec.models.roi import RoiHyperprior
+from vcm.codec.nets.control import Controls
+from vcm.codec.nets.lma import TwoValues, mask_level
+from vcm.codec.nets.transforms import to_blocks
+from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared
+from vcm.codec.runtime.precision import Precision
+from vcm.codec.runtime.search import NEAR, TRIES, quality_for
+from vcm.codec.runtime.tiling import filled, tiled
+from vcm.errors import BitstreamError, SpecError
+
+# Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
+# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos (experiments/00_sigma), not 4 of 5.
+MARGIN = 2
+SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
+ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
+
+
+class Analysed(NamedTuple):
+    """A picture after g_a: whatever its quality will be, this is computed once.
+
+    Attributes:
+        y0: (1, M, h, w) float16.
+        features: (1, n16, h, w) float16, of g_a.
+        mask: (1, 2, 2h, 2w) float16, what LMA sees of it.
+    """
+
+    y0: Tensor
+    features: Tensor
+    mask: Tensor
+
+
+UNITS = (1, 1, 2)  # elements of Analysed per latent, each way
+
+
+class Encoder:
+    """What a codec does to encode; arguments x and m as for `Codec.compress`.
+
+    Args:
+        side: of the tiles in latents, 0 for none; None: by the picture's size.
+        lmbda: of the loss that the model was trained with, at quality 0 and 100.
+    """
+
+    def __init__(
+        self,
+        model: RoiHyperprior,
+        latents: LatentCoder,
+        precision: Precision,
+        side: int | None,
+        lmbda: tuple[float, float] = LMBDA,
+    ):
+        self.model, self.latents, self._precision = model, latents, precision
+        self._side, self._lmbda, self.device = side, lmbda, precision.device
+
+    def side(self, h: int, w: int) -> int:
+        """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
+
+        Raises:
+            SpecError: if it was given and such a picture cannot be coded so.
+        """
+        if self._side is None:
+            return tiles.side_for(h, w)
+        try:
+            tiles.check_side(self._side, h, w)
+        except BitstreamError as error:
+            raise SpecError(str(error)) from error
+        return self._side
+
+    @torch.inference_mode()
+    def compress(
+        self, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int = 0
+    ) -> Strings:
+        """The strings of a picture. Nothing but y is kept of it."""
+        check(x, m)
+        told, (h, w) = self._told(control), latent_size(*x.shape[2:])
+
+        def y_of(outer: Tile) -> Tensor:
+            return self._modulate(self._analyse(x, m, outer), told)
+
+        y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16, device=self.device)
+        tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
+        return self.latents.encode(self._refined(self._prepared(y, told), x, m, control, effort))
+
+    @torch.inference_mode()
+    def compress_to(
+        self, x: Tensor, m: Tensor | TwoValues, size: int, header: int = 0, effort: int = 0
+    ) -> tuple[float, Strings]:
+        """A quality and its strings, which measure `size` bytes with a header, or nearly that.
+
+        The quality is searched on the entropy of the symbols, then the real strings are looked at.
+
+        Raises:
+            SpecError: if no quality gives such a size.
+        """
+        analysed = self.analyse(x, m)
+
+        def estimate(quality: float) -> float:
+            return self.latents.bits(self.quantise(analysed, Control(quality))) / 8 + ENDS + header
+
+        found: dict[float, Strings] = {}  # by their quality
+        wanted = float(size)
+        for _ in range(TRIES):
+            try:
+                quality = quality_for(estimate, wanted)
+            except SpecError:
+                if not found:
+                    raise
+                break  # no quality's file is so large, or so small
+            if quality in found:
+                break
+            control = Control(quality)
+            prepared = self._at(analysed, control)
+            found[quality] = self.latents.encode(self._refined(prepared, x, m, control, effort))
+            length = found[quality].length + header
+            if abs(length / size - 1) < NEAR:
+                break
+            wanted *= size / length  # the estimate knows nothing of effort's gain, or whole words
+        return min(found.items(), key=lambda pair: abs(pair[1].length + header - size))
+
+    @torch.inference_mode()
+    def analyse(self, x: Tensor, m: Tensor | TwoValues) -> Analysed:
+        """What every quality of a picture begins with."""
+        check(x, m)
+        (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
+        shapes = (s.M, h, w), (s.analysis.n16, h, w), (2, 2 * h, 2 * w)
+        out = Analysed(
+            *(torch.empty(1, *n, dtype=torch.float16, device=self.device) for n in shapes)
+        )
+        for tile in tiles.grid(h, w, self.side(h, w)):
+            outer = tile.grown(h, w, self.model.sizes.analysis_reach)
+            for target, value, unit in zip(out, self._analyse(x, m, outer), UNITS, strict=True):
+                tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
+        return out
+
+    @torch.inference_mode()
+    def quantise(self, analysed: Analysed, control: Control) -> Latent:
+        """The quantised latent of a picture."""
+        return self.latents.quantise(self._at(analysed, control))
+
+    def _at(self, analysed: Analysed, control: Control) -> Prepared:
+        """An analysed picture under a control."""
+        told, (h, w) = self._told(control), analysed.y0.shape[2:]
+
+        def y_of(outer: Tile) -> Tensor:
+            parts = (outer.of(t, unit) for t, unit in zip(analysed, UNITS, strict=True))
+            return self._modulate(Analysed(*parts), told)
+
+        y = torch.empty_like(analysed.y0)
+        tiled(y_of, y, h, w, self.side(h, w))
+        return self._prepared(y, told)
+
+    def _refined(
+        self, prepared: Prepared, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int
+    ) -> Prepared:
+        """With a better y, if any effort is made."""
+        if not effort:
+            return prepared
+        from vcm.codec.runtime.effort import (  # it needs compressai, which takes seconds
+            Search,
+            refined,
+        )
+
+        with torch.inference_mode(False):  # gradients will go through what it holds
+            search = Search(self.model, self._precision, self._lmbda, control, effort)
+        return refined(prepared, x, m, search)
+
+    def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
+        with self._precision.fast(tile.size[1]):
+            y0, features = self.model.encoder.g_a(to_blocks(self._filled(x, tile)))
+        mask = mask_level(self._filled(m, tile).float(), MARGIN)
+        return Analysed(y0.half(), features.half(), mask.half())
+
+    def _filled(self, t: Tensor | TwoValues, tile: Tile) -> Tensor:
+        return filled(t, tile, STRIDE).to(self.device)
+
+    def _told(self, control: Control) -> Controls:
+        return Controls.single(control, self.device)
+
+    def _modulate(self, a: Analysed, control: Controls) -> Tensor:
+        with self._precision.fast(a.y0.shape[3]):
+            y0, features, mask = (t.float() for t in a)
+            y = self.model.encoder.modulate(y0, features, mask, control)
+        return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
+
+    def _prepared(self, y: Tensor, control: Controls) -> Prepared:
+        h, w = y.shape[2:]
+        z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w), device=self.device)
+
+        def hyper(outer: Tile) -> Tensor:
+            with self._precision.fast(outer.size[1]):
+                return self.model.encoder.hyper(outer.of(y).float()).round()
+
+        tiled(hyper, z_hat, h, w, self.side(h, w), 1 / STEP, tiles.HYPER_HALO)
+        return Prepared(y, z_hat, control, self.side(h, w))
+
+
+def check(x: Tensor, m: Tensor | TwoValues) -> None:
+    """Raises a SpecError if a picture or its mask is not as `Codec.compress` wants it."""
+    known = x.is_floating_point() or x.dtype == torch.uint8
+    if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not known:
+        raise SpecError(
+            f"x: expected (1, 3, H, W) uint8 or floating point, got {tuple(x.shape)} {x.dtype}"
+        )
+    if x.is_floating_point() and not (x.min() >= -SLACK and x.max() <= 1 + SLACK):
+        raise SpecError(
+            f"x: expected numbers in [0, 1], got {float(x.min()):g} to {float(x.max()):g}; "
+            f"divide by 255, or give uint8"
+        )
+    if m.shape != (1, 1, *x.shape[2:]):
+        raise SpecError(f"m: expected (1, 1, {x.shape[2]}, {x.shape[3]}), got {tuple(m.shape)}")
+    if isinstance(m, Tensor) and not (float(m.min()) > 0 and float(m.max()) <= 1):
+        raise SpecError(f"m: expected values in (0, 1], got {float(m.min())} to {float(m.max())}")
+    if not isinstance(m, Tensor) and not 0 < m.sigma <= 1:
+        raise SpecError(f"m: expected sigma in (0, 1], got {m.sigma}")

@@ -1,0 +1,64 @@
+"""What networks compute on, and whether in bfloat16."""
+
+from contextlib import AbstractContextManager
+from typing import Final
+
+import torch
+
+from vcm.errors import SpecError
+
+# Latents. Strided convolutions in bfloat16 by AMX (oneDNN of torch 2.14) leave memory as it was in
+# results of one column and five rows or more; those of h_a are four times narrower than its input.
+NARROW: Final = 4
+CPU: Final = torch.device("cpu")
+
+
+class Precision:
+    """The arithmetic of g_a, LMA, h_a and g_s; what decodes symbols is exact whatever this says.
+
+    Args:
+        bf16: whether they run in bfloat16; None: where the device multiplies it faster.
+    """
+
+    def __init__(self, bf16: bool | None = None, device: torch.device = CPU):
+        self.device = device
+        self.bf16 = has_bf16(device) if bf16 is None else bf16
+
+    def fast(self, width: int = NARROW + 1) -> AbstractContextManager[object]:
+        """A context for networks whose results need not be the same everywhere.
+
+        Args:
+            width: in latents, of what networks with strides work on.
+        """
+        enabled = self.bf16 and width > NARROW
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+
+def has_bf16(device: torch.device = CPU) -> bool:
+    """Whether a device, a processor or a GPU, has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        known = torch.cpu.get_capabilities()
+    except AttributeError:  # older versions of torch cannot tell
+        return False
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def device_of(name: str) -> torch.device:
+    """The device of "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
+
+    Raises:
+        SpecError: if it is none of these, or there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise SpecError(f"device: expected auto, cpu or cuda, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SpecError(f"device {name}: there are {torch.cuda.device_count()} CUDA devices here")
+    return device

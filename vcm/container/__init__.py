@@ -1,0 +1,113 @@
+"""The .vcm file of any version: packed, unpacked, described, read. Standard library only.
+
+A version is a module, as `v1`, and a row of `READERS`. docs/bitstream.md is the normative text.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from vcm.container import foreign, v1
+from vcm.container.header import MAX_PIXELS, MAX_SIDE, Header
+from vcm.container.sections import NAMES, Bitstream, check_text
+from vcm.container.v1 import MAGIC, MAX_BYTES, VERSION, pack
+from vcm.errors import BitstreamError
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "READERS",
+    "VERSION",
+    "Bitstream",
+    "Header",
+    "check_text",
+    "describe",
+    "pack",
+    "read",
+    "unpack",
+]
+
+READERS: Final = {v1.VERSION: v1.unpack}  # `pack` writes the newest version
+
+
+def unpack(data: bytes) -> Bitstream:
+    """The picture in the bytes of a file; nothing but a whole and undamaged one is accepted.
+
+    `pack(unpack(data)) == data` whenever this returns: a picture has one spelling.
+
+    Raises:
+        BitstreamError: anything else, whatever the bytes. Time and memory are bounded by
+            `len(data)`.
+    """
+    return READERS.get(_version(data), v1.unpack)(data)
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """What `vcm info` prints of a file: plain values that JSON can hold.
+
+    Raises:
+        BitstreamError: as `unpack`.
+    """
+    bitstream = unpack(data)
+    header = bitstream.header
+    return {
+        "version": _version(data),
+        "height": header.height,
+        "width": header.width,
+        "bytes": len(data),
+        "bpp": 8 * len(data) / (header.height * header.width),
+        "quality": header.quality / 100,
+        "tile": header.tile,
+        "fingerprint": header.fingerprint.hex(),
+        "sections": {NAMES[id_]: len(body) for id_, body in bitstream.sections().items()},
+        "text": bitstream.text,
+    }
+
+
+def read(path: str | Path) -> bytes:
+    """The bytes of a whole .vcm file, as `unpack` takes them.
+
+    Raises:
+        BitstreamError: no such file, unreadable, damaged, foreign, of another version, or over
+            `MAX_BYTES`, which is found out before the rest is read. The message names the file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise BitstreamError(f"{str(path)!r} is a folder; expected a .vcm file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(64)
+            _version(data)
+            length = os.fstat(file.fileno()).st_size  # 0 for a pipe
+            if length <= MAX_BYTES:
+                data += file.read(MAX_BYTES + 1 - len(data))
+                length = len(data)
+            if length > MAX_BYTES:
+                raise BitstreamError(f"expected at most {MAX_BYTES} bytes, got {length}")
+            unpack(data)
+            return data
+    except BitstreamError as error:
+        raise BitstreamError(f"{str(path)!r}: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BitstreamError(f"cannot read {str(path)!r}: {reason}; check the name") from error
+
+
+def _version(data: bytes) -> int:
+    """Of a file by its first bytes; refuses others in words for the person who gave it."""
+    if not data:
+        raise BitstreamError("the file is empty; get it again from where it came")
+    if not data.startswith(MAGIC[: len(data)]):
+        if name := foreign.name_of(data):
+            raise BitstreamError(f"expected a .vcm file, got {name}")
+        raise BitstreamError(
+            f"expected a .vcm file, which begins {MAGIC.hex(' ')}, got {data[:4].hex(' ')}"
+        )
+    version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
+    if version > VERSION:
+        raise BitstreamError(
+            f"the file has format version {version}, this vcm reads {VERSION}: "
+            f"it was made by a newer vcm (update yours) or is damaged"
+        )
+    return version

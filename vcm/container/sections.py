@@ -1,0 +1,127 @@
+"""The sections of a file: what each id means, and which ones a reader may skip.
+
+A section is critical or ancillary. Who does not know an ancillary one skips it; who does not know a
+critical one cannot decode the file. Files of version 1 have the sections below and no others.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from vcm.container import fields
+from vcm.container.header import Header
+from vcm.errors import BitstreamError
+
+MAX_TEXT: Final = 4_096  # bytes of UTF-8
+ANCILLARY: Final = 128  # ids from here on are ancillary, those below are critical
+Z: Final = 1
+Y: Final = 2
+TEXT: Final = 3
+NAMES: Final = {Z: "z", Y: "y", TEXT: "text"}
+
+# Control characters, line separators, and what turns the direction of the text around it.
+_UNSEEN: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+class Entry(NamedTuple):
+    """What the table says of a section; `crc` is the CRC-32 of its bytes."""
+
+    id: int
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """One coded picture: `8 * len(pack(bitstream))` is its rate in bits.
+
+    Attributes:
+        header: size, quality and model.
+        z: the hyper-latent's section, may be empty.
+        y: the latent's section, may be empty.
+        text: the phrases that chose the ROI, when their user wanted them stored. It is 1 to 4096
+            bytes of UTF-8 without control characters, so it is safe to print.
+    """
+
+    header: Header
+    z: bytes
+    y: bytes
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            check_text(self.text)
+
+    @classmethod
+    def of(cls, header: Header, bodies: dict[int, bytes]) -> "Bitstream":
+        """From the bytes of each section by id.
+
+        Raises:
+            BitstreamError: if the text is none.
+        """
+        body = bodies.get(TEXT)
+        try:
+            text = None if body is None else body.decode()
+        except UnicodeDecodeError as error:
+            raise BitstreamError(f"section text: not UTF-8 ({error})") from error
+        return cls(header, bodies[Z], bodies[Y], text)
+
+    def sections(self) -> dict[int, bytes]:
+        """The bytes of each section by id, in the order of the file."""
+        text = {} if self.text is None else {TEXT: self.text.encode()}
+        return {Z: self.z, Y: self.y, **text}
+
+
+def bodies(data: bytes, entries: list[Entry], start: int, most: int) -> dict[int, bytes]:
+    """The bytes of each section that this program knows, by id; they fill the file from `start`.
+
+    Raises:
+        BitstreamError: if the file is longer, shorter, larger than `most` or damaged, or has a
+            critical section that this program does not know.
+    """
+    end = start + sum(entry.length for entry in entries)
+    if len(data) < end:
+        raise fields.truncated(len(data), f"{end}")
+    if len(data) > end:
+        raise BitstreamError(
+            f"expected a file of {end} bytes, got {len(data)}: something was appended to it"
+        )
+    if end > most:
+        raise BitstreamError(f"expected a file of at most {most} bytes, got {end}")
+    found = {}
+    for entry in entries:
+        body = data[start : start + entry.length]
+        name = NAMES.get(entry.id, str(entry.id))
+        check_crc(body, entry.crc, f"section {name}")
+        if entry.id in NAMES:
+            found[entry.id] = body
+        elif entry.id < ANCILLARY:
+            raise BitstreamError(
+                f"section {name}: this vcm does not know it and cannot decode the file without "
+                f"it: it was made by a newer vcm, update yours"
+            )
+        start += entry.length
+    return found
+
+
+def check_crc(data: bytes, expected: int, where: str) -> None:
+    """Raises a BitstreamError if the checksum of the bytes is another one."""
+    found = zlib.crc32(data)
+    if found != expected:
+        raise BitstreamError(
+            f"{where}: expected CRC-32 {expected:08x}, got {found:08x}: "
+            f"the file is damaged, get it again from where it came"
+        )
+
+
+def check_text(text: str) -> None:
+    """Refuse a text that a file cannot hold; raises BitstreamError."""
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise BitstreamError(f"section text: not UTF-8 ({error})") from error
+    if not 1 <= length <= MAX_TEXT:
+        raise BitstreamError(f"section text: expected 1 to {MAX_TEXT} bytes, got {length}")
+    if found := _UNSEEN.search(text):
+        raise BitstreamError(f"section text: expected no control characters, got {found[0]!a}")
