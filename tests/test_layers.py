@@ -17,9 +17,12 @@ PACKAGE = REPOSITORY / "vcm"
 LAYERS = (
     ("errors",),
     ("fields", "files", "provenance"),
-    ("bitstream", "plugin", "toml", "rd", "weightfile"),
+    ("bitstream", "plugin", "png", "toml", "turning", "rd", "weightfile"),
+    ("deep",),
+    ("pixels",),
     ("image", "task", "bd"),
     ("codec", "vision", "scale"),
+    ("coco",),
     ("metrics", "roi", "dataset"),
     ("models", "anchors", "draw", "pipeline", "track"),
     ("evaluate", "report", "train"),
