@@ -36,6 +36,7 @@ class DataSet:
         masks: a folder of class masks, or None.
         only: condition that its pictures fulfil, see `load`; None: all of them.
         part: whether others were left out as well.
+        notes: a sentence each on what could not be read of it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DataSet:
     masks: Path | None
     only: str | None = None
     part: bool = False
+    notes: tuple[str, ...] = ()
 
     def mask_of(self, photo: Source) -> Path | None:
         """Where the class mask of a photo lies: in the same folders as the photo, or in none."""
@@ -93,15 +95,27 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
         raise SpecError(f"{path} has no COCO file that says which pictures are meant, or where")
     if isinstance(path, str):
         name = PurePosixPath(path.removeprefix(HUB)).stem
-        return DataSet(name, Path(path), tuple(pictures(path)), None, None)
+        sources = pictures(path)
+        data = DataSet(name, Path(path), tuple(sources), None, None)
+        return replace(data, notes=_notes(sources)) if isinstance(sources, Shards) else data
     if annotations is not None:
         folder = annotations.parent
         photos = _listed(annotations, only, images)
         return _apart(DataSet(_name(folder), folder, photos, annotations, _masks(folder), only))
     inside = path / "images"
     has = inside.is_dir()
-    photos = tuple(File(p.name, p) for p in image.folder(inside if has else path))
-    return _apart(DataSet(_name(path), path, photos, None, _masks(path) if has else None))
+    folder = inside if has else path
+    photos = tuple(File(p.name, p) for p in image.folder(folder))
+    left = image.left_out(folder)
+    notes = (f"left out: {image.summed(left)}",) if left else ()
+    masks = _masks(path) if has else None
+    return _apart(DataSet(_name(path), path, photos, None, masks, notes=notes))
+
+
+def _notes(shards: Shards) -> tuple[str, ...]:
+    left = shards.left_out
+    damage = (f"{path}: {why}" for path, why in shards.damaged.items())
+    return (*damage, *([f"left out: {image.summed(left)}"] if left else []))
 
 
 def _annotations(path: Path) -> Path | None:
@@ -144,6 +158,13 @@ def pictures(path: str | Path) -> Iterable[Source]:
     if text.startswith(HUB):
         return Rows(text)
     return Shards(text) if text.endswith(SHARD) else load(path).photos
+
+
+def left_out(path: Path, sources: Iterable[Source]) -> list[str]:
+    """What looks like a picture in a folder or in tar shards that were gone through and is none."""
+    if isinstance(sources, Shards):
+        return sources.left_out
+    return image.left_out(path) if path.is_dir() else []
 
 
 def is_set(path: Path) -> bool:

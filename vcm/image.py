@@ -13,9 +13,9 @@ from PIL import Image
 from vcm import pixels
 from vcm.errors import ImageError
 from vcm.files import write_atomic
-from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told
+from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, way_up
 
-__all__ = ["AS_USUAL", "MAX_PIXELS", "Reading", "told"]
+__all__ = ["AS_USUAL", "MAX_PIXELS", "Reading", "told", "way_up"]
 _log = logging.getLogger(__name__)
 MAX_BYTES: Final = 2**30  # of a picture file that is taken into memory as it lies
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -58,7 +59,7 @@ _told: ContextVar[list[str] | None] = ContextVar("told", default=None)
 
 @contextmanager
 def told() -> Iterator[list[str]]:
-    """Collects the warnings of pictures that are read meanwhile, which are logged else."""
+    """Collects the warnings of a picture that is read meanwhile, which are logged else."""
     lines: list[str] = []
     token = _told.set(lines)
     try:
@@ -81,7 +82,7 @@ def flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np
     try:
         return _flat(data, name, background, how)
     except _CutOff:
-        _say(f"{name!r}: the JPEG ends before its picture; what is missing, if anything, is grey")
+        _say(name, "the JPEG ends before its picture; what is missing, if anything, is grey")
         return _flat(data + _END, name, background, how)
     except _LongText:
         return _flat(png.without_texts(data), name, background, how)
@@ -101,7 +102,7 @@ def _flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[n
         way = orientation(picture) if is_tiff else 0  # Pillow turns them as it decodes
         _load(picture, how)
         way = way or orientation(picture)
-        told = picture, data, how.bits, lambda text: _say(f"{name!r}: {text}")
+        told = picture, data, how.bits, partial(_say, name)
         as_it_lies = deep.colour(*told) if is_deep else None
         plain = as_it_lies or deep.grey(*told)
         if as_it_lies is None and is_tiff:
@@ -131,6 +132,19 @@ def size(data: bytes, name: str) -> tuple[int, int]:
             return picture.height, picture.width
     except _LongText:
         return size(png.without_texts(data), name)
+
+
+def way_up(data: bytes, name: str) -> int:
+    """The EXIF orientation that the header of a file says, 1 to 8; 1: as it lies.
+
+    Raises:
+        ImageError: as `size`.
+    """
+    try:
+        with _opened(data, name) as picture:
+            return orientation(picture)
+    except _LongText:
+        return way_up(png.without_texts(data), name)
 
 
 @contextmanager
@@ -178,9 +192,9 @@ def _opaque(picture: Image.Image, background: Colour) -> Image.Image:
     return picture
 
 
-def _say(line: str) -> None:
+def _say(name: str, line: str) -> None:
     lines = _told.get()
     if lines is None:
-        _log.warning("%s", line)
+        _log.warning("%r: %s", name, line)
     else:
         lines.append(line)

@@ -56,7 +56,7 @@ def parse(path: str | Path) -> dict[str, Any]:
         SpecError: the file is missing, unreadable or not TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_bytes().decode())
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         # ValueError: TOMLDecodeError, UnicodeDecodeError and a NUL character in the path
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -1,5 +1,6 @@
 """`vcm doctor`: what is there, what is not, and how to get it."""
 
+import contextlib
 import os
 import platform
 import re
@@ -114,7 +115,9 @@ def _fingerprint(path: Path, kind: str) -> str:
 
 def _is_cached(hub_name: str) -> bool:
     """Whether the hub's cache holds a model."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    with contextlib.suppress(RuntimeError):  # no home folder: nothing is there
+        home = home.expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     return any(cache.glob(f"models--{hub_name.replace('/', '--')}/snapshots/*/*.*"))
 

@@ -17,6 +17,7 @@ from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
+from vcm.image import AS_USUAL, Reading
 from vcm.pipeline import Image
 from vcm.roi.embedded import built_in, cover
 from vcm.scale.sinks import digest
@@ -40,6 +41,7 @@ class Options(RoiOptions):
     overwrite: bool = False
     weights: str = "base"
     as_json: bool = False
+    reading: Reading = AS_USUAL
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +72,14 @@ class Encoding:
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one picture, with every model loaded."""
         code = coder(self.options, Codec.load(self.options.weights))
-        return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
+
+        def work(task: batch.Task) -> batch.Made:
+            with image.told() as said:
+                picture = image.parse(task.data, task.where, self.options.reading)
+            data, report = code(picture)
+            return batch.Made(data, report | ({"said": said} if said else {}))
+
+        return work
 
 
 def run(source: Path, output: Path, options: Options, way: Way | None = None) -> dict[str, Any]:
@@ -84,7 +93,8 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
     _say_what_is_lost(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
-    return batch.run(Encoding(options), pictures, (source, output), result, way)
+    report = batch.run(Encoding(options), pictures, (source, output), result, way)
+    return report | {"left_out": dataset.left_out(source, pictures)}
 
 
 def _say_what_is_lost(options: Options) -> None:
@@ -98,7 +108,7 @@ def _say_what_is_lost(options: Options) -> None:
 def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
     target = places.of_file(source, output, options.overwrite)  # before models are loaded
     code = coder(options, Codec.load(options.weights))
-    data, report = code(image.read(source))
+    data, report = code(image.read(source, options.reading))
     write_atomic(target, data)
     return {"file": str(target)} | report
 
@@ -142,6 +152,8 @@ def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
     others = ("as_json", "overwrite", "weights", "text", "task", "mask", "roi_weights")
     given = {k: v for k, v in asdict(options).items() if k not in others}
+    if options.reading == AS_USUAL:  # what was made before there was another way stays
+        del given["reading"]
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY
     spec = options.spec()

@@ -1,7 +1,9 @@
 """The result of an evaluation as one dictionary: what results.json holds and the page shows."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -75,6 +77,7 @@ def result(
     records: Mapping[str, Record],
     reference: str | None = None,
     say: Callable[[str], None] = lambda line: None,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Scores, curves, BD-rates and bits at scores, with intervals over pictures.
 
@@ -82,14 +85,16 @@ def result(
         codecs: by their texts.
         say: is told what is being computed.
         reference: text of the codec that BD-rates are against; None: the first that is not ours.
+        failed: why pictures have no record, by their names.
 
     Raises:
         MetricError: if no picture was measured whole, or `reference` is none of the codecs.
     """
-    rows, failed = complete(records, codecs)
-    failed |= {p.name: "not measured" for p in plan.data.photos if p.name not in records}
+    rows, reasons = complete(records, codecs)
+    unseen = {p.name: "not measured" for p in plan.data.photos if p.name not in records}
+    reasons |= unseen | dict(failed)
     if not rows:
-        raise MetricError(f"no picture could be measured: {next(iter(failed.values()), 'none')}")
+        raise nothing_measured(reasons)
     weights = resamples(len(rows))
     pixels = np.array([float(r["height"] * r["width"]) for r in rows])
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
@@ -123,9 +128,34 @@ def result(
             }
             for share in SHARES
         },
-        "failed": failed,
+        "failed": reasons,
         "left_out": list(plan.left_out),
+        "notes": [*plan.notes, *oddities(rows)],
     }
+
+
+def nothing_measured(reasons: Mapping[str, str]) -> MetricError:
+    """The error that there is no number, with the first reason and how many pictures share it."""
+    alike = [reason.replace(name, "...") for name, reason in reasons.items()]
+    if not alike:
+        return MetricError("no picture could be measured: there is none")
+    first = next(iter(reasons.values()))
+    return MetricError(
+        f"no picture could be measured: {first} (the reason of {alike.count(alike[0])} of "
+        f"{len(alike)} pictures)"
+    )
+
+
+def oddities(rows: Iterable[Record]) -> list[str]:
+    """What is odd about pictures that were measured all the same: one of each kind, counted."""
+    found: dict[str, list[str]] = {}
+    for record in rows:
+        for line in record["said"]:
+            found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record['name']}: {line}")
+    return [
+        lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more pictures alike)"
+        for lines in found.values()
+    ]
 
 
 def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -190,9 +191,9 @@ def mask_name(source: Source) -> str:
     """
     if isinstance(source, File):
         stat = source.path.stat()
-        known = f"{source.where} {stat.st_size} {stat.st_mtime_ns}".encode()
+        known = os.fsencode(f"{source.where} {stat.st_size} {stat.st_mtime_ns}")
     else:
-        known = source.where.encode() + source.load()
+        known = os.fsencode(source.where) + source.load()
     return hashlib.sha256(known).hexdigest()[:20]
 
 
