@@ -86,7 +86,8 @@ def test_of_a_shard_that_is_filled_little_is_in_memory():
     assert peak(lambda: filled(40)) < 10 * MIB
     before = Path("s0.tar").stat()
     assert peak(lambda: filled(40)) < 10 * MIB  # all of it stays
-    assert Path("s0.tar").stat() == before
+    after = Path("s0.tar").stat()  # but for the time at which it was read
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert peak(lambda: filled(41)) < 10 * MIB  # 40 are taken over
     assert names("s0.tar") == [f"{number}.x" for number in range(41)]
 
@@ -153,12 +154,13 @@ def test_what_is_whole_of_a_set_with_a_damaged_shard_is_done(output):
 
 
 @pytest.mark.parametrize("output", ["out", "out/s%d.tar"])
-@pytest.mark.parametrize("kept", [2.5, 2])
-def test_a_shard_that_is_cut_off_costs_nothing_but_what_it_lacks(output, kept, caplog):
+@pytest.mark.parametrize("more", [0, 700])
+def test_a_shard_that_is_cut_off_costs_nothing_but_what_it_lacks(output, more, caplog):
     for number in range(3):
         packed(f"in-{number}.tar", "a.png", "b.png", "c.png")
-    whole = Path("in-1.tar").read_bytes()
-    Path("in-1.tar").write_bytes(whole[: int(kept * 1024)])  # a header and a block of data each
+    with tarfile.open("in-1.tar") as tar:
+        third = tar.getmembers()[2].offset
+    Path("in-1.tar").write_bytes(Path("in-1.tar").read_bytes()[: third + more])
     result = Result(".x", "q", Path.is_file, False)
     places = Path("in-{0..2}.tar"), Path(output)
     sources = Sources(str(places[0]))

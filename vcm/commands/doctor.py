@@ -29,7 +29,8 @@ FOR: Final = {  # extra -> what it is for
     "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
     "dashboard": "workspaces of Weights & Biases",
     "train": "training on several devices", "hub": "data sets of the hub",
-    "eval": "vcm eval", "onnx": "ONNX models and vcm export", "perceptual": "LPIPS and DISTS",
+    "eval": "vcm eval", "onnx": "ONNX models and vcm export",
+    "perceptual": "ST-LPIPS, LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
     "web": "vcm serve", "scale": "many machines", "docs": "the site", "dev": "make test",
 }  # fmt: skip

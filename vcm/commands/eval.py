@@ -44,7 +44,8 @@ class Options:
 
     Attributes:
         reading: --exif, --bits and --strict.
-        perceptual: whether LPIPS and DISTS are measured, whose weights may have to be downloaded.
+        perceptual: whether ST-LPIPS, LPIPS and DISTS are measured; the weights of the last two may
+            have to be downloaded.
     """
 
     task: str | None

@@ -86,4 +86,4 @@ class Ticker:
 
 def _duration(seconds: float) -> str:
     minutes = max(1, round(seconds / 60))
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -23,7 +23,7 @@ RESAMPLES: Final = 1_000
 SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
 QUALITY: Final = (
     "PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM",
-    "LPIPS", "DISTS",
+    "ST-LPIPS", "LPIPS", "DISTS",
 )  # fmt: skip
 
 

@@ -168,5 +168,5 @@ def _entries(shard: Path) -> tuple[list[tarfile.TarInfo], str]:
     except (OSError, tarfile.TarError) as error:
         if not found:
             return [], f"not an uncompressed tar file ({error})"
-        return found, f"cut off or damaged behind {len(found)} files ({error})"
-    return found, "" if ends or not found else f"cut off behind {len(found)} files: no end of it"
+        return found, f"cut off or damaged after {found[-1].name} ({error})"
+    return found, "" if ends or not found else f"cut off after {found[-1].name}: it has no end"
