@@ -120,7 +120,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < 2**1000:  # larger ones are none
         value = float(value)
     if hint is Path and type(value) is str:
         return Path(value)

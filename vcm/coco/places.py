@@ -52,7 +52,7 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
         places = ", ".join(str(folder) for folder in dict.fromkeys(among))
         raise SpecError(
             f"{what}: none of its {len(names)} pictures is there; {names[0]} is not in {places}: "
-            f"put them in one of these, or name their folder"
+            f"put them in one of these, or name their folder (--images)"
         )
     return [path or among[0] / name for path, name in zip(paths, names, strict=True)]
 

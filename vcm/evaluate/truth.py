@@ -1,7 +1,8 @@
 """The ROI that people drew: what a text would mean if its mask were perfect."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -100,8 +101,13 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
         yield "turned by EXIF: its labels are taken as drawn on the upright picture"
 
 
-@cache
 def labels(data: DataSet) -> Any:
-    """pycocotools' index of the set's labels, read once."""
+    """pycocotools' index of the set's labels, read once for each state of the file."""
     assert data.annotations is not None
-    return coco(data.annotations)
+    stat = data.annotations.stat()
+    return _labels(data.annotations, (stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=2)
+def _labels(path: Path, state: tuple[int, int]) -> Any:
+    return coco(path)
