@@ -1,4 +1,4 @@
-"""95 % intervals of numbers that are resampled, also of those whose resamples sit off the number."""
+"""95 % intervals of numbers that are resampled, also where the resamples sit off the number."""
 
 from typing import Final
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import RatedCodec, labels
-from vcm.evaluate.curves import Curve, bd, bits_at, interval
+from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
+from vcm.evaluate.intervals import interval
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import Record
 from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, agreement, complete, resamples
@@ -128,6 +130,7 @@ def result(
             }
             for share in SHARES
         },
+        "pairs": list(_pairs(list(curves.values()), metric, original.values[metric])),
         "failed": reasons,
         "left_out": list(plan.left_out),
         "notes": [*plan.notes, *oddities(rows)],
@@ -156,6 +159,18 @@ def oddities(rows: Iterable[Record]) -> list[str]:
         lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more pictures alike)"
         for lines in found.values()
     ]
+
+
+def _pairs(curves: list[Curve], metric: str, whole: Floats) -> Iterator[dict[str, Any]]:
+    """Each two codecs on the same photos: bits at a score and BD-rate, in percent of the other."""
+    rates = {s: [rates_at(c, metric, s / 100 * whole) for c in curves] for s in SHARES}
+    for (i, one), (j, other) in combinations(enumerate(curves), 2):
+        yield {
+            "codec": one.name,
+            "against": other.name,
+            "bits_at": {f"{share}": difference(r[i], r[j]) for share, r in rates.items()},
+            "bd": bd(other, one, metric),
+        }
 
 
 def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
@@ -204,7 +219,7 @@ def _point(point: Point, bits: float, bpp: Floats) -> dict[str, Any]:
 
 
 def _with_interval(values: Floats) -> dict[str, float | None]:
-    return {"value": float(values[0])} | interval(values[1:])
+    return {"value": float(values[0])} | interval(values[0], values[1:])
 
 
 def rows_for_csv(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
