@@ -110,11 +110,21 @@ def test_two_codecs_are_compared_on_the_same_photos():
     assert difference(other, one)["value"] is None
 
 
-def test_resamples_draw_as_many_pictures_as_there_are():
+def test_resamples_are_halves_without_doubles():
     weights = resamples(30, 50)
     assert weights.shape == (51, 30) and (weights[0] == 1).all()
-    assert (weights.sum(1) == 30).all() and len(np.unique(weights[1:], axis=0)) == 50
+    assert set(np.unique(weights)) == {0, 1} and (weights[1:].sum(1) == 15).all()
+    assert len(np.unique(weights[1:], axis=0)) == 50
     assert np.array_equal(weights, resamples(30, 50))
+    assert set(resamples(7, 50)[1:].sum(1)) == {3, 4}
+
+
+def test_halves_vary_as_samples_do():
+    """The mean of n numbers has the variance of one divided by n."""
+    values = np.random.default_rng(0).normal(size=400)
+    weights = resamples(400, 4_000)[1:]
+    means = (weights @ values) / weights.sum(1)
+    assert means.var() == pytest.approx(values.var(ddof=1) / 400, rel=0.05)
 
 
 def test_a_bd_rate_over_little_is_marked():
