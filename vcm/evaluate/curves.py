@@ -115,7 +115,7 @@ def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
     if np.isinf(rates[0]):
         best = f"best {max(scores):.1f}"
         return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached ({best})"}
-    at_most = scores[0] >= targets[0]
+    at_most = bool(scores[0] >= targets[0])
     return {"value": float(rates[0]), "at_most": at_most} | interval(rates[0], rates[1:])
 
 

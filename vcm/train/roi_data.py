@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm import image
+from vcm.scale.sources import files
 from vcm.train.roi_labels import IGNORE, NONE
 
 Image = NDArray[np.uint8]
@@ -43,7 +44,12 @@ class Samples(NamedTuple):
 
 
 def load_samples(photos: Path, voc_masks: Path, labels: Path, held_out: int) -> Samples:
-    """All photos of a folder with their label maps."""
+    """All photos of a folder with their label maps.
+
+    Raises:
+        SpecError: if two photos share a label map, as a.jpg and a.png do.
+    """
+    files(image.folder(photos))  # refuses them
     kept = kept_apart(photos, voc_masks, held_out)
     both = Samples([], [])
     for p in image.folder(photos):
