@@ -10,6 +10,10 @@ from vcm.errors import SpecError
 NAMES: Final = ("instances.json", "_annotations.coco.json", "annotations/instances_*.json")
 
 
+class PicturesMissing(SpecError):
+    """None of the pictures of a COCO file is where it should be."""
+
+
 def labels_of(folder: Path) -> Path | None:
     """The COCO file of a folder, or None if there is none.
 
@@ -45,14 +49,14 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
         what: whose pictures they are, for messages.
 
     Raises:
-        SpecError: if none of them is there.
+        PicturesMissing: if none of them is there.
     """
     paths = [next((f / name for f in among if _is_there(f / name)), None) for name in names]
     if names and not any(paths):
         places = ", ".join(str(folder) for folder in dict.fromkeys(among))
-        raise SpecError(
+        raise PicturesMissing(
             f"{what}: none of its {len(names)} pictures is there; {names[0]} is not in {places}: "
-            f"put them in one of these, or name their folder (--images)"
+            f"put them in one of these, or name their folder"
         )
     return [path or among[0] / name for path, name in zip(paths, names, strict=True)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm.coco import truth
+from vcm.coco.places import PicturesMissing
 from vcm.commands.eval_files import write
 from vcm.commands.progress import shown
 from vcm.dataset import DataSet, load, thinned
@@ -168,7 +169,10 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
 
 
 def _data(options: Options) -> DataSet:
-    data = load(options.data, options.only, options.images)
+    try:
+        data = load(options.data, options.only, options.images)
+    except PicturesMissing as error:
+        raise SpecError(f"{error} by --images") from error
     return data if options.photos is None else thinned(data, options.photos)
 
 
