@@ -241,6 +241,30 @@ def test_one_bad_picture_stops_no_folder(folder, tiny_weights):
     assert len(report["files"]) == 3 and list(report["failed"]) == ["broken.png"]
 
 
+@pytest.mark.parametrize("way", [(), ("--workers", "1")])
+def test_what_was_odd_is_counted_and_named_at_the_end(folder, run, way):
+    image.write(folder / "cut.jpg", image.read("cat.png"))
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-400])
+    (folder / "phone.heic").touch()
+    (folder / "gone.png").symlink_to("nowhere.png")
+    report = json.loads(run("encode", ".", "-o", "out", "--json", *way))
+    assert report["left_out"] == ["gone.png", "phone.heic"] and report["odd"] == 1
+    (line,) = report["said"].values()
+    assert "the JPEG ends before its picture" in line and (folder / "out" / "cut.vcm").is_file()
+    lines = run("encode", ".", "-o", "again", *way)
+    assert "1 were read all the same:\n  " in lines and "cut.jpg: the JPEG ends before" in lines
+    assert "left out, as links that lead nowhere or no format that is read: 2: gone.png" in lines
+
+
+def test_strict_refuses_a_jpeg_that_is_cut_off(folder, tiny_weights):
+    image.write(folder / "cut.jpg", image.read("cat.png"))
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-400])
+    arguments = ["encode", "cut.jpg", "-o", "cut.vcm", "--weights", str(tiny_weights)]
+    refused = CliRunner().invoke(cli, [*arguments, "--strict"])
+    assert refused.exit_code == 2 and "truncated" in refused.output
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+
+
 def test_nothing_found_is_said_and_json_stays_json(folder, tiny_weights, capsys):
     logger = logging.getLogger("vcm")
     arguments = ["encode", "cat.png", "--text", "airplane", "-o", "cat.vcm", "--json"]

@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from PIL import Image
 
 from vcm import image
 from vcm.errors import ImageError
+from vcm.image import Reading
 
 
 def png(width: int, height: int) -> bytes:
@@ -56,8 +58,31 @@ def test_truncated_pictures_are_refused(tmp_path: Path, cat: NDArray[np.uint8]) 
         for share in (0.01, 0.3, 0.9):
             path.write_bytes(whole[: int(len(whole) * share)])
             with pytest.raises(ImageError) as caught:
-                image.read(path)
+                image.read(path, Reading(strict=True))
             assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 40, 3_000])
+def test_a_jpeg_without_its_end_is_what_opencv_reads(
+    tmp_path: Path, cat: NDArray[np.uint8], lost: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "cut.jpg"
+    image.write(path, cat)
+    path.write_bytes(path.read_bytes()[:-lost])
+    expected = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(image.read(path), expected)
+    assert "the JPEG ends before its picture" in caplog.text
+    with image.told() as lines:  # instead of the log
+        image.read(path)
+    assert len(lines) == 1 and len(caplog.records) == 1
+
+
+def test_a_jpeg_without_its_header_is_refused(tmp_path: Path, cat: NDArray[np.uint8]) -> None:
+    path = tmp_path / "cut.jpg"
+    image.write(path, cat)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ImageError, match="damaged|is not a picture"):
+        image.read(path)
 
 
 @given(st.data())
@@ -111,5 +136,5 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str, message: str) 
 def test_colour_spaces_without_a_way_to_grey_are_no_masks(tmp_path: Path) -> None:
     bands = [Image.new("L", (3, 2))] * 3
     Image.merge("LAB", bands).save(tmp_path / "lab.tif")
-    with pytest.raises(ImageError, match="conversion from LAB"):
+    with pytest.raises(ImageError, match="it has colours"):
         image.read_mask(tmp_path / "lab.tif", (2, 3))

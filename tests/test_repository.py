@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ def tracked() -> list[Path]:
 def yaml(name: str) -> Any:
     loader = pytest.importorskip("yaml", reason="needs: pip install 'vcm[docs]'")
     return loader.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))
+
+
+def test_a_person_sees_what_was_skipped_and_why(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text(
+        "import pytest\ndef test_x():\n    pytest.skip('needs a moon')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-c", str(REPOSITORY / "pyproject.toml")]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path / "test_x.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert re.search(r"SKIPPED \[1\] .*test_x.py:3: needs a moon", done.stdout), done.stdout
 
 
 def test_size_of_files() -> None:

@@ -129,3 +129,15 @@ def test_any_data_give_the_dataclass_or_a_spec_error(data: dict[str, object]) ->
     else:
         assert isinstance(found.name, str)
         assert isinstance(found.words, tuple)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(FULL, encoding="utf-8-sig")
+    (tmp_path / "b.toml").write_text(FULL, encoding="utf-8")
+    assert toml.load(path, Outer) == toml.load(tmp_path / "b.toml", Outer)
+
+
+def test_numbers_that_no_float_can_hold_are_refused() -> None:
+    with pytest.raises(SpecError, match="rate: expected float, got int 1000"):
+        toml.build(Inner, {"rate": 10**400}, "x")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from vcm.commands import completion, options
+from vcm.commands import completion, options, reading
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
 from vcm.errors import MissingExtra
@@ -45,6 +45,7 @@ def cli() -> None:
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
 @click.option("--overwrite", is_flag=True, help="With many pictures: anew, over what is there.")
 @options.many
+@reading.options
 @options.weights
 @options.device
 @options.json
@@ -165,6 +166,8 @@ def bench(
 
 @cli.command("eval", short_help="How many bits does a task model need?")
 @options.evaluation
+@reading.images
+@reading.options
 @options.json
 def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     """Answer "how many bits does my detector need?" on a folder of photos.
@@ -260,12 +263,8 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
 @cli.command("export", short_help="Write the codec's networks as ONNX.")
 @options.output("A folder for the networks and codec.json.")
 @options.weights
-@click.option(
-    "--check",
-    type=PATH,
-    metavar="PHOTO",
-    help="Code this photo by torch, decode it by onnxruntime, and compare.",
-)
+@click.option("--check", type=PATH, metavar="PHOTO",
+              help="Code this photo by torch, decode it by onnxruntime, and compare.")  # fmt: skip
 @options.json
 def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> None:
     """Write the networks of encoder and decoder as ONNX, with the coding tables beside them.

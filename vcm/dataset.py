@@ -1,8 +1,5 @@
 """Pictures and what people say is on them: COCO files, folders of class masks, plain photos."""
 
-import contextlib
-import io
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,9 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from vcm import image
-from vcm.errors import MissingExtra, SpecError
+from vcm.coco import places
+from vcm.coco.truth import checked, files, index, read
+from vcm.coco.values import parse
+from vcm.errors import SpecError
 from vcm.scale.hub import HUB, Rows
-from vcm.scale.sources import File, Source
+from vcm.scale.sources import File, Source, inner
 from vcm.scale.tars import SHARD, Shards
 from vcm.vision.deeplab import NAMES as VOC
 
@@ -36,6 +36,7 @@ class DataSet:
         masks: a folder of class masks, or None.
         only: condition that its pictures fulfil, see `load`; None: all of them.
         part: whether others were left out as well.
+        notes: a sentence each on what could not be read of it.
     """
 
     name: str
@@ -45,6 +46,14 @@ class DataSet:
     masks: Path | None
     only: str | None = None
     part: bool = False
+    notes: tuple[str, ...] = ()
+
+    def mask_of(self, photo: Source) -> Path | None:
+        """Where the class mask of a photo lies: in the same folders as the photo, or in none."""
+        if self.masks is None:
+            return None
+        path = PurePosixPath(*inner(PurePosixPath(photo.name))).with_suffix(".png")
+        return nested if (nested := self.masks / path).is_file() else self.masks / path.name
 
     def labels(self, photo: Source) -> NDArray[np.uint8]:
         """VOC class of each pixel: (H, W) uint8, 255 where it is not known.
@@ -52,7 +61,7 @@ class DataSet:
         Raises:
             SpecError: if the set has no class masks, or none for this photo that can be read.
         """
-        path = self.masks and self.masks / f"{PurePosixPath(photo.name).stem}.png"
+        path = self.mask_of(photo)
         if path is None or not path.is_file():
             raise SpecError(f"{self.name}: no class mask of {photo.name}; expected {path or MASKS}")
         try:
@@ -65,39 +74,76 @@ class DataSet:
         return labels
 
 
-def load(path: str | Path, only: str | None = None) -> DataSet:
+def load(path: str | Path, only: str | None = None, images: Path | None = None) -> DataSet:
     """The set in a folder, in tar shards or on the hub, or the one that a COCO file describes.
 
-    A folder is read as it is: `instances.json` beside `images/`, with `voc_class_masks/` if there;
-    else every picture in it, without ground truth.
+    A folder is read as it is: a COCO file beside `images/` or in `annotations/`, with
+    `voc_class_masks/` if there; else every picture in it, without ground truth.
 
     Args:
         only: "field=value" of the image entries of a COCO file: a part of the set.
+        images: where the pictures of a COCO file are; None: see `vcm.coco.places`.
 
     Raises:
-        SpecError: if the file is not COCO's, or `only` fits nothing.
+        SpecError: if the file is not COCO's, or `only` fits nothing; if none of its pictures is
+            there, or two of them share a class mask.
         ImageError: if there is no picture.
     """
-    if _is_stream(str(path)):
-        if only is not None:
-            raise SpecError(f"--only {only}: {path} has no image entries that could say that")
-        name = PurePosixPath(str(path).removeprefix(HUB)).stem
-        return DataSet(name, Path(path), tuple(pictures(path)), None, None)
-    path = Path(path)
-    annotations = path if path.suffix == ".json" else path / "instances.json"
-    folder = annotations.parent
+    path = str(path) if _is_stream(str(path)) else Path(path)
+    annotations = _annotations(path) if isinstance(path, Path) else None
+    if annotations is None and (only or images):
+        raise SpecError(f"{path} has no COCO file that says which pictures are meant, or where")
+    if isinstance(path, str):
+        name = PurePosixPath(path.removeprefix(HUB)).stem
+        sources = pictures(path)
+        data = DataSet(name, Path(path), tuple(sources), None, None)
+        return replace(data, notes=_notes(sources)) if isinstance(sources, Shards) else data
+    if annotations is not None:
+        folder = annotations.parent
+        photos = _listed(annotations, only, images)
+        return _apart(DataSet(_name(folder), folder, photos, annotations, _masks(folder), only))
+    inside = path / "images"
+    has = inside.is_dir()
+    folder = inside if has else path
+    photos = tuple(File(p.name, p) for p in image.folder(folder))
+    left = image.left_out(folder)
+    notes = (f"left out: {image.summed(left)}",) if left else ()
+    masks = _masks(path) if has else None
+    return _apart(DataSet(_name(path), path, photos, None, masks, notes=notes))
+
+
+def _notes(shards: Shards) -> tuple[str, ...]:
+    left = shards.left_out
+    damage = (f"{path}: {why}" for path, why in shards.damaged.items())
+    return (*damage, *([f"left out: {image.summed(left)}"] if left else []))
+
+
+def _annotations(path: Path) -> Path | None:
+    return path if path.suffix == ".json" else places.labels_of(path)
+
+
+def _name(folder: Path) -> str:
+    """Of a set: of its folder; of "annotations", as COCO has it, that of the one above."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "annotations" else folder.name
+
+
+def _masks(folder: Path) -> Path | None:
     masks = folder / MASKS
-    if annotations.is_file():
-        photos, name = _listed(annotations, only), folder.resolve().name
-        drawn = masks if masks.is_dir() else None
-        return DataSet(name, folder, photos, annotations, drawn, only)
-    if only is not None:
-        raise SpecError(f"--only {only}: {path} has no instances.json whose entries could say that")
-    inner = path / "images"
-    paths = image.folder(inner if inner.is_dir() else path)
-    photos = tuple(File(p.name, p) for p in paths)
-    drawn = masks if inner.is_dir() and masks.is_dir() else None
-    return DataSet(path.resolve().name, path, photos, None, drawn)
+    return masks if masks.is_dir() else None
+
+
+def _apart(data: DataSet) -> DataSet:
+    """The set; raises SpecError if two of its photos share a class mask."""
+    owners: dict[Path | None, str] = {None: ""}
+    for photo in data.photos if data.masks else ():
+        first = owners.setdefault(data.mask_of(photo), photo.name)
+        if first != photo.name:
+            raise SpecError(
+                f"{data.name}: {first} and {photo.name} share the class mask "
+                f"{data.mask_of(photo)}; put masks into folders like those of the photos"
+            )
+    return data
 
 
 def pictures(path: str | Path) -> Iterable[Source]:
@@ -112,6 +158,13 @@ def pictures(path: str | Path) -> Iterable[Source]:
     if text.startswith(HUB):
         return Rows(text)
     return Shards(text) if text.endswith(SHARD) else load(path).photos
+
+
+def left_out(path: Path, sources: Iterable[Source]) -> list[str]:
+    """What looks like a picture in a folder or in tar shards that were gone through and is none."""
+    if isinstance(sources, Shards):
+        return sources.left_out
+    return image.left_out(path) if path.is_dir() else []
 
 
 def is_set(path: Path) -> bool:
@@ -130,36 +183,26 @@ def thinned(data: DataSet, count: int) -> DataSet:
         SpecError: if count is not positive.
     """
     if count < 1:
-        raise SpecError(f"--photos: expected 1 or more, got {count}")
+        raise SpecError(f"photos: expected 1 or more, got {count}")
     if count >= len(data.photos):
         return data
     places = np.linspace(0, len(data.photos) - 1, count).round().astype(int)
     return replace(data, photos=tuple(data.photos[i] for i in places.tolist()), part=True)
 
 
-def _listed(path: Path, only: str | None) -> tuple[Source, ...]:
+def _listed(path: Path, only: str | None, images: Path | None) -> tuple[Source, ...]:
     """The photos of a COCO file, by their ids."""
-    try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["images"]
-        photos = [(File(e["file_name"], _find(path, e["file_name"]), e["id"]), e) for e in entries]
-        photos.sort(key=lambda pair: pair[0].id)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SpecError(f"{path}: not a COCO file of images ({error!r})") from error
     wanted = _condition(only)
-    chosen = tuple(photo for photo, entry in photos if wanted(entry))
-    if not chosen:
+    entries = [entry for entry, row in files(parse(path), str(path)) if wanted(row)]
+    if not entries:
         raise SpecError(f"{path}: no images{f' with {only}' if only else ''}")
-    return chosen
-
-
-def _find(path: Path, name: str) -> Path:
-    """Beside the file, in "images" beside it, or as COCO's own archives lie."""
-    archive = path.parent.parent / path.stem.removeprefix("instances_")  # such as val2017
-    places = (path.parent / "images", path.parent, archive)
-    for place in places:
-        if (place / name).is_file():
-            return place / name
-    return places[0] / name
+    entries.sort(key=lambda entry: int(entry["id"]))
+    names = [str(entry["file_name"]) for entry in entries]
+    paths = places.found(names, [images] if images else places.folders(path), str(path))
+    return tuple(
+        File(name, where, entry["id"])
+        for name, where, entry in zip(names, paths, entries, strict=True)
+    )
 
 
 def _condition(only: str | None) -> Callable[[dict[str, Any]], bool]:
@@ -167,35 +210,16 @@ def _condition(only: str | None) -> Callable[[dict[str, Any]], bool]:
         return lambda entry: True
     key, equals, value = only.partition("=")
     if not equals:
-        raise SpecError(f"--only: expected FIELD=VALUE, got {only!r}")
+        raise SpecError(f"a part of a set: expected FIELD=VALUE, got {only!r}")
     return lambda entry: str(entry.get(key)) == value
 
 
 def coco(source: Path | dict[str, Any]) -> Any:
-    """pycocotools' index of a COCO file or of what such a file holds; silent.
+    """pycocotools' index of a COCO instances file or of what such a file holds; silent.
 
     Raises:
         MissingExtra: if pycocotools is not installed.
-        SpecError: if the file has no annotations, or one of them has no box.
+        SpecError: if it is none, see `vcm.coco.truth.checked`.
     """
-    try:
-        from pycocotools.coco import COCO
-    except ImportError as error:
-        raise MissingExtra("pycocotools", "eval") from error
-    data = json.loads(source.read_text(encoding="utf-8")) if isinstance(source, Path) else source
-    missing = [key for key in ("images", "annotations", "categories") if key not in data]
-    if missing:
-        raise SpecError(f"{source}: not a COCO instances file: no {', '.join(missing)}")
-    data.setdefault("info", {})  # which pycocotools 2.0.9 and 2.0.10 want
-    if any("bbox" not in entry for entry in data["annotations"]):
-        raise SpecError("COCO instances: an object without a bbox; give each one, [x, y, w, h]")
-    for number, entry in enumerate(data["annotations"], 1):
-        # 0 means "unmatched" to pycocotools; not every tool writes the other two
-        entry["id"] = number
-        entry.setdefault("iscrowd", 0)
-        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
-    index = COCO()
-    index.dataset = data
-    with contextlib.redirect_stdout(io.StringIO()):
-        index.createIndex()
-    return index
+    truth = read(source) if isinstance(source, Path) else checked(source, "COCO instances")
+    return index(truth)

@@ -1,29 +1,33 @@
 """Pictures in and out: any common file to uint8 RGB, upright, and back."""
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import stat
 from pathlib import Path, PurePath
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from vcm.container import MAX_SIDE
+from vcm import pixels
 from vcm.errors import ImageError
 from vcm.files import write_atomic
+from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, way_up
 
-MAX_PIXELS: Final = 2**27  # 134 million; below the size at which Pillow itself refuses
+__all__ = ["AS_USUAL", "MAX_PIXELS", "Reading", "told", "way_up"]
+_log = logging.getLogger(__name__)
 MAX_BYTES: Final = 2**30  # of a picture file that is taken into memory as it lies
 
-# File name suffix -> Pillow's format and how it is saved; None = read only. Nothing else is ever
-# opened: some of Pillow's other readers start programs (EPS) or are seldom tested.
+TINT: Final = 24  # levels by which the colours of a mask may differ: JPEG's do
+SHOWN: Final = 8  # names in a message
+
+# File name suffix -> Pillow's format and how it is saved; None = read only.
 _SAVE: Final[dict[str, tuple[str, dict[str, object] | None]]] = {
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jfif": ("JPEG", None),
     ".webp": ("WEBP", {"lossless": True}),
     ".bmp": ("BMP", {}),
     ".tif": ("TIFF", {"compression": "tiff_lzw"}),
@@ -37,27 +41,32 @@ _SAVE: Final[dict[str, tuple[str, dict[str, object] | None]]] = {
 }
 WRITABLE: Final = tuple(suffix for suffix, (_, options) in _SAVE.items() if options is not None)
 
-_DEEP_GREY: Final = ("I;16", "I;16L", "I;16B", "I;16N")
-Colour = tuple[int, int, int, int]  # red, green, blue, alpha
+# Of pictures that cannot be read: they are not left out of a folder without a word.
+UNREAD: Final = (
+    ".heic", ".heif", ".hif", ".jxl", ".jxr", ".svg", ".psd", ".xcf", ".eps", ".ico", ".tga",
+    ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".raw",
+)  # fmt: skip
 _WHITE: Final[Colour] = (255, 255, 255, 255)
 _BLACK: Final[Colour] = (0, 0, 0, 255)
 
 
-def read(path: str | Path) -> NDArray[np.uint8]:
+def read(path: str | Path, how: Reading = AS_USUAL) -> NDArray[np.uint8]:
     """The picture in a file, upright: (H, W, 3) uint8 RGB, writable and contiguous.
 
     The EXIF orientation is applied; transparent pixels are laid over white; 16-bit greyscale is
-    rounded to 8 bit, 16-bit colour keeps its high bytes; greyscale, palette and CMYK become RGB;
-    of an animation the first frame counts; colour profiles are ignored.
+    rounded to 8 bit, 16-bit colour keeps its high bytes; samples that by the file's own words, or
+    by `how`, have fewer bits are scaled by these; greyscale, palette and CMYK become RGB; of an
+    animation the first frame counts; colour profiles are ignored. Of a JPEG that ends too early
+    what is missing is grey, with a warning in the log.
 
     Raises:
-        ImageError: no such file, not a picture, damaged or truncated, a side over `MAX_SIDE`, or
-            more than `MAX_PIXELS` pixels (checked before anything is decoded).
+        ImageError: no such file, not a picture, damaged, a side over `MAX_SIDE`, or more than
+            `MAX_PIXELS` pixels (checked before anything is decoded).
     """
-    return _read(Path(path), "RGB", _WHITE)
+    return flat(load(Path(path)), str(path), _WHITE, how)
 
 
-def parse(data: bytes, name: str) -> NDArray[np.uint8]:
+def parse(data: bytes, name: str, how: Reading = AS_USUAL) -> NDArray[np.uint8]:
     """The picture in the bytes of a file, as `read` would give it.
 
     Args:
@@ -66,7 +75,7 @@ def parse(data: bytes, name: str) -> NDArray[np.uint8]:
     Raises:
         ImageError: as for `read`.
     """
-    return _decode(io.BytesIO(data), name, "RGB", _WHITE)
+    return flat(data, name, _WHITE, how)
 
 
 def size(data: bytes, name: str) -> tuple[int, int]:
@@ -78,8 +87,7 @@ def size(data: bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: as for `read`, but for damage behind the header.
     """
-    with _opened(io.BytesIO(data), name) as picture:
-        return picture.height, picture.width
+    return pixels.size(data, name)
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -88,10 +96,13 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     Transparent pixels are outside. `size` is the (H, W) that the mask must have, upright.
 
     Raises:
-        ImageError: as for `read`; another size; or no value over 127 though some are over 0,
-            such as a mask saved as 0 and 1.
+        ImageError: as for `read`; another size; colours, as maps of classes have them; no value
+            over 127 though some are over 0, such as a mask saved as 0 and 1; or none but 255 over
+            127 beside numbers of classes.
     """
-    grey = _read(Path(path), "L", _BLACK)
+    picture = flat(load(Path(path)), str(path), _BLACK, AS_USUAL)
+    _check_grey(picture, str(path))
+    grey = np.asarray(Image.fromarray(picture).convert("L"))
     if grey.shape != size:
         raise ImageError(
             f"mask {str(path)!r}: expected {size[1]}x{size[0]} pixels like the picture, "
@@ -101,6 +112,12 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         raise ImageError(
             f"mask {str(path)!r}: no value is over 127 (the largest is {grey.max()}); "
             f"save it with 0 outside and 255 inside"
+        )
+    values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    if len(values) > 2 and values[-2] <= 127:  # smooth edges have values on both sides
+        raise ImageError(
+            f"mask {str(path)!r}: its values are {', '.join(map(str, values[:SHOWN]))}, as in a "
+            f"map of classes; save it with 0 outside and 255 inside"
         )
     inside: NDArray[np.bool_] = grey > 127
     return inside
@@ -162,22 +179,48 @@ def folder(path: str | Path) -> list[Path]:
     """The picture files directly in a folder, told by suffix, sorted by name.
 
     Subfolders are not entered. Names that begin with a dot are skipped: they are leftovers of
-    other programs.
+    other programs. Pictures that cannot be read are named in the log.
 
     Raises:
         ImageError: not a folder, or no picture in it.
     """
     path = Path(path)
-    try:
-        entries = sorted(path.iterdir())
-    except OSError as error:
-        raise ImageError(f"cannot list the folder {str(path)!r}: {error.strerror}") from error
+    entries = _entries(path)
     found = [entry for entry in entries if is_picture(entry.name) and entry.is_file()]
     if not found:
         raise ImageError(
             f"no picture directly in {str(path)!r}: expected files named {' '.join(_SAVE)}"
         )
+    if left := left_out(path):
+        _log.warning("%s: left out: %s", path, summed(left))
     return found
+
+
+def left_out(path: Path) -> list[str]:
+    """The names in a folder of pictures that `folder` leaves out: of other formats, or of links
+    that lead nowhere.
+
+    Raises:
+        ImageError: not a folder.
+    """
+    seen = [entry for entry in _entries(path) if not entry.name.startswith(".")]
+    return [
+        entry.name
+        for entry in seen
+        if entry.suffix.lower() in UNREAD or (is_picture(entry.name) and not entry.exists())
+    ]
+
+
+def summed(names: list[str]) -> str:
+    """How many there are, and the first of them."""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError as error:
+        raise ImageError(f"cannot list the folder {str(path)!r}: {error.strerror}") from error
 
 
 def is_picture(name: str) -> bool:
@@ -187,103 +230,36 @@ def is_picture(name: str) -> bool:
 
 
 def load(path: Path) -> bytes:
-    """The bytes of a picture file.
+    """The bytes of a picture file, which may be a pipe.
 
     Raises:
         ImageError: no such file, it cannot be read, or it has more than `MAX_BYTES`.
     """
-    _check_file(path)
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ImageError(f"{str(path)!r}: expected at most {MAX_BYTES} bytes, got {size}")
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read {str(path)!r}: {error.strerror}; check its owner") from error
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
+    if not path.is_file() and not _is_pipe(path):
         if path.is_dir():
             raise ImageError(f"{str(path)!r} is a folder; expected a picture file")
         raise ImageError(f"there is no file {str(path)!r}; check the name")
-
-
-def _read(path: Path, mode: str, background: Colour) -> NDArray[np.uint8]:
-    _check_file(path)
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ImageError(
-            f"{str(path)!r} cannot be read ({error.strerror}); it may not be yours to read"
-        ) from error
-    with file:
-        return _decode(file, str(path), mode, background)
+        raise ImageError(f"cannot read {str(path)!r}: {error.strerror}; check its owner") from error
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{str(path)!r}: expected at most {MAX_BYTES} bytes, got more")
+    return data
 
 
-def _decode(file: BinaryIO, name: str, mode: str, background: Colour) -> NDArray[np.uint8]:
-    """The file's picture, upright, opaque, 8 bit: (H, W, 3) for mode RGB, (H, W) for L."""
-    with _opened(file, name) as picture:
-        picture.load()
-        flat = _flatten(_upright(picture), picture.format, background)
-        return np.array(flat.convert(mode))
-
-
-@contextmanager
-def _opened(file: BinaryIO, name: str) -> Iterator[Image.Image]:
-    """The file's picture, not decoded yet; what is raised while it is used is an ImageError."""
+def _is_pipe(path: Path) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs and odd metadata: we check for ourselves
-            Image.init()
-            formats = {name for name, _ in _SAVE.values()} & set(Image.OPEN)
-            # Not Image.open(path): the memory map that this makes is wrong for turned TIFFs.
-            with Image.open(file, formats=sorted(formats)) as picture:
-                _check_size(*picture.size)
-                yield picture
-    except ImageError as error:
-        raise ImageError(f"{name!r}: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name!r} is too large: {error}; shrink or crop it") from error
-    except (UnidentifiedImageError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
-        raise ImageError(
-            f"{name!r} is not a picture that can be read; convert it to PNG or JPEG"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
-        raise ImageError(
-            f"{name!r} cannot be read as a picture ({error}); it may be damaged: get a fresh copy"
-        ) from error
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
-def _check_size(width: int, height: int) -> None:
-    sides = range(1, MAX_SIDE + 1)
-    if width not in sides or height not in sides or width * height > MAX_PIXELS:
+def _check_grey(picture: NDArray[np.uint8], name: str) -> None:
+    """Refuse a mask with colours: what is inside is not plain."""
+    if np.ptp(picture.astype(np.int16), 2).max() > TINT:
         raise ImageError(
-            f"expected 1 to {MAX_SIDE} pixels a side and at most {MAX_PIXELS} in all, "
-            f"got {width}x{height}: shrink or crop it"
+            f"mask {name!r}: it has colours, such as those of a map of classes; save what matters "
+            f"as white on black"
         )
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # broken metadata is no reason to refuse the pixels
-        return picture.copy()
-
-
-def _flatten(picture: Image.Image, file_format: str | None, background: Colour) -> Image.Image:
-    """The picture in 8 bit and without transparency."""
-    # Mode I has 32 bits, but Pillow's readers of these two formats fill 16 of them.
-    if picture.mode in _DEEP_GREY or (picture.mode == "I" and file_format in ("PNG", "PPM")):
-        deep = np.asarray(picture).astype(np.uint32)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise ImageError(
-            f"expected 8 or 16 bits a sample, got 32 (mode {picture.mode}); convert it to PNG"
-        )
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, background), layer)
-    return picture

@@ -56,7 +56,7 @@ def parse(path: str | Path) -> dict[str, Any]:
         SpecError: the file is missing, unreadable or not TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_bytes().decode())
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         # ValueError: TOMLDecodeError, UnicodeDecodeError and a NUL character in the path
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
@@ -120,7 +120,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < 2**1000:  # larger ones are none
         value = float(value)
     if hint is Path and type(value) is str:
         return Path(value)

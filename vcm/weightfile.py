@@ -46,6 +46,11 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
             card = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
+        if _is_checkpoint(path):
+            raise ModelError(
+                f"{path}: a checkpoint, no weight file; of one that `vcm train` wrote "
+                f"`vcm release {path} -o codec.safetensors` makes one"
+            ) from error
         raise ModelError(f"{path}: not a weight file ({error}); get a fresh copy") from error
     if card.get("format") not in kinds:
         wanted = " or ".join(kinds)
@@ -53,6 +58,15 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
     if card.get("sha256") != digest(tensors, tensors):
         raise ModelError(f"{path}: the weights are damaged; get a fresh copy")
     return tensors, card
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether torch has written it, whatever it is called: a ZIP archive."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
 
 
 def kind_of(path: Path) -> str:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torch import save as torch_save
 from torch import zeros
 
 from vcm import weightfile
@@ -112,3 +113,9 @@ def test_other_files_are_refused(tmp_path):
     save_file({"a": zeros(1)}, tmp_path / "alien.safetensors")
     with pytest.raises(ModelError, match="expected vcm-codec-1 or"):
         Codec.load(tmp_path / "alien.safetensors")
+
+
+def test_a_checkpoint_is_told_how_it_becomes_a_weight_file(tmp_path):
+    torch_save({"model": zeros(1)}, tmp_path / "final.ckpt")
+    with pytest.raises(ModelError, match=r"a checkpoint, no weight file; .*`vcm release .*final"):
+        load(tmp_path / "final.ckpt")

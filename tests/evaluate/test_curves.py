@@ -1,9 +1,12 @@
 """Numbers of curves that can be worked out by hand."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
-from vcm.evaluate.curves import Curve, bd, bits_at, crossing, interval
+from vcm.evaluate.curves import Curve, bd, bits_at, crossing, difference, rates_at
+from vcm.evaluate.intervals import interval
 from vcm.evaluate.score import Point, Scores, resamples
 from vcm.report.plots import label
 
@@ -78,16 +81,50 @@ def test_bits_at_a_share_with_its_interval():
 
 
 def test_intervals():
-    assert interval(np.arange(1001.0)) == {"low": 25.0, "high": 975.0}
-    assert interval(np.array([1.0, np.nan, np.nan])) == {"low": None, "high": None}
-    assert interval(np.array([])) == {"low": None, "high": None}
+    assert interval(500.0, np.arange(1001.0)) == {"low": 25.0, "high": 975.0}
+    assert interval(1.0, np.array([1.0, np.nan, np.nan])) == {"low": None, "high": None}
+    assert interval(1.0, np.array([])) == {"low": None, "high": None}
+    whole = np.array([np.inf, *np.arange(999.0), np.inf])
+    assert interval(500.0, whole)["low"] == pytest.approx(24, abs=2)
 
 
-def test_resamples_draw_as_many_pictures_as_there_are():
+def test_resamples_that_sit_off_the_value_do_not_take_the_interval_with_them():
+    """Where the value is their 20th percentile, the ends are those of a value in the middle."""
+    low, high = interval(200.0, np.arange(1001.0)).values()
+    off = 2 * NormalDist().inv_cdf(200.5 / 1001)
+    places = [1000 * NormalDist().cdf(off + end) for end in (-1.959964, 1.959964)]
+    assert (low, high) == pytest.approx(places, abs=1)
+    assert interval(-5.0, np.arange(1001.0))["low"] == 0  # beyond all of them
+
+
+def test_two_codecs_are_compared_on_the_same_photos():
+    """The one needs half of the bits of the other for every photo: there is no doubt about it."""
+    targets = np.full(201, 32.0)
+    one, other = (rates_at(curve(name, f), "AP", targets) for name, f in (("a", 0.5), ("b", 1.0)))
+    found = difference(one, other)
+    assert found["value"] == pytest.approx(-50) and -50.01 < found["low"] <= found["high"] < -49.99
+    alone = bits_at(curve("b", 1.0), "AP", targets)
+    assert alone["high"] / alone["low"] > 1.05  # each by itself is much less certain
+    other[0] = np.inf
+    assert difference(one, other) == {"value": None, "low": None, "high": None}
+    assert difference(other, one)["value"] is None
+
+
+def test_resamples_are_halves_without_doubles():
     weights = resamples(30, 50)
     assert weights.shape == (51, 30) and (weights[0] == 1).all()
-    assert (weights.sum(1) == 30).all() and len(np.unique(weights[1:], axis=0)) == 50
+    assert set(np.unique(weights)) == {0, 1} and (weights[1:].sum(1) == 15).all()
+    assert len(np.unique(weights[1:], axis=0)) == 50
     assert np.array_equal(weights, resamples(30, 50))
+    assert set(resamples(7, 50)[1:].sum(1)) == {3, 4}
+
+
+def test_halves_vary_as_samples_do():
+    """The mean of n numbers has the variance of one divided by n."""
+    values = np.random.default_rng(0).normal(size=400)
+    weights = resamples(400, 4_000)[1:]
+    means = (weights @ values) / weights.sum(1)
+    assert means.var() == pytest.approx(values.var(ddof=1) / 400, rel=0.05)
 
 
 def test_a_bd_rate_over_little_is_marked():

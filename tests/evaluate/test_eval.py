@@ -182,7 +182,7 @@ def test_an_unexpected_score_stops_before_anything_is_coded(options):
         ({"codecs": "jpg"}, "expected one of vcm"),
         ({"workers": 0}, "--workers"),
         ({"model": None}, "names no model"),
-        ({"photos": 0}, "--photos"),
+        ({"photos": 0}, "photos: expected 1 or more"),
     ],
 )
 def test_options_that_cannot_be(options, change, message):

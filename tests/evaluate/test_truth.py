@@ -92,7 +92,7 @@ def test_classes_that_nobody_labelled_are_named(folder, caplog):
 def test_objects_need_boxes(folder):
     path = folder / "instances.json"
     path.write_text(path.read_text().replace('"bbox"', '"box"'))
-    with pytest.raises(SpecError, match="an object without a bbox"):
+    with pytest.raises(SpecError, match="no label can be used: 2 labels without a box"):
         dataset.coco(path)
 
 

@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from vcm.coco.truth import checked
 from vcm.dataset import coco
 from vcm.errors import MetricError
 from vcm.metrics.detection import matches
@@ -82,6 +83,25 @@ def test_ap_is_pycocotools_ap(seed):
     scores = matches(coco(truth), range(12), found, NAMES).scores(np.ones((1, 12)))
     expected = by_pycocotools(truth, found)
     assert (scores["AP"][0], scores["AP50"][0]) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("second", ["dog", "sofa"])
+def test_a_class_under_two_ids_is_one(second):
+    """Its AP is what pycocotools gives when all of its labels have one id."""
+    truth, found = scene(1)
+    first = {"dog": "dog", "sofa": "couch"}[second]
+    names = tuple(first if name == "dog" else name for name in NAMES)
+    expected = by_pycocotools(truth, found)
+    truth["categories"][1]["name"] = first
+    truth["categories"].append({"id": 901, "name": second})
+    half = [a for a in truth["annotations"] if a["category_id"] == 11][::2]
+    assert half
+    for annotation in half:
+        annotation["category_id"] = 901
+    scores = matches(coco(truth), range(12), found, names).scores(np.ones((1, 12)))
+    assert (scores["AP"][0], scores["AP50"][0]) == pytest.approx(expected, abs=1e-9)
+    (note,) = checked(truth, "labels").notes
+    assert f"categories 11 ({first}) and 901 ({second}) are one class" in note
 
 
 def test_only_the_classes_that_count():

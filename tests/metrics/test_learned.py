@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch.nn.functional import conv2d
 from vcm.errors import MissingExtra, ModelError
 from vcm.metrics import learned
 
+ST_LPIPS = 0.0216029  # by the package alone, whose own example gives 0.77776 here
 BACKBONES = {"lpips": "alexnet", "dists": "vgg16"}
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # ImageNet's
 
@@ -34,6 +36,26 @@ def test_equal_pictures_are_at_no_distance_or_the_reason_is_said(name, cat, caps
         noisy = (cat + np.random.default_rng(0).integers(0, 30, cat.shape)).astype(np.uint8)
         assert distance(cat, cat) == pytest.approx(0, abs=1e-4) < distance(cat, noisy)
     assert capsys.readouterr().out == ""
+
+
+def test_st_lpips_is_the_package_s_own_and_needs_no_network(photos, monkeypatch):
+    pytest.importorskip(
+        "stlpips_pytorch.utils",
+        reason="stlpips-pytorch is not installed: pip install 'vcm[perceptual]'",
+    )
+
+    def refused(*arguments):
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.socket.connect", refused)
+    person = photos["person"][:64, :64]
+    blurred = cv2.GaussianBlur(person, (0, 0), 2.0)
+    distance = learned.load("st-lpips")
+    assert distance(person, person) == 0
+    assert distance(person, blurred) == pytest.approx(ST_LPIPS, abs=1e-4)
+    assert distance(person, blurred) < distance(person, 255 - person)
+    for name in ("torchsummary", "IPython"):  # no stand-in stays
+        assert name not in sys.modules or sys.modules[name].__spec__
 
 
 def test_a_download_that_ended_early_is_a_line(monkeypatch):

@@ -138,12 +138,12 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
         (("in", "-o", "out", "--workers", "0"), "--workers"),
         (("in", "-o", "out", "--ray", "auto", "--workers", "2"), "the cluster says"),
         (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
-        (("some.json", "-o", "out"), "not a COCO file of images"),
+        (("some.json", "-o", "out"), "images[1]: id: expected an id, got None"),
     ],
 )
 def test_sets_and_ways_that_cannot_be(arguments, words, run, folder, tmp_path):
     (tmp_path / "in").symlink_to(folder)
     (tmp_path / "one.png").symlink_to(folder / "a0.png")
-    entries = [{"id": number, "file_name": f"{number}.png"} for number in (1, "2")]
+    entries = [{"id": number, "file_name": f"{number}.png"} for number in (1, None)]
     (tmp_path / "some.json").write_text(json.dumps({"images": entries}))
     assert words in run("encode", *arguments, code=2)

@@ -51,8 +51,9 @@ def _config(pictures, folder, steps=6, **run):
 
 
 def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
-    config = _config(pictures, tmp_path / "a", steps=3)
-    list(train(config))
+    config, seen = _config(pictures, tmp_path / "a", steps=3), []
+    list(train(config, seen=seen.append))
+    assert seen == [1, 2, 3]
     usual = Trainer(config, load_photos(config.data)[0]).health.loss
     assert usual > 0 and "otherwise" not in caplog.text
     list(train(config))  # nothing is left to do

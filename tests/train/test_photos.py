@@ -11,6 +11,7 @@ from vcm.dataset import pictures
 from vcm.errors import SpecError
 from vcm.scale.sources import stem
 from vcm.train.photos import Data, load_photos
+from vcm.train.words import words_masks
 
 
 @pytest.fixture
@@ -112,3 +113,25 @@ def test_long_readings_say_how_far_they_are(folder, monkeypatch, caplog):
     monkeypatch.setattr("vcm.train.photos.SILENCE", 0.0)
     load_photos(Data(photos=str(folder), crop=64, held_out=1))
     assert "read 2 of 3 pictures" in caplog.text
+
+
+def test_names_that_are_no_text_are_names(folder, tmp_path_factory):
+    """Latin-1 bytes, as an old archive has them, also of the folder."""
+    for path in list(folder.iterdir()):
+        path.rename(folder / f"caf\udce9 {path.name}")
+    place = folder.rename(folder.with_name("m\udce4dchen"))
+    data = Data(photos=str(place), crop=64, held_out=1, words="cat")
+    masks = words_masks(data, tmp_path_factory.mktemp("words"))
+    training, held_out = load_photos(masks, place / "held_out.json")
+    assert len(training) == 2 and len(held_out) == 1
+    assert all(photo.labels is not None for photo in [*training, *held_out])
+
+
+def test_two_pictures_of_one_name_do_not_share_a_label_map(folder):
+    (folder / "regions").mkdir()
+    image.write(folder / "cat.jpg", image.read(folder / "cat.png"))
+    data = Data(photos=str(folder), crop=64, held_out=1, regions=(str(folder / "regions"),))
+    assert len(load_photos(data)[0]) == 3  # there is none
+    image.write(folder / "regions" / "cat.png", np.ones((120, 130), np.uint8))
+    with pytest.raises(SpecError, match=r"cat\.jpg and .*cat\.png share the label map"):
+        load_photos(data)

@@ -1,16 +1,15 @@
 """Many pictures: the same work on each, with progress; resumes, and one bad file stops nothing."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import click
-
 from vcm.commands.places import all_apart
+from vcm.commands.progress import shown
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
 from vcm.files import held, make_folder
+from vcm.image import summed
 from vcm.roi.mask import NOTHING
 from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
@@ -100,6 +99,8 @@ class Tally:
     listed: bool
     files: list[Report] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    odd: int = 0
     done: int = 0
     kept: int = 0
     failures: int = 0
@@ -108,12 +109,16 @@ class Tally:
     stopped: SpecError | None = None
 
     def todo(self, sources: Iterable[Source]) -> Iterator[Task]:
-        """The files that are not done yet, read.
+        """The files that are not done yet, read; how far that is, is shown.
 
         Where the set cannot be read any further it ends: what is under way is done nevertheless.
         """
+        count = len(sources) if isinstance(sources, Sized) else None
+        label = "files" if count is None else f"{count} files"
         try:
-            for number, source in enumerate(sources):
+            for number, source in enumerate(shown(sources, count, label)):
+                if _damaged(sources):
+                    self.sink.spare()
                 task = self._read(self.sink.place(number, stem(source)), source)
                 if task is not None:
                     yield task
@@ -152,6 +157,10 @@ class Tally:
             self.sink.put(task.place, replace(line, error=str(result)), None)
             return
         data, report = result
+        if said := report.get("said"):
+            self.odd += 1
+            if self.listed or len(self.said) < SHOWN:
+                self.said[task.where] = "; ".join(said)
         line = replace(line, file_sha256=digest(data), bytes=len(data))
         line = replace(line, bpp=report.get("bpp"), roi=report.get("roi"))
         self.empty += NOTHING in report.get("roi", "")
@@ -166,7 +175,7 @@ class Tally:
         """For people and for JSON."""
         if self.listed:
             told = {"files": self.files, "done_before": self.kept, "failed": self.failed}
-            return told | {"nothing_found": self.empty}
+            return told | {"nothing_found": self.empty, "odd": self.odd, "said": self.said}
         return {
             "manifest": str(self.folder / manifest.NAME),
             "done": self.done,
@@ -175,6 +184,8 @@ class Tally:
             "failures": self.failures,
             "nothing_found": self.empty,
             "failed": self.failed,
+            "odd": self.odd,
+            "said": self.said,
         }
 
 
@@ -232,18 +243,23 @@ def absolute(where: str) -> str:
 def each(
     job: Job[Task, Made], sources: Iterable[Source], tally: Tally, pool: Pool, ordered: bool
 ) -> Report:
-    count = len(sources) if isinstance(sources, Sized) else None
-    label = "files" if count is None else f"{count} files"
     try:
-        with click.progressbar(sources, length=count, file=sys.stderr, label=label) as bar:
-            for task, made in mapped(job, tally.todo(bar), pool, ordered):
-                tally.take(task, made)
-        tally.sink.close(tally.stopped is None)
+        for task, made in mapped(job, tally.todo(sources), pool, ordered):
+            tally.take(task, made)
+        damaged = _damaged(sources)
+        tally.failed |= damaged
+        tally.failures += len(damaged)
+        tally.sink.close(tally.stopped is None and not damaged)
     finally:
         tally.sink.drop()
     if tally.stopped is not None:
         raise tally.stopped
     return tally.report
+
+
+def _damaged(sources: Iterable[Source]) -> dict[str, str]:
+    """Why shards could not be read to their end, by their paths."""
+    return sources.damaged if isinstance(sources, tars.Shards) else {}
 
 
 def lines(report: Report) -> list[str]:
@@ -260,4 +276,11 @@ def lines(report: Report) -> list[str]:
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
     if report["nothing_found"]:
         text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
+    if said := report["said"]:
+        text.append(f"{report['odd']} were read all the same:")
+        text += [f"  {name}: {line}" for name, line in said.items()]
+    if left := report.get("left_out"):
+        text.append(
+            f"left out, as links that lead nowhere or no format that is read: {summed(left)}"
+        )
     return text + ([f"each is in {report['manifest']}"] if "manifest" in report else [])

@@ -1,5 +1,6 @@
 """`vcm doctor`: what is there, what is not, and how to get it."""
 
+import contextlib
 import os
 import platform
 import re
@@ -28,7 +29,8 @@ FOR: Final = {  # extra -> what it is for
     "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
     "dashboard": "workspaces of Weights & Biases",
     "train": "training on several devices", "hub": "data sets of the hub",
-    "eval": "vcm eval", "onnx": "ONNX models and vcm export", "perceptual": "LPIPS and DISTS",
+    "eval": "vcm eval", "onnx": "ONNX models and vcm export",
+    "perceptual": "ST-LPIPS, LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
     "faces": "the word face", "ocr": "the words text and license plate",
     "web": "vcm serve", "scale": "many machines", "docs": "the site", "dev": "make test",
@@ -115,7 +117,9 @@ def _fingerprint(path: Path, kind: str) -> str:
 
 def _is_cached(hub_name: str) -> bool:
     """Whether the hub's cache holds a model."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    with contextlib.suppress(RuntimeError):  # no home folder: nothing is there
+        home = home.expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     return any(cache.glob(f"models--{hub_name.replace('/', '--')}/snapshots/*/*.*"))
 

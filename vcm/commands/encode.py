@@ -17,6 +17,7 @@ from vcm.commands.batch import Way
 from vcm.commands.roi import RoiOptions, backend_of, chooser
 from vcm.errors import BitstreamError, SpecError
 from vcm.files import write_atomic
+from vcm.image import AS_USUAL, Reading
 from vcm.pipeline import Image
 from vcm.roi import SEVERAL, specialists
 from vcm.roi.base import Backend
@@ -49,6 +50,7 @@ class Options(RoiOptions):
     weights: str = "base"
     device: str = "cpu"
     as_json: bool = False
+    reading: Reading = AS_USUAL
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +81,14 @@ class Encoding:
     def load(self) -> Callable[[batch.Task], batch.Made]:
         """The work on one picture, with every model loaded."""
         code = coder(self.options, codec_of(self.options), backend_of(self.options))
-        return lambda task: batch.Made(*code(image.parse(task.data, task.where)))
+
+        def work(task: batch.Task) -> batch.Made:
+            with image.told() as said:
+                picture = image.parse(task.data, task.where, self.options.reading)
+            data, report = code(picture)
+            return batch.Made(data, report | ({"said": said} if said else {}))
+
+        return work
 
 
 def run(source: Path, output: Path, options: Options, way: Way | None = None) -> dict[str, Any]:
@@ -93,7 +102,8 @@ def run(source: Path, output: Path, options: Options, way: Way | None = None) ->
     told = _said(options)
     whole = partial(_is_done, codec=codec)
     result = batch.Result(".vcm", key(options, codec), whole, options.overwrite)
-    return batch.run(Encoding(options), pictures, (source, output), result, way) | told
+    report = batch.run(Encoding(options), pictures, (source, output), result, way)
+    return report | told | {"left_out": dataset.left_out(source, pictures)}
 
 
 def _said(options: Options) -> dict[str, Any]:
@@ -107,7 +117,7 @@ def _one(source: Path, output: Path, options: Options) -> dict[str, Any]:
     target = places.of_file(source, output, options.overwrite)  # before models are loaded
     codec, backend = codec_of(options), backend_of(options)
     told = words.said(backend, options.spec())
-    data, report = coder(options, codec, backend)(image.read(source))
+    data, report = coder(options, codec, backend)(image.read(source, options.reading))
     write_atomic(target, data)
     return {"file": str(target)} | report | told
 
@@ -158,6 +168,8 @@ def key(options: Options, codec: Codec) -> str:
     """Names everything that a file depends on besides its picture."""
     others = ("as_json", "overwrite", "device", "weights", "text", "task", "mask", "roi_weights")
     given = {k: v for k, v in asdict(options).items() if k not in others}
+    if options.reading == AS_USUAL:  # what was made before there was another way stays
+        del given["reading"]
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY
     spec = options.spec()

@@ -1,57 +1,52 @@
 """`vcm eval`: how many bits does a task model need?"""
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
-from vcm import draw
-from vcm.dataset import load, thinned
+from vcm.coco import truth
+from vcm.coco.places import PicturesMissing
+from vcm.commands.eval_files import write
+from vcm.commands.progress import shown
+from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
 from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
 from vcm.evaluate.measure import Measurer, available
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.record import Record, unpacked
 from vcm.evaluate.result import (
     check_expected,
+    nothing_measured,
+    oddities,
     reference_of,
     result,
-    rows_for_csv,
     uncompressed,
 )
-from vcm.evaluate.store import default_folder
-from vcm.files import write_atomic
+from vcm.evaluate.store import default_folder, writable
+from vcm.files import held, make_folder
+from vcm.image import AS_USUAL, Reading
 from vcm.metrics.learned import NAMES as PERCEPTUAL
 from vcm.models import check_name
-from vcm.report.page import Panel, Row, page
-from vcm.report.plots import drawn
 from vcm.roi.mask import OnEmpty
 from vcm.roi.text import parse as parse_words
-from vcm.scale.sources import Source, read
 from vcm.scale.work import kept, pool_of
 from vcm.task import TaskSpec, find_task
-from vcm.track import check_installed, log_evaluation, tracked
-from vcm.vision.base import Image
+from vcm.track import log_evaluation, tracked
 
-SHOWN: Final = 4  # photos on the page
-SIDE: Final = 1_200  # pixels of them: the page shows them small, and WebP ends at 16,383
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
 Track = Callable[[Iterator[pictures.Done], int, str], Iterator[pictures.Done]]
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the command line, one to one, and one more.
+    """The options of the command line, and one more.
 
     Attributes:
-        perceptual: whether LPIPS and DISTS are measured, whose weights may have to be downloaded.
+        reading: --exif, --bits and --strict.
+        perceptual: whether ST-LPIPS, LPIPS and DISTS are measured; the weights of the last two may
+            have to be downloaded.
     """
 
     task: str | None
@@ -73,12 +68,13 @@ class Options:
     wandb: str | None
     perceptual: bool = True
     ray: str | None = None
+    images: Path | None = None
+    reading: Reading = AS_USUAL
 
 
 def bar(done: Iterator[pictures.Done], length: int, label: str) -> Iterator[pictures.Done]:
-    """The same pictures under a progress bar on standard error."""
-    with click.progressbar(done, length=length, label=label, file=sys.stderr) as shown:
-        yield from shown
+    """The same pictures; standard error tells how far they are."""
+    return shown(done, length, label)
 
 
 def run(
@@ -93,9 +89,22 @@ def run(
     Raises:
         VcmError: if something cannot be had, or the uncompressed score is not the expected one.
     """
-    if options.wandb is not None:
-        check_installed()
-    plan = planned(options, say)
+    with held(make_folder(output)):
+        plan = planned(options, say)
+        with _logged(options, plan, output) as wandb_run:
+            report = _run(output, options, plan, say, track)
+            if wandb_run is not None:
+                wandb_run.config.update(
+                    {k: report[k] for k in ("data", "roi", "command", "commit")}
+                )
+                log_evaluation(wandb_run, report, output)
+    return report
+
+
+def _run(
+    output: Path, options: Options, plan: Plan, say: Callable[[str], None], track: Track
+) -> dict[str, Any]:
+    """The same in a folder that no other evaluation writes to."""
     folder, measurer = output / "pictures", Measurer(plan)
     measurer.try_codecs()
     say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
@@ -111,22 +120,29 @@ def run(
 
         measure(plan.without_codecs(), "uncompressed")
         records = pictures.records(plan, folder)
-        if records:
-            scores = uncompressed(plan, measurer.model, records)
-            if not options.unchecked:
-                say(check_expected(plan, scores))
+        if not records:
+            raise nothing_measured(failed)
+        for line in oddities(records.values()):
+            say(line)
+        scores = uncompressed(plan, measurer.model, records)
+        if not options.unchecked:
+            say(check_expected(plan, scores))
         measure(plan, "coding and looking")
     records = pictures.records(plan, folder)
-    report = result(plan, measurer.model, measurer.codecs, records, options.reference, say)
-    report["failed"] |= failed
+    reference = options.reference
+    report = result(plan, measurer.model, measurer.codecs, records, reference, say, failed)
     report["roi"]["networks"] = list(measurer.networks)
     say("drawing")
-    _write(output, report, plan, records, _rows(measurer, plan, report, records))
-    if options.wandb is not None:
-        config = {k: report[k] for k in ("task", "model", "data", "roi", "command", "commit")}
-        with tracked(options.wandb, output.resolve().name, config, output) as wandb_run:
-            log_evaluation(wandb_run, report, output)
+    write(output, report, measurer, records)
     return report
+
+
+def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManager[Any]:
+    """A W&B run if one is asked for; without an account that is known before any work."""
+    if options.wandb is None:
+        return nullcontext()
+    config = {"task": asdict(plan.task), "model": plan.model}
+    return tracked(options.wandb, output.resolve().name, config, output)
 
 
 def planned(options: Options, say: Callable[[str], None]) -> Plan:
@@ -141,15 +157,25 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     for text in codecs:
         parse(text)
     reference_of(codecs, options.reference)
-    data = load(options.data, options.only)
-    if options.photos is not None:
-        data = thinned(data, options.photos)
+    data = _data(options)
+    notes = data.notes
+    if data.annotations is not None:
+        notes += truth.read(data.annotations).notes
     perceptual, lines = available(PERCEPTUAL if options.perceptual else ())
-    for line in lines:
-        say(f"left out: {line}")
-    cache = None if options.no_cache else options.cache or default_folder()
+    for line in (*notes, *(f"left out: {line}" for line in lines)):
+        say(line)
+    cache = None if options.no_cache else writable(options.cache or default_folder())
     roi = options.roi, options.roi_weights, options.on_empty
-    return Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual, tuple(lines))
+    plan = Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual, tuple(lines))
+    return replace(plan, reading=options.reading, notes=notes)
+
+
+def _data(options: Options) -> DataSet:
+    try:
+        data = load(options.data, options.only, options.images)
+    except PicturesMissing as error:
+        raise SpecError(f"{error} by --images") from error
+    return data if options.photos is None else thinned(data, options.photos)
 
 
 def _task(options: Options) -> TaskSpec:
@@ -166,70 +192,6 @@ def _model_of(task: TaskSpec) -> str:
         told = f"task {task.name}" if task.name != "text" else "--text"
         raise SpecError(f"{told} names no model; give one with --model")
     return f"{task.model}:{task.weights}"
-
-
-def _write(
-    output: Path,
-    report: dict[str, Any],
-    plan: Plan,
-    records: dict[str, Record],
-    rows: Sequence[Row],
-) -> None:
-    write_atomic(output / "results.json", (json.dumps(report, indent=1) + "\n").encode())
-    write_atomic(output / "pictures.csv", _csv(list(rows_for_csv(plan, records))))
-    for metric, plot in drawn(report, "png"):
-        write_atomic(output / f"{metric.replace(' ', '-')}.png", plot)
-    title = f"vcm eval: {plan.task.description or plan.task.text}"
-    write_atomic(output / "index.html", page(report, rows, title).encode())
-
-
-def _csv(rows: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(k for row in rows for k in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _rows(
-    measurer: Measurer, plan: Plan, report: dict[str, Any], records: dict[str, Record]
-) -> list[Row]:
-    """A few photos, each codec at its setting whose rate is nearest to that of the lower third."""
-    rates = sorted(p["bpp"]["value"] for c in report["codecs"] for p in c["points"])
-    middle = rates[len(rates) // 3]
-    chosen = {
-        c["text"]: min(c["points"], key=lambda p: abs(p["bpp"]["value"] - middle))["setting"]
-        for c in report["codecs"]
-    }
-    fit = [p for p in plan.data.photos if p.name in records and p.name not in report["failed"]]
-    fit.sort(key=lambda p: abs(records[p.name]["roi_share"] - 0.25))
-    return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
-
-
-def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
-    picture = read(photo)
-    roi = measurer.find_roi(photo, picture).roi
-    outlined = _seen(measurer, draw.outlined(picture, roi), record["original"])
-    panels = [Panel("original", draw.within(outlined, SIDE))]
-    for text, setting in settings.items():
-        data, decoded = measurer.coded(text, picture, roi, setting)
-        row = record["codecs"][text]["settings"][f"{setting:g}"]
-        bpp = 8 * len(data) / roi.size
-        quality = "nothing found" if "ROI-PSNR" not in row else f"ROI {row['ROI-PSNR']:.1f} dB"
-        caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
-        seen = _seen(measurer, decoded, row["output"])
-        panels.append(Panel(caption, draw.within(seen, SIDE)))
-    return Row(f"{photo.name}: {record['roi_source']}", panels)
-
-
-def _seen(measurer: Measurer, picture: Image, output: Record) -> Image:
-    """The picture with what the model finds on it."""
-    model = measurer.model
-    if model.kind == "semantic":
-        labels = model.segment(picture)  # type: ignore[attr-defined]
-        return draw.classes(picture, labels, model.names)
-    found = unpacked(output)
-    return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
 
 
 def lines(report: dict[str, Any]) -> list[str]:
@@ -258,7 +220,8 @@ def lines(report: dict[str, Any]) -> list[str]:
         )
     if report["unknown_classes"]:
         text.append(f"AP 0, the model does not know them: {', '.join(report['unknown_classes'])}")
-    return text + [f"  {name}: {reason}" for name, reason in report["failed"].items()]
+    text += [f"  {name}: {reason}" for name, reason in report["failed"].items()]
+    return [*text, *report["notes"]]
 
 
 def _rate(value: dict[str, Any]) -> str:

@@ -51,6 +51,8 @@ def _in_one_line() -> Iterator[None]:
         name = error.ctx.command_path if error.ctx is not None else "vcm"
         raise Failure(f"{error.format_message()} See: {name} --help") from error
     except (MemoryError, RuntimeError) as error:
+        if "home directory" in str(error):  # as pathlib says it, to whatever library asked
+            raise Failure("there is no home folder; set HOME to a folder") from error
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise  # torch has no type of its own for this one
         advice = "close other programs or give a smaller picture"

@@ -209,7 +209,8 @@ _EVAL: Final = (
     click.option("--no-cache", is_flag=True, help="Keep no coded files."),
     click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well."),
     click.option("--perceptual/--no-perceptual", default=True, show_default=True,
-                 help="LPIPS and DISTS too, whose networks are downloaded once (760 MB)."),
+                 help="ST-LPIPS, LPIPS and DISTS too; the networks of the last two are downloaded "
+                 "once (760 MB)."),
     click.option("--unchecked", is_flag=True,
                  help="Go on if the uncompressed score is unexpected."),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from vcm.commands.progress import Ticker
 from vcm.errors import MissingExtra
 from vcm.files import held, make_folder
 from vcm.provenance import provenance
@@ -55,13 +56,14 @@ def run(config: Training) -> None:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
-    records: Iterator[Record] = train(config, stop=stop)
+    ticker = Ticker(f"training {config.run.folder}: steps", config.optim.steps)
+    records: Iterator[Record] = train(config, stop=stop, seen=ticker.at)
     folder = Path(config.run.folder)
     try:
         with _tracking(config, folder) as wandb_run:
             if wandb_run is not None:
                 training_axis(wandb_run)
-            for record in _shown(records, config):
+            for record in _shown(records, config, ticker):
                 if CHECKED in record:
                     _page(config, folder)
                 if wandb_run is not None:
@@ -76,7 +78,7 @@ def run(config: Training) -> None:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
+def _shown(records: Iterator[Record], config: Training, ticker: Ticker) -> Iterator[Record]:
     """The records, shown as they come: a live table for people, lines for a file."""
     total = config.optim.steps
     if not processes().is_main_process:  # the first process speaks for all
@@ -86,9 +88,10 @@ def _shown(records: Iterator[Record], config: Training) -> Iterator[Record]:
         click.echo(
             f"folder {config.run.folder}, {total} steps, Ctrl-C stops, the same command resumes"
         )
-        for record in records:
-            click.echo(_line(record, total))
-            yield record
+        with ticker:  # records may be far apart
+            for record in records:
+                click.echo(_line(record, total))
+                yield record
         return
     last: deque[Record] = deque(maxlen=ROWS)
     held_out: Record = {}

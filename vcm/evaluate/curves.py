@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from vcm.bd import bd_rate, overlap
 from vcm.errors import MetricError
+from vcm.evaluate.intervals import NONE, interval
 from vcm.evaluate.score import Point
 from vcm.metrics.perceptual import decibels
 from vcm.rd import RDCurve, RDPoint
 
 Floats = NDArray[np.float64]
-LEVEL: Final = (2.5, 97.5)  # percentiles: a 95 % interval
-ENOUGH: Final = 0.5  # of the resamples that a number needs to have an interval
 THIN: Final = 0.5  # overlap of two curves under which a BD-rate is marked
 STEADY: Final = 0.95  # share of the resamples with a BD-rate under which it is marked, too
 
@@ -87,34 +86,55 @@ def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
     known = float(np.isfinite(resampled).mean()) if len(resampled) else None
     thin = shared < THIN or (known is not None and known < STEADY)
     found = {"value": value, "overlap": shared, "known": known, "thin": thin}
-    return found | interval(resampled)
+    return found | interval(value, resampled)
+
+
+def rates_at(curve: Curve, metric: str, targets: Floats) -> Floats:
+    """Bits per pixel at which a curve first reaches a score: (1 + R,), see `crossing`.
+
+    Args:
+        targets: (1 + R,), the score of the set as it is and of each resample.
+    """
+    scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
+    rows = zip(curve.bpp(), scores, targets, strict=True)
+    return np.array([crossing(bpp, row, target) for bpp, row, target in rows])
 
 
 def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
     """Bits per pixel at which a curve first reaches a score, with its interval.
 
     Args:
-        targets: (1 + R,), the score of the set as it is and of each resample.
+        targets: as of `rates_at`.
 
     Returns:
         "value" in bits per pixel, or None with a "reason"; "at_most": the score is reached at
         the lowest rate measured; "low" and "high", None where the score is not reached.
     """
-    scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
-    rates = np.array(
-        [crossing(b, s, t) for b, s, t in zip(curve.bpp(), scores, targets, strict=True)]
-    )
+    scores = [float(p.scores.values[metric][0]) for p in curve.points]
+    rates = rates_at(curve, metric, targets)
     if np.isinf(rates[0]):
-        best = float(scores[0].max())
-        return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached (best {best:.1f})"}
-    known = rates[1:][~np.isnan(rates[1:])]
-    low, high = np.percentile(known, LEVEL, method="nearest") if len(known) else (np.inf, np.inf)
-    return {
-        "value": float(rates[0]),
-        "at_most": bool(scores[0, 0] >= targets[0]),
-        "low": _finite(low),
-        "high": _finite(high),
-    }
+        best = f"best {max(scores):.1f}"
+        return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached ({best})"}
+    at_most = bool(scores[0] >= targets[0])
+    return {"value": float(rates[0]), "at_most": at_most} | interval(rates[0], rates[1:])
+
+
+def difference(rates: Floats, against: Floats) -> dict[str, Any]:
+    """How many percent more bits one codec needs than another, on the same photos.
+
+    Args:
+        rates, against: (1 + R,), of `rates_at`; resampled alike, so that what is hard about a
+            photo is hard for both.
+
+    Returns:
+        "value", or None if one of them does not reach the score; "low" and "high".
+    """
+    with np.errstate(invalid="ignore"):
+        percent = 100 * (rates / against - 1)
+    percent[np.isinf(against)] = np.nan  # and in resamples there is nothing to compare either
+    if not np.isfinite(percent[0]):
+        return {"value": None} | NONE
+    return {"value": float(percent[0])} | interval(percent[0], percent[1:])
 
 
 def crossing(bpp: Floats, scores: Floats, target: float) -> float:
@@ -135,19 +155,6 @@ def crossing(bpp: Floats, scores: Floats, target: float) -> float:
     return float(np.exp(low + share * (high - low)))
 
 
-def interval(values: Floats) -> dict[str, float | None]:
-    """The middle 95 % of the resamples that have a value; None if too few have."""
-    known = values[np.isfinite(values)]
-    if len(known) < ENOUGH * len(values) or not len(known):
-        return {"low": None, "high": None}
-    low, high = np.percentile(known, LEVEL)
-    return {"low": float(low), "high": float(high)}
-
-
 def _scaled(metric: str, value: float) -> float:
     """A score on the scale that curves are interpolated on."""
     return decibels(value) if metric.endswith("MS-SSIM") else value
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm import image
 from vcm.dataset import VOC
 from vcm.errors import ModelError, VcmError, WorkerError
 from vcm.evaluate.codecs import Image, Roi, build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.record import Record, is_done, packed, stamp
 from vcm.evaluate.store import Store
-from vcm.evaluate.truth import known, true_roi
+from vcm.evaluate.truth import check_photo, known, true_roi
 from vcm.metrics import learned
 from vcm.metrics.distortion import psnr
 from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
@@ -58,10 +59,13 @@ class Measurer:
 
         Raises:
             ImageError: if the picture cannot be read.
+            SpecError: if its labels do not fit it.
         """
         if earlier and all(is_done(earlier, t, c) for t, c in self.codecs.items()):
             return earlier
-        picture = read(photo)
+        with image.told() as said:
+            picture = read(photo, self.plan.reading)
+        said += self._odd(photo, picture)
         with blamed(f"ROI by {self.plan.roi}"):
             roi = self.find_roi(photo, picture)
         itself = self._itself(picture)
@@ -71,6 +75,7 @@ class Measurer:
             "stamp": stamp(photo, self.plan.data),
             "height": picture.shape[0],
             "width": picture.shape[1],
+            "said": said,
             "roi_share": roi.share,
             "roi_source": roi.source,
             "original": self._seen(photo, picture, itself),
@@ -80,6 +85,14 @@ class Measurer:
             if not is_done(record, text, codec):
                 record["codecs"][text] = self._rows(text, photo, picture, roi.roi, itself)
         return record
+
+    def _odd(self, photo: Source, picture: Image) -> list[str]:
+        """What is odd about the labels of a photo; raises SpecError if they do not fit it."""
+        plan = self.plan
+        if plan.data.annotations is None:
+            return []
+        way = image.way_up(photo.load(), photo.where) if plan.reading.upright else 1
+        return list(check_photo(plan.data, photo, picture, way))
 
     def try_codecs(self) -> None:
         """Code a small picture by every codec at every setting: what cannot work is known first.

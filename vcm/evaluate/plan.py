@@ -8,6 +8,7 @@ from typing import Final
 
 from vcm import plugin
 from vcm.dataset import DataSet
+from vcm.image import AS_USUAL, Reading
 from vcm.provenance import versions
 from vcm.roi.embedded import built_in
 from vcm.roi.mask import OnEmpty
@@ -33,6 +34,8 @@ class Plan:
         cache: folder of coded files, or None.
         perceptual: names of metrics besides PSNR and MS-SSIM.
         left_out: a line for each of these that cannot be had, and why.
+        reading: how picture files are read.
+        notes: a line each on what was joined or left out of the labels.
     """
 
     task: TaskSpec
@@ -46,6 +49,8 @@ class Plan:
     cache: Path | None = None
     perceptual: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    reading: Reading = AS_USUAL
+    notes: tuple[str, ...] = ()
 
     def without_codecs(self) -> "Plan":
         """The part that only looks at the uncompressed pictures."""
@@ -62,10 +67,11 @@ class Plan:
         keys = ("phrases", "exclude", "tau", "dilation", "detail", "classes")
         words = {k: task[k] for k in keys}
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
-        if self.roi == TRUTH and self.data.annotations is not None:
+        if self.data.annotations is not None:
             data.append(_stamp(self.data.annotations))
         models = [_identity(m) for m in (self.model, self.roi, self.roi_weights) if m]
         parts = [words, built_in(), *models, data, self.on_empty, self.perceptual, versions()]
+        parts.append(asdict(self.reading))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

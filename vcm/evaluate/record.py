@@ -25,8 +25,8 @@ def stamp(photo: Source, data: DataSet) -> str:
         return f"{photo.shard.stat().st_mtime_ns} {photo.offset} {photo.size}"
     if not isinstance(photo, File):
         return ""
-    masks = [] if data.masks is None else [data.masks / f"{photo.path.stem}.png"]
-    stats = [path.stat() for path in (photo.path, *masks) if path.is_file()]
+    mask = data.mask_of(photo)
+    stats = [path.stat() for path in (photo.path, mask) if path and path.is_file()]
     return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
 
 

@@ -1,7 +1,10 @@
 """The result of an evaluation as one dictionary: what results.json holds and the page shows."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import combinations
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +12,8 @@ from numpy.typing import NDArray
 
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import RatedCodec, labels
-from vcm.evaluate.curves import Curve, bd, bits_at, interval
+from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
+from vcm.evaluate.intervals import interval
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import Record
 from vcm.evaluate.score import QUALITY, Point, Scorer, Scores, agreement, complete, resamples
@@ -75,6 +79,7 @@ def result(
     records: Mapping[str, Record],
     reference: str | None = None,
     say: Callable[[str], None] = lambda line: None,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Scores, curves, BD-rates and bits at scores, with intervals over pictures.
 
@@ -82,14 +87,16 @@ def result(
         codecs: by their texts.
         say: is told what is being computed.
         reference: text of the codec that BD-rates are against; None: the first that is not ours.
+        failed: why pictures have no record, by their names.
 
     Raises:
         MetricError: if no picture was measured whole, or `reference` is none of the codecs.
     """
-    rows, failed = complete(records, codecs)
-    failed |= {p.name: "not measured" for p in plan.data.photos if p.name not in records}
+    rows, reasons = complete(records, codecs)
+    unseen = {p.name: "not measured" for p in plan.data.photos if p.name not in records}
+    reasons |= unseen | dict(failed)
     if not rows:
-        raise MetricError(f"no picture could be measured: {next(iter(failed.values()), 'none')}")
+        raise nothing_measured(reasons)
     weights = resamples(len(rows))
     pixels = np.array([float(r["height"] * r["width"]) for r in rows])
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
@@ -123,9 +130,47 @@ def result(
             }
             for share in SHARES
         },
-        "failed": failed,
+        "pairs": list(_pairs(list(curves.values()), metric, original.values[metric])),
+        "failed": reasons,
         "left_out": list(plan.left_out),
+        "notes": [*plan.notes, *oddities(rows)],
     }
+
+
+def nothing_measured(reasons: Mapping[str, str]) -> MetricError:
+    """The error that there is no number, with the first reason and how many pictures share it."""
+    alike = [reason.replace(name, "...") for name, reason in reasons.items()]
+    if not alike:
+        return MetricError("no picture could be measured: there is none")
+    first = next(iter(reasons.values()))
+    return MetricError(
+        f"no picture could be measured: {first} (the reason of {alike.count(alike[0])} of "
+        f"{len(alike)} pictures)"
+    )
+
+
+def oddities(rows: Iterable[Record]) -> list[str]:
+    """What is odd about pictures that were measured all the same: one of each kind, counted."""
+    found: dict[str, list[str]] = {}
+    for record in rows:
+        for line in record["said"]:
+            found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record['name']}: {line}")
+    return [
+        lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more pictures alike)"
+        for lines in found.values()
+    ]
+
+
+def _pairs(curves: list[Curve], metric: str, whole: Floats) -> Iterator[dict[str, Any]]:
+    """Each two codecs on the same photos: bits at a score and BD-rate, in percent of the other."""
+    rates = {s: [rates_at(c, metric, s / 100 * whole) for c in curves] for s in SHARES}
+    for (i, one), (j, other) in combinations(enumerate(curves), 2):
+        yield {
+            "codec": one.name,
+            "against": other.name,
+            "bits_at": {f"{share}": difference(r[i], r[j]) for share, r in rates.items()},
+            "bd": bd(other, one, metric),
+        }
 
 
 def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
@@ -174,7 +219,7 @@ def _point(point: Point, bits: float, bpp: Floats) -> dict[str, Any]:
 
 
 def _with_interval(values: Floats) -> dict[str, float | None]:
-    return {"value": float(values[0])} | interval(values[1:])
+    return {"value": float(values[0])} | interval(values[0], values[1:])
 
 
 def rows_for_csv(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:

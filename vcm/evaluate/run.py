@@ -1,7 +1,9 @@
 """All pictures of an evaluation in worker processes; what is done is kept and not done again."""
 
 import gzip
+import hashlib
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,8 +92,9 @@ def load(folder: Path, photo: Source, plan: Plan) -> Record | None:
     if not isinstance(record, dict):  # of another program
         return None
     known = {"key": plan.key, "name": photo.name, "stamp": stamp(photo, plan.data)}
-    return record if known.items() <= record.items() else None  # of names, a/b is not a_b
+    return record if known.items() <= record.items() else None
 
 
 def _path(folder: Path, photo: Source) -> Path:
-    return folder / f"{photo.name.replace('/', '_')}.json.gz"
+    """No name of a photo is a name of ours: it may be too long, or hold a slash."""
+    return folder / f"{hashlib.sha256(os.fsencode(photo.name)).hexdigest()[:32]}.json.gz"

@@ -7,14 +7,37 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.errors import SpecError
 from vcm.evaluate.codecs import Image, RatedCodec, Roi
 from vcm.files import make_folder, write_atomic
 
 
 def default_folder() -> Path:
-    """Where coded files are kept if nobody says where."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """Where coded files are kept if nobody says where.
+
+    Raises:
+        SpecError: if there is no home folder.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # HOME is unset and the user unknown, as in some containers
+        raise SpecError(
+            "there is no home folder to keep coded files in: name a folder for them (--cache), or "
+            "set XDG_CACHE_HOME"
+        ) from error
     return Path(home) / "vcm" / "files"
+
+
+def writable(folder: Path) -> Path:
+    """The folder, of which it is known afterwards that files can be written there.
+
+    Raises:
+        OutputError: if they cannot.
+    """
+    probe = make_folder(folder) / f"probe-{os.getpid()}"
+    write_atomic(probe, b"")
+    probe.unlink(missing_ok=True)
+    return folder
 
 
 class Store:

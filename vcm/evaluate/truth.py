@@ -1,7 +1,9 @@
 """The ROI that people drew: what a text would mean if its mask were perfect."""
 
-from functools import cache
-from typing import Any
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +16,12 @@ from vcm.roi.acquire import unwarned
 from vcm.roi.mask import RoiMask, valued
 from vcm.scale.sources import Source
 from vcm.vision.names import coco_name
+
+SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
+TURNED: Final = (
+    "the file is turned by EXIF, its labels were drawn as it lies; read it without turning it "
+    "(--exif ignore)"
+)
 
 
 def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
@@ -47,9 +55,9 @@ def known(data: DataSet) -> set[str]:
         return set(VOC)
     if data.annotations is None:
         raise SpecError(f"{data.name}: --roi truth needs ground truth; it has none")
-    if not has_masks(_index(data)):
+    if not has_masks(labels(data)):
         raise SpecError(f"{data.name}: --roi truth needs masks; some objects have boxes only")
-    return set(categories(_index(data)))
+    return set(categories(labels(data)))
 
 
 def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi:
@@ -57,7 +65,7 @@ def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi
     roi: Roi = np.zeros(picture.shape[:2], np.bool_)
     if data.masks is not None:
         return np.isin(data.labels(photo), [i for i, name in enumerate(VOC) if name in names])
-    index = _index(data)
+    index = labels(data)
     chosen = [i for name, i in categories(index).items() if name in names]
     said = index.imgs[photo.id]  # not every file says how large its pictures are
     said["height"], said["width"] = said.get("height", len(roi)), said.get("width", len(roi[0]))
@@ -66,7 +74,40 @@ def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi
     return roi
 
 
-@cache
-def _index(data: DataSet) -> Any:
+def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Iterator[str]:
+    """Whether the labels of a photo fit it; yields what is odd.
+
+    Args:
+        way: how the file is turned by EXIF, 1 to 8.
+
+    Raises:
+        SpecError: if the file of the labels says another size.
+    """
+    index, (height, width) = labels(data), picture.shape[:2]
+    entry = index.imgs[photo.id]
+    said = entry.get("height", height), entry.get("width", width)
+    if said != (height, width):
+        turned = said == (width, height) and way > 1
+        hint = TURNED if turned else "was it resized or turned? Its boxes would not fit"
+        raise SpecError(
+            f"{photo.name}: {width}x{height} pixels, "
+            f"its COCO entry says {said[1]}x{said[0]}: {hint}"
+        )
+    boxes = [entry["bbox"] for entry in index.imgToAnns[photo.id]]
+    if any(x < -SLACK or y < -SLACK or x + w > width + SLACK or y + h > height + SLACK
+           for x, y, w, h in boxes):  # fmt: skip
+        yield "boxes leave the picture: they may have been drawn on another one"
+    if boxes and way > 1:
+        yield "turned by EXIF: its labels are taken as drawn on the upright picture"
+
+
+def labels(data: DataSet) -> Any:
+    """pycocotools' index of the set's labels, read once for each state of the file."""
     assert data.annotations is not None
-    return coco(data.annotations)
+    stat = data.annotations.stat()
+    return _labels(data.annotations, (stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=2)
+def _labels(path: Path, state: tuple[int, int]) -> Any:
+    return coco(path)

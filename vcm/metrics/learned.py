@@ -1,10 +1,12 @@
-"""Perceptual metrics of pretrained networks, which their packages download."""
+"""Perceptual metrics of pretrained networks, which packages hold (ST-LPIPS) or download."""
 
 import contextlib
 import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -16,21 +18,27 @@ from vcm.errors import MissingExtra, ModelError
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Metric = Callable[[Image, Image], float]
-NAMES: Final = ("lpips", "dists")
+NAMES: Final = ("st-lpips", "lpips", "dists")
 SIDE_MIN: Final = 32  # pixels: of smaller pictures AlexNet leaves nothing
 PATIENCE: Final = 10.0  # seconds that a server has to answer
 
 
 def load(name: str) -> Metric:
-    """Distance of two pictures of equal size, 0 if equal; "lpips" (AlexNet) or "dists" (VGG).
+    """Distance of two pictures of equal size, 0 if equal.
 
-    Source: Zhang et al. 2018, arXiv:1801.03924; Ding et al. 2020, arXiv:2004.07728.
+    "st-lpips", shift-tolerant LPIPS (AlexNet, whose weights are in the package), "lpips" (AlexNet)
+    or "dists" (VGG).
+
+    Source: Ghildyal and Liu 2022, arXiv:2207.13686; Zhang et al. 2018, arXiv:1801.03924; Ding et
+    al. 2020, arXiv:2004.07728.
 
     Raises:
         MissingExtra: if its package is not installed.
         ModelError: if its backbone cannot be downloaded.
     """
-    build, low = {"lpips": (_lpips, -1.0), "dists": (_dists, 0.0)}[name]
+    build, low = {"st-lpips": (_st_lpips, -1.0), "lpips": (_lpips, -1.0), "dists": (_dists, 0.0)}[
+        name
+    ]
     try:
         with _quiet():
             net = build()
@@ -55,6 +63,30 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             socket.setdefaulttimeout(before)
+
+
+def _st_lpips() -> Any:
+    with _stand_ins():
+        try:
+            from stlpips_pytorch import stlpips
+        except ImportError as error:
+            raise MissingExtra("stlpips-pytorch", "perceptual") from error
+    return stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Modules that the package imports for its authors' debugging alone and does not declare."""
+    names = {"torchsummary": "summary", "IPython": "embed"}
+    missing = {name: wanted for name, wanted in names.items() if find_spec(name) is None}
+    for name, wanted in missing.items():
+        sys.modules[name] = ModuleType(name)
+        setattr(sys.modules[name], wanted, None)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del sys.modules[name]
 
 
 def _lpips() -> Any:

@@ -79,9 +79,11 @@ def percent(value: dict[str, Any] | None) -> str:
     if value is None or value.get("value") is None:
         return "–"
     text = f"{value['value']:+.1f} %"
-    if value.get("low") is None:
+    low, high = value.get("low"), value.get("high")
+    if low is None and high is None:
         return text
-    return f"{text} ({value['low']:+.0f} to {value['high']:+.0f})"
+    ends = ("?" if end is None else f"{end:+.0f}" for end in (low, high))
+    return f"{text} ({' to '.join(ends)})"
 
 
 def ground(value: dict[str, Any]) -> str:

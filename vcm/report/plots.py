@@ -10,6 +10,7 @@ LABELS: Final = {
     "AP": "AP, %", "AP50": "AP50, %", "mask_AP": "mask AP, %", "mIoU": "mIoU, %",
     "PSNR": "PSNR, dB", "ROI-PSNR": "PSNR of the ROI, dB",
     "background PSNR": "PSNR of the background, dB",
+    "ST-LPIPS": "ST-LPIPS (lower is better)",
     "LPIPS": "LPIPS (lower is better)", "DISTS": "DISTS (lower is better)",
 }  # fmt: skip
 

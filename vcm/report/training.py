@@ -41,7 +41,7 @@ def write(folder: Path, config: dict[str, Any], provenance: dict[str, Any]) -> N
         config=config,
         provenance=provenance,
     )
-    write_atomic(folder / "index.html", page.encode())
+    write_atomic(folder / "index.html", page.encode(errors="surrogateescape"))
 
 
 def table(records: Sequence[Record]) -> str:

@@ -51,6 +51,7 @@ class Shards:
         self._latest = {file.partition("/")[0]: file for file in self._manifest}
         self._open: dict[str, Shard] = {}
         self._last = -1  # number of a picture
+        self._spares = False
 
     @property
     def there(self) -> list[Path]:
@@ -82,6 +83,10 @@ class Shards:
         shard.add(place.number, name, data, replace(line, set=self._set))
         self._through(place, shard)
 
+    def spare(self) -> None:
+        """Shards that would lose some of what they hold stay as they are."""
+        self._spares = True
+
     def close(self, complete: bool = True) -> None:
         """Write the last shard, and tell of those behind it that an earlier run left."""
         for shard in list(self._open.values()):
@@ -109,7 +114,7 @@ class Shards:
 
     def _through(self, place: Place, shard: Shard) -> None:
         self._last = max(self._last, place.number)
-        if shard.through == self._per_shard:
+        if shard.through == self._per_shard and not (self._spares and shard.loses):
             self._write(shard)
 
     def _write(self, shard: Shard) -> None:

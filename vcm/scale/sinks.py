@@ -45,6 +45,9 @@ class Sink(Protocol):
             OutputError: if it cannot be written, or something else is there.
         """
 
+    def spare(self) -> None:
+        """Some of the set cannot be read: what there is of an earlier run is not lost for that."""
+
     def close(self, complete: bool = True) -> None:
         """Nothing more will come: all of the set is through, or what could be read of it."""
 
@@ -103,6 +106,9 @@ class Folder:
             write(path, data, may_replace)
         if self._manifest is not None:
             self._manifest.append([line])
+
+    def spare(self) -> None:
+        """No file is ever lost."""
 
     def close(self, complete: bool = True) -> None:
         """Every file is written by now."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vcm import image
 from vcm.errors import SpecError
+from vcm.image import AS_USUAL, Reading
 
 
 class Source(Protocol):
@@ -55,13 +56,13 @@ class File(NamedTuple):
         return image.load(self.path)
 
 
-def read(source: Source) -> NDArray[np.uint8]:
+def read(source: Source, how: Reading = AS_USUAL) -> NDArray[np.uint8]:
     """The picture: (H, W, 3) uint8 RGB.
 
     Raises:
         ImageError: if it cannot be read, or is none.
     """
-    return image.parse(source.load(), source.where)
+    return image.parse(source.load(), source.where, how)
 
 
 def stem(source: Source) -> str:

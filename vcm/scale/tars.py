@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from vcm import image
 from vcm.errors import ImageError, SpecError
+from vcm.image import summed
 from vcm.scale.sources import File, Source, distinct, hidden, inner
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ class Shards:
         text: path of a tar file; {000..009} stands for numbers, * for anything.
         wanted: of several files with one key, the first that is wanted counts.
 
+    Attributes:
+        damaged: why shards were not read to their end, by their paths; known behind the last file.
+        left_out: what looks like a file of the set and is a link, or cannot be read; likewise.
+
     Raises:
         SpecError: if there is no such file, two shards have one name, or nothing is wanted.
     """
@@ -61,19 +66,56 @@ class Shards:
     def __init__(self, text: str, wanted: Wanted = image.is_picture):
         self._wanted = wanted
         self.paths = [Path(path) for path in expanded(text)]
+        self.damaged: dict[str, str] = {}
+        self.left_out: list[str] = []
         distinct([File(path.name, path) for path in self.paths])
 
     def __iter__(self) -> Iterator[Source]:
+        self.damaged, self.left_out = {}, []
         found = False
         for path in self.paths:
-            for member in _members(path, self._wanted):
+            entries, damage = _entries(path)
+            if damage:
+                self.damaged[str(path)] = damage
+                _log.warning("%s: %s", path, damage)
+            for member in self._members(path, entries):
                 found = True
                 yield member
         if not found:
             raise SpecError(
-                f"{self.paths[0]} holds no file that is wanted: expected names with one dot, such "
-                f"as 0001.jpg or 0001.vcm, and pictures to encode, .vcm files to decode"
+                next((f"{path}: {why}" for path, why in self.damaged.items()), "")
+                or f"{self.paths[0]} holds no file that is wanted: expected names with one dot, "
+                f"such as 0001.jpg or 0001.vcm, and pictures to encode, .vcm files to decode"
             )
+
+    def _members(self, shard: Path, entries: list[tarfile.TarInfo]) -> list[Source]:
+        """The wanted files of a shard. Keys end at the first dot, as WebDataset has it."""
+        found: dict[PurePosixPath, Source] = {}
+        keys: dict[PurePosixPath, str] = {}
+        left = [entry.name for entry in entries if self._is_left_out(entry)]
+        for entry in entries:
+            if not entry.isreg() or not self._wanted(entry.name) or hidden(entry.name):
+                continue
+            path = PurePosixPath(entry.name)
+            name = PurePosixPath(shard.stem, *inner(path))
+            keys.setdefault(name.with_name(name.name.partition(".")[0]), entry.name)
+            if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, it is no picture
+                member = Member(str(name), shard, entry.offset_data, entry.size)
+                found.setdefault(name.with_suffix(""), member)
+        left += [keys[key] for key in sorted(keys.keys() - found.keys())]  # for dots in their names
+        if left:
+            _log.warning("%s: left out, links and names with dots too: %s", shard, summed(left))
+        self.left_out += [f"{shard}/{name}" for name in left]
+        return list(found.values())
+
+    def _is_left_out(self, entry: tarfile.TarInfo) -> bool:
+        """Whether it looks like a file of the set, and is a link or cannot be read."""
+        if entry.isdir() or hidden(entry.name):
+            return False
+        pictures = self._wanted is image.is_picture
+        return (self._wanted(entry.name) and not entry.isreg()) or (
+            pictures and PurePosixPath(entry.name).suffix.lower() in image.UNREAD
+        )
 
 
 def expanded(text: str) -> list[str]:
@@ -100,8 +142,10 @@ def expanded(text: str) -> list[str]:
 
 
 def _globbed(pattern: Path) -> list[str]:
-    base = Path(pattern.anchor or ".")
-    return sorted(str(path) for path in base.glob(str(pattern.relative_to(pattern.anchor))))
+    """The paths that fit; of what stands for something in Python's patterns only * does here."""
+    base, text = Path(pattern.anchor or "."), str(pattern.relative_to(pattern.anchor))
+    plain = "".join(f"[{c}]" if c in "[?" else c for c in text)
+    return sorted(str(path) for path in base.glob(plain))
 
 
 def indexed(shard: Path) -> dict[str, Member]:
@@ -114,22 +158,15 @@ def indexed(shard: Path) -> dict[str, Member]:
     return found
 
 
-def _members(shard: Path, wanted: Wanted) -> list[Source]:
-    """The wanted files of a shard. Keys end at the first dot, as WebDataset has it."""
+def _entries(shard: Path) -> tuple[list[tarfile.TarInfo], str]:
+    """What a tar file holds, as far as it is whole, and what is wrong with it; "" if nothing is."""
+    found: list[tarfile.TarInfo] = []
     try:
         with tarfile.open(shard, "r:") as tar:
-            entries = [m for m in tar if m.isreg() and wanted(m.name) and not hidden(m.name)]
+            found += tar
+            ends = tar.offset < shard.stat().st_size
     except (OSError, tarfile.TarError) as error:
-        raise SpecError(f"{shard}: not an uncompressed tar file ({error})") from error
-    found: dict[PurePosixPath, Source] = {}
-    keys = set()
-    for entry in entries:
-        path = PurePosixPath(entry.name)
-        name = PurePosixPath(shard.stem, *inner(path))
-        keys.add(name.with_name(name.name.partition(".")[0]))
-        if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, it is not the picture
-            member = Member(str(name), shard, entry.offset_data, entry.size)
-            found.setdefault(name.with_suffix(""), member)
-    if lost := sorted(map(str, keys - found.keys())):
-        _log.warning("%s: left out for dots in their names: %s", shard, ", ".join(lost[:5]))
-    return list(found.values())
+        if not found:
+            return [], f"not an uncompressed tar file ({error})"
+        return found, f"cut off or damaged after {found[-1].name} ({error})"
+    return found, "" if ends or not found else f"cut off after {found[-1].name}: it has no end"

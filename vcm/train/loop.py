@@ -5,7 +5,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 def train(
-    config: Training, kind: Kind | None = None, stop: Event | None = None
+    config: Training,
+    kind: Kind | None = None,
+    stop: Event | None = None,
+    seen: Callable[[int], None] = lambda step: None,
 ) -> Generator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
@@ -41,6 +44,7 @@ def train(
     Args:
         kind: of the codec, for studies of another one; None: the config's.
         stop: when it is set the run is saved after the step that it is in, and ends.
+        seen: is told the number of each step that is done.
 
     Raises:
         SpecError: if there are no pictures.
@@ -52,11 +56,15 @@ def train(
     folder = make_folder(Path(config.run.folder))
     state = processes()
     with held(folder) if state.is_main_process else nullcontext():
-        yield from _train(config, kind, stop, folder)
+        yield from _train(config, kind, stop, seen, folder)
 
 
 def _train(
-    config: Training, kind: Kind | None, stop: Event | None, folder: Path
+    config: Training,
+    kind: Kind | None,
+    stop: Event | None,
+    seen: Callable[[int], None],
+    folder: Path,
 ) -> Generator[dict[str, float]]:
     """The same in a folder that no other run writes to."""
     state = processes()
@@ -78,7 +86,7 @@ def _train(
         log_until(folder / "log.jsonl", trainer.step)
     try:
         with (folder / "log.jsonl").open("a") as log:
-            for record in steps(trainer, photos, held_out, stop):
+            for record in steps(trainer, photos, held_out, stop, seen):
                 if trainer.writes:
                     log.write(json.dumps(record) + "\n")
                     log.flush()
@@ -95,7 +103,11 @@ def _train(
 
 
 def steps(
-    trainer: Trainer, photos: Sequence[Photo], held_out: list[Photo], stop: Event | None = None
+    trainer: Trainer,
+    photos: Sequence[Photo],
+    held_out: list[Photo],
+    stop: Event | None = None,
+    seen: Callable[[int], None] = lambda step: None,
 ) -> Iterator[dict[str, float]]:
     """Train to the last step or until told to stop, saving to last.ckpt; yield the records."""
     config, run = trainer.config, trainer.config.run
@@ -107,6 +119,7 @@ def steps(
             trainer.save(path, last=True)
             return
         terms = trainer.advance(data)
+        seen(trainer.step)
         sums = {k: sums.get(k, 0.0) + v for k, v in terms.items()}
         count += 1
         ended = trainer.step == config.optim.steps

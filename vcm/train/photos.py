@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
@@ -116,6 +118,7 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
         SpecError: if nothing usable is found.
     """
     found = list(dataset.pictures(data.photos))
+    _check_apart(found, data.regions)
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
@@ -144,6 +147,17 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
             f"{data.crop} px, found {len(photos)}"
         )
     return Photos(training, data), list(Photos([photos[name] for name in apart], data))
+
+
+def _check_apart(found: Sequence[Source], folders: tuple[str, ...]) -> None:
+    """Raise SpecError if two pictures of one name share a label map, which is one of them only."""
+    owners: dict[Path, str] = {}
+    stems = Counter(map(_stem, found))
+    for source in found if folders else ():
+        path = _where((_stem(source),), folders) if stems[_stem(source)] > 1 else None
+        first = owners.setdefault(path, source.where) if path else source.where
+        if first != source.where:
+            raise SpecError(f"{first} and {source.where} share the label map {path}; rename one")
 
 
 def _apart(names: list[str], count: int, kept: Path | None) -> list[str]:
@@ -190,9 +204,9 @@ def mask_name(source: Source) -> str:
     """
     if isinstance(source, File):
         stat = source.path.stat()
-        known = f"{source.where} {stat.st_size} {stat.st_mtime_ns}".encode()
+        known = os.fsencode(f"{source.where} {stat.st_size} {stat.st_mtime_ns}")
     else:
-        known = source.where.encode() + source.load()
+        known = os.fsencode(source.where) + source.load()
     return hashlib.sha256(known).hexdigest()[:20]
 
 
@@ -217,11 +231,14 @@ def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
 def _labels(
     names: Sequence[str], size: tuple[int, ...], folders: tuple[str, ...]
 ) -> NDArray[np.uint8] | None:
-    for folder, name in product(folders, names):
-        candidate = Path(folder) / f"{name}.png"
-        if candidate.is_file():
-            return _map(candidate, size)
-    return None
+    path = _where(names, folders)
+    return None if path is None else _map(path, size)
+
+
+def _where(names: Sequence[str], folders: tuple[str, ...]) -> Path | None:
+    """The first label map of these names that is there."""
+    paths = (Path(folder) / f"{name}.png" for folder, name in product(folders, names))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8] | None:

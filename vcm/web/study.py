@@ -82,7 +82,7 @@ def _copied(photos: Sequence[str], folder: Path) -> None:
     """As PNG: any file that holds a picture of a size that the page takes, whatever its name."""
     folder.mkdir()
     for number, photo in enumerate(photos, 1):  # two of them may have one name
-        image.write(folder / f"{number:02d}-{Path(photo).stem}.png", opened(photo))
+        image.write(folder / f"{number:02d}-{Path(photo).stem[:40]}.png", opened(photo))
 
 
 def _measured(wanted: Wanted, folder: Path, progress: Progress) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Strings to pictures, tile by tile."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,25 +50,33 @@ class Decoder:
         h, w = latent_size(height, width)
         side = self._side_of(h, w) if side is None else side
         told = strings, h, w, self._told(control), side
-        try:
-            return self.latents.read(*told)
-        except BitstreamError as found:
-            error = found.with_traceback(None)  # which holds the memory of the first attempt
-        if not sums_bytes(self.model):
-            raise error
-        y_hat = self.latents.read(*told, as_bytes=False)  # raises again if it is the file's fault
-        _log.warning(
-            "read at the second attempt: this processor summed bytes wrongly; please report it"
-        )
-        return y_hat
+        return self._surely(partial(self.latents.read, *told))
 
     @torch.inference_mode()
     def bits_at(
         self, strings: Strings, height: int, width: int, control: Control, side: int
     ) -> Tensor:
         """Bits that went to each 16x16 pixels: (h, w) float32; arguments as for `read`."""
-        h, w = latent_size(height, width)
-        return self.latents.bits_at(strings, h, w, self._told(control), side)
+        told = strings, *latent_size(height, width), self._told(control), side
+        return self._surely(partial(self.latents.bits_at, *told))
+
+    def _surely(self, attempt: Callable[..., Tensor]) -> Tensor:
+        """What an attempt gives; if it fails by bytes, what it gives in float32.
+
+        Raises:
+            BitstreamError: if it is the file's fault.
+        """
+        try:
+            return attempt()
+        except BitstreamError as found:
+            error = found.with_traceback(None)  # which holds the memory of the first attempt
+        if not sums_bytes(self.model):
+            raise error
+        result = attempt(as_bytes=False)  # raises again if it is the file's fault
+        _log.warning(
+            "read at the second attempt: this processor summed bytes wrongly; please report it"
+        )
+        return result
 
     @torch.inference_mode()
     def render(self, y_hat: Tensor, height: int, width: int, control: Control) -> Tensor:

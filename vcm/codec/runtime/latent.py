@@ -131,10 +131,19 @@ class LatentCoder:
             place(number, value, tile.of(y_hat))
         return y_hat
 
-    def bits_at(self, strings: Strings, h: int, w: int, control: Controls, side: int) -> Tensor:
+    def bits_at(
+        self,
+        strings: Strings,
+        h: int,
+        w: int,
+        control: Controls,
+        side: int,
+        as_bytes: bool = True,
+    ) -> Tensor:
         """Bits that went to each place of a latent, its channels together: (h, w) float32.
 
-        Those of a z symbol are shared out evenly among the places that it tells of.
+        Those of a z symbol are shared out evenly among the places that it tells of; arguments as
+        for `read`.
 
         Raises:
             BitstreamError: if the strings cannot be of such a latent.
@@ -142,7 +151,7 @@ class LatentCoder:
         z_hat = self._read_z(strings, h, w, side)
         of_z = torch.from_numpy(self._coders["z"].bits_of_each(*_z_part(z_hat))).view(z_hat.shape)
         of_y, parts = torch.zeros(1, self._model.sizes.M, h, w), list[Part]()
-        context = Context(self._model, z_hat, control, h, w, side)
+        context = Context(self._model, z_hat, control, h, w, side, as_bytes)
         for number, tile, value in self._read_y(strings.y, context, lambda *p: parts.append(p)):
             each = torch.from_numpy(self._coders["y"].bits_of_each(*parts.pop()))
             place(number, each.view(value.shape), tile.of(of_y))

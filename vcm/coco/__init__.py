@@ -1,0 +1,1 @@
+"""COCO files as tools write them, checked when they are opened: no number is wrong later."""

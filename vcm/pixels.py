@@ -1,0 +1,200 @@
+"""From the bytes of a picture file to 8 bits a sample, upright and opaque."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from vcm import deep, png
+from vcm.container import MAX_SIDE
+from vcm.errors import ImageError, SpecError
+from vcm.turning import BACK, orientation, turned
+
+_log = logging.getLogger(__name__)
+MAX_PIXELS: Final = 2**27  # 134 million; below the size at which Pillow itself refuses
+# Nothing else is ever opened: some of Pillow's other readers start programs (EPS) or are seldom
+# tested.
+FORMATS: Final = frozenset(
+    ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF", "MPO")
+)
+Colour = tuple[int, int, int, int]  # red, green, blue, alpha
+_END: Final = b"\xff\xd9"  # of a JPEG
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How picture files are read.
+
+    Attributes:
+        upright: whether they are turned as their EXIF orientation says.
+        strict: whether a JPEG that ends too early is refused; else what is missing is grey, as
+            OpenCV has it, and a warning.
+        bits: of samples that lie in 16; None: as the file says, or all 16.
+
+    Raises:
+        SpecError: if bits are not 9 to 16.
+    """
+
+    upright: bool = True
+    strict: bool = False
+    bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.bits is not None and not 9 <= self.bits <= 16:
+            raise SpecError(f"bits of a sample: expected 9 to 16, got {self.bits}")
+
+
+AS_USUAL: Final = Reading()
+_told: ContextVar[list[str] | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Collects the warnings of a picture that is read meanwhile, which are logged else."""
+    lines: list[str] = []
+    token = _told.set(lines)
+    try:
+        yield lines
+    finally:
+        _told.reset(token)
+
+
+def flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np.uint8]:
+    """The picture of a file, upright and opaque: (H, W, 3) uint8 RGB.
+
+    Args:
+        data: the bytes of the file.
+        name: of the file, for messages.
+        background: seen through transparent pixels.
+
+    Raises:
+        ImageError: not a picture, damaged, too large, or cut off where that is not allowed.
+    """
+    try:
+        return _flat(data, name, background, how)
+    except _CutOff:
+        _say(name, "the JPEG ends before its picture; what is missing, if anything, is grey")
+        return _flat(data + _END, name, background, how)
+    except _LongText:
+        return _flat(png.without_texts(data), name, background, how)
+
+
+class _CutOff(Exception):
+    """A JPEG that lacks its end."""
+
+
+class _LongText(Exception):
+    """A PNG with a text or a colour profile that Pillow takes for an attack."""
+
+
+def _flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np.uint8]:
+    with _opened(data, name) as picture:
+        is_deep, is_tiff = deep.is_deep_colour(picture), picture.format == "TIFF"
+        way = orientation(picture) if is_tiff else 0  # Pillow turns them as it decodes
+        _load(picture, how)
+        way = way or orientation(picture)
+        told = picture, data, how.bits, partial(_say, name)
+        as_it_lies = deep.colour(*told) if is_deep else None
+        plain = as_it_lies or deep.grey(*told)
+        if as_it_lies is None and is_tiff:
+            plain = plain if how.upright else turned(plain, BACK.get(way, way))
+        elif how.upright:
+            plain = turned(plain, way)
+        return np.array(_opaque(plain, background).convert("RGB"))
+
+
+def _load(picture: Image.Image, how: Reading) -> None:
+    try:
+        picture.load()
+    except OSError as error:
+        if how.strict or picture.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+            raise
+        raise _CutOff from error
+
+
+def size(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width that the header of a file says, before it is turned upright.
+
+    Raises:
+        ImageError: as `flat`, but for damage behind the header.
+    """
+    try:
+        with _opened(data, name) as picture:
+            return picture.height, picture.width
+    except _LongText:
+        return size(png.without_texts(data), name)
+
+
+def way_up(data: bytes, name: str) -> int:
+    """The EXIF orientation that the header of a file says, 1 to 8; 1: as it lies.
+
+    Raises:
+        ImageError: as `size`.
+    """
+    try:
+        with _opened(data, name) as picture:
+            return orientation(picture)
+    except _LongText:
+        return way_up(png.without_texts(data), name)
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
+    """The file's picture, not decoded yet; what is raised while it is used is an ImageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of bombs and odd metadata: we check for ourselves
+            Image.init()
+            # Not Image.open(path): the memory map that this makes is wrong for turned TIFFs.
+            with Image.open(io.BytesIO(data), formats=sorted(FORMATS & set(Image.OPEN))) as picture:
+                _check_size(*picture.size)
+                yield picture
+    except (ImageError, SpecError) as error:
+        raise ImageError(f"{name!r}: {error}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name!r} is too large: {error}; shrink or crop it") from error
+    except (UnidentifiedImageError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
+        raise ImageError(
+            f"{name!r} is not a picture that can be read; convert it to PNG or JPEG"
+        ) from error
+    except (MemoryError, _CutOff):
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+        if "MAX_TEXT" in str(error):
+            raise _LongText from error
+        raise ImageError(
+            f"{name!r} cannot be read as a picture ({error}); it may be damaged: get a fresh copy"
+        ) from error
+
+
+def _check_size(width: int, height: int) -> None:
+    sides = range(1, MAX_SIDE + 1)
+    if width not in sides or height not in sides or width * height > MAX_PIXELS:
+        raise ImageError(
+            f"expected 1 to {MAX_SIDE} pixels a side and at most {MAX_PIXELS} in all, "
+            f"got {width}x{height}: shrink or crop it"
+        )
+
+
+def _opaque(picture: Image.Image, background: Colour) -> Image.Image:
+    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, background), layer)
+    return picture
+
+
+def _say(name: str, line: str) -> None:
+    lines = _told.get()
+    if lines is None:
+        _log.warning("%r: %s", name, line)
+    else:
+        lines.append(line)
