@@ -17,6 +17,7 @@ from vcm import image, pipeline
 from vcm.bd import bd_rate
 from vcm.codec.api import Codec
 from vcm.errors import MetricError
+from vcm.files import add_json
 from vcm.metrics.distortion import psnr
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
@@ -103,6 +104,9 @@ def coco(folder: Path) -> tuple[tuple[str, ...], Iterator[Sample]]:
             yield Sample(folder / "images" / entry["file_name"], true, valid)
 
     return names, samples()
+
+
+SETS = {"voc100": voc, "coco213": coco}
 
 
 def of_words(backend: Backend, words: tuple[str, ...]) -> Method:
@@ -220,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--models", type=Path, default=Path("../shared/weights"))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--photos", type=int, default=1_000, help="of each data set, at most")
     parser.add_argument("--weights", help="of the embedded network")
     options = parser.parse_args()
@@ -227,8 +232,8 @@ def main() -> None:
     embedded = load_backend("embedded", weights=options.weights)
     yolo = load_backend("segmenter", weights=str(options.models / "yolov8n-seg.pt"))
     deeplab = DeepLab(options.models / "deeplabv3_mnv2_pascal_quant.tflite")
-    results: dict[str, dict] = {}
-    for data, read in (("voc100", voc), ("coco213", coco)):
+    for data in options.sets:
+        read = SETS[data]
         names, found = read(options.data / data)
         samples = [s for s, _ in zip(found, range(options.photos), strict=False)]
         methods = {"embedded": of_words(embedded, names)}
@@ -238,12 +243,12 @@ def main() -> None:
                 methods[f"embedded, synonyms {i + 1}"] = of_words(embedded, words)
             methods["DeepLabv3-MobileNetV2"] = of_labels(deeplab)
         methods["YOLOv8n-seg"] = of_words(yolo, names)
-        results[data] = {"photos": len(samples), "methods": masks(samples, names, methods)}
-        results[data]["provenance"] = provenance()
-        results[data]["coding"] = cost(samples, names, embedded, Codec.load())
-        print(results[data]["coding"])
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    plot(results)
+        result = {"photos": len(samples), "methods": masks(samples, names, methods)}
+        result["provenance"] = provenance()
+        result["coding"] = cost(samples, names, embedded, Codec.load())
+        print(result["coding"])
+        add_json(HERE / "results.json", {data: result})
+    plot(json.loads((HERE / "results.json").read_text()))
 
 
 def plot(results: dict[str, dict]) -> None:

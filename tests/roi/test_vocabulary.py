@@ -31,7 +31,9 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
     words = []
     for name in ("words.toml", "lexicon.toml"):
         table = tomllib.loads((Path(vcm.roi.__file__).parent / name).read_text())
-        own = table["classes"] | table.get("rooms", {})
+        unfound = table.get("unfound", {}).get("rooms", [])
+        rooms = {k: v for k, v in table.get("rooms", {}).items() if k not in unfound}
+        own = table["classes"] | rooms
         words += list(own) if name == "words.toml" else []
         words += [w for ws in own.values() for w in ws] + list(table["groups"])
     assert sorted(words) == sorted(set(words))
@@ -52,6 +54,8 @@ def test_a_class_means_itself_and_no_word_has_two_meanings() -> None:
         ("sofa", {"couch"}),
         ("aeroplane", {"airplane"}),
         ("tvmonitor", {"tv"}),
+        ("flooring", {"floor"}),
+        ("desk", {"dining table", "desk"}),
         ("bike rider", {"person", "bicycle"}),
         ("cutlery", {"fork", "knife", "spoon"}),
         ("German shepherds", {"dog"}),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,23 +19,9 @@ from vcm.roi.vocabulary import Cover, vocabulary
 LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
 
 
-class Look(NamedTuple):
-    """How the network is shown a picture.
-
-    Attributes:
-        size: of the longer side, relative to LONG_SIDE or to the picture, whichever is smaller.
-        mirrored: left and right exchanged.
-    """
-
-    size: float
-    mirrored: bool = False
-
-
-# By detail. A mirrored picture gets another answer: the mean of both is right more often.
-LOOKS: Final = {
-    1: (Look(1), Look(0.6875, mirrored=True)),
-    2: (Look(1), Look(2)),
-}
+# By detail: the sizes at which the network looks at a picture, of the longer side relative to
+# LONG_SIDE or to the picture, whichever is smaller.
+LOOKS: Final = {1: (1.0,), 2: (1.0, 2.0)}
 DEFAULT: Final = Path(__file__).parents[1] / "weights" / "roi-base.safetensors"
 
 
@@ -84,14 +70,14 @@ def cover(phrase: str) -> Cover:
 
 
 def probabilities(
-    run: session.Run, image: NDArray[np.uint8], looks: Sequence[Look] = LOOKS[1]
+    run: session.Run, image: NDArray[np.uint8], looks: Sequence[float] = LOOKS[1]
 ) -> NDArray[np.float32]:
     """Mean over looks: (K + 1, h, w), background and classes, on a grid over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.
     """
-    seen = [_seen(run, image, look) for look in looks]
+    seen = [_seen(run, image, size) for size in looks]
     if len(seen) == 1:
         return seen[0]
     height, width = (max(p.shape[axis] for p in seen) for axis in (1, 2))
@@ -103,17 +89,16 @@ def probabilities(
     return total
 
 
-def _seen(run: session.Run, image: NDArray[np.uint8], look: Look) -> NDArray[np.float32]:
-    """What the network says of one look: (K + 1, h, w)."""
+def _seen(run: session.Run, image: NDArray[np.uint8], size: float) -> NDArray[np.float32]:
+    """What the network says at one size: (K + 1, h, w)."""
     height, width = image.shape[:2]
-    scale = look.size * min(1.0, LONG_SIDE / max(height, width))
+    scale = size * min(1.0, LONG_SIDE / max(height, width))
     # whole multiples of 32 in both directions: the grid then covers the picture, no more
     w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
     shrink = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
     small = cv2.resize(image, (w, h), interpolation=shrink)
-    x = np.ascontiguousarray((small[:, ::-1] if look.mirrored else small).transpose(2, 0, 1)[None])
-    p = run(x.astype(np.float32) / 255).probabilities
-    return p[:, :, ::-1] if look.mirrored else p
+    x = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / 255
+    return run(x).probabilities
 
 
 def built_in() -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.roi import session
-from vcm.roi.embedded import DEFAULT, LONG_SIDE, Look, probabilities
+from vcm.roi.embedded import DEFAULT, LONG_SIDE, probabilities
 from vcm.roi.vocabulary import vocabulary
 from vcm.vision.base import Image, Kind
 
@@ -37,7 +37,7 @@ class WordLabels:
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         # one look: where two disagree their mean is the background
-        p = probabilities(self._run, image, [Look(1)]).transpose(1, 2, 0)  # (h, w, K + 1)
+        p = probabilities(self._run, image, [1.0]).transpose(1, 2, 0)  # (h, w, K + 1)
         labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
         full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return full.astype(np.uint8, copy=False)  # type: ignore[no-any-return]

@@ -151,12 +151,14 @@ def vocabulary() -> Vocabulary:
     coco = tuple(by_hand["classes"])
     classes = (*coco, *by_hand["rooms"])
     index = {name: i for i, name in enumerate(classes)}
+    unfound = set(by_hand["unfound"]["rooms"])
     meaning: dict[str, Cover] = {}
     for table in (built, by_hand):  # what people decided wins
-        own = table["classes"] | table.get("rooms", {})
+        rooms = {k: v for k, v in table.get("rooms", {}).items() if k not in unfound}
+        own = table["classes"] | rooms
         meaning |= {w: (index[name],) for name, words in own.items() for w in words}
         meaning |= {w: tuple(index[n] for n in names) for w, names in table["groups"].items()}
-    meaning |= {name: (i,) for name, i in index.items()}
+    meaning |= {name: (i,) for name, i in index.items() if name not in unfound}
     phrases = Phrases(**{name: frozenset(words) for name, words in by_hand["phrases"].items()})
     return Vocabulary(classes, coco, meaning, phrases)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.roi.acquire import select
-from vcm.roi.embedded import LOOKS, Embedded, Look, probabilities
+from vcm.roi.embedded import LOOKS, Embedded, probabilities
 from vcm.roi.refine import to_edges
 from vcm.roi.session import Run
 from vcm.roi.vocabulary import vocabulary
@@ -39,7 +39,7 @@ class Score(NamedTuple):
     empty: float
 
 
-def score(run: Run, photos: Sequence[Photo], looks: Sequence[Look] = LOOKS[1]) -> Score:
+def score(run: Run, photos: Sequence[Photo], looks: Sequence[float] = LOOKS[1]) -> Score:
     """The score at the tau that suits coding.
 
     That is the best mean IoU when a missed pixel counts twice: it is a part of the object that is
@@ -75,7 +75,7 @@ def card(score: Score) -> dict[str, str]:
     }
 
 
-def _counts(run: Run, photo: Photo, looks: Sequence[Look]) -> Counts:
+def _counts(run: Run, photo: Photo, looks: Sequence[float]) -> Counts:
     """Pixels in both, found, true and known, for each tau and class: (T, K, 4).
 
     Things of rooms count where people labelled them.
