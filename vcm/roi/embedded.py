@@ -21,7 +21,7 @@ LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and
 
 # By detail: the sizes at which the network looks at a picture, of the longer side relative to
 # LONG_SIDE or to the picture, whichever is smaller.
-LOOKS: Final = {1: (1.0,), 2: (1.0, 2.0)}
+LOOKS: Final = {1: (1.0, 0.6875), 2: (1.0, 2.0)}
 DEFAULT: Final = Path(__file__).parents[1] / "weights" / "roi-base.safetensors"
 
 
