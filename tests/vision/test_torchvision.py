@@ -120,7 +120,7 @@ def test_names_are_cocos(tmp_path: Path, seed: int) -> None:
     model = TorchVision(f"{SMALL}={tmp_path / 'x.pth'}")
     assert len(model.names) == 91 and model.names[0] == "background"
     assert tuple(name for name in model.names[1:] if name != "N/A") == COCO
-    assert vocabulary().classes == COCO
+    assert vocabulary().coco == COCO
     assert coco_name("aeroplane") == "airplane" and coco_name("tree") == "tree"
 
 
