@@ -30,11 +30,12 @@ def asked(panels):
 def test_panels_of_training_are_what_a_run_logs(dashboard):
     from vcm.track import training_values
     from vcm.train.check import SIGMAS
-    from vcm.train.step import Step, Terms
+    from vcm.train.kinds import RoiStep
+    from vcm.train.step import Terms
 
     record = dict.fromkeys((*Terms._fields, "lr", "seconds", "step"), 0.0)
     keys = ("bpp", "psnr", "bg", "task")
-    record |= {f"q{q}_s{s}_{k}": 0.0 for q in Step.qualities for s in SIGMAS for k in keys}
+    record |= {f"q{q}_s{s}_{k}": 0.0 for q in RoiStep.qualities for s in SIGMAS for k in keys}
     logged = training_values(record).keys() | {"samples"}
     for section in dashboard.training():
         names = set(asked(section.panels))

@@ -170,14 +170,16 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_work(place):
 
 
 def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch):
-    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+    wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
     labelled(place, ["a.png"])
     for name, value in (("WANDB_MODE", "online"), ("NETRC", str(place / "none")),
                         ("WANDB_SILENT", "true"), ("HOME", str(place))):  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    wandb.teardown()  # it reads these settings once for the process
     with pytest.raises(ModelError, match="wandb login"):
         command.run(place / "out", options(place, wandb="project"), silent)
+    wandb.teardown()  # nor does it keep them
     assert not (place / "out" / "pictures").exists()
 
 
