@@ -157,7 +157,7 @@ def test_what_goes_wrong_is_a_sentence_in_the_page(visit, files):
     expect(page.locator("body")).to_contain_text("maximum allowed size")
     choose(page, "#photo", files["broken.png"])
     answered(page, "broken.png")
-    choose(page, "#photo", files["cup.png"])
+    choose(page, "#photo", files["person.png"])
     answered(page, "The region covers")
     page.fill("#words textarea", "cupp")
     page.press("#words textarea", "Enter")
