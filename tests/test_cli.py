@@ -250,10 +250,10 @@ def test_what_was_odd_is_counted_and_named_at_the_end(folder, run, way):
     report = json.loads(run("encode", ".", "-o", "out", "--json", *way))
     assert report["left_out"] == ["gone.png", "phone.heic"] and report["odd"] == 1
     (line,) = report["said"].values()
-    assert "the JPEG ends before its picture" in line and (folder / "out" / "cut.vcm").is_file()
+    assert "the JPEG is truncated" in line and (folder / "out" / "cut.vcm").is_file()
     lines = run("encode", ".", "-o", "again", *way)
-    assert "1 were read all the same:\n  " in lines and "cut.jpg: the JPEG ends before" in lines
-    assert "left out, as links that lead nowhere or no format that is read: 2: gone.png" in lines
+    assert "1 read despite problems:\n  " in lines and "cut.jpg: the JPEG is truncated" in lines
+    assert "left out (broken link or unsupported format): 2: gone.png" in lines
 
 
 def test_strict_refuses_a_jpeg_that_is_cut_off(folder, tiny_weights):

@@ -264,7 +264,8 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
 @options.output("A folder for the networks and codec.json.")
 @options.weights
 @click.option("--check", type=PATH, metavar="PHOTO",
-              help="Code this photo by torch, decode it by onnxruntime, and compare.")  # fmt: skip
+              help="Encode this photo with torch, decode it with onnxruntime, "
+              "and compare.")  # fmt: skip
 @options.json
 def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> None:
     """Write the networks of encoder and decoder as ONNX, with the coding tables beside them.

@@ -92,7 +92,9 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
     path = str(path) if _is_stream(str(path)) else Path(path)
     annotations = _annotations(path) if isinstance(path, Path) else None
     if annotations is None and (only or images):
-        raise SpecError(f"{path} has no COCO file that says which pictures are meant, or where")
+        raise SpecError(
+            f"{path} has no COCO file, which a choice of pictures or their folder needs"
+        )
     if isinstance(path, str):
         name = PurePosixPath(path.removeprefix(HUB)).stem
         sources = pictures(path)

@@ -75,8 +75,8 @@ def _top(values: Values, picture: Image.Image, data: bytes, bits: int | None, sa
         return said
     if 0 < most < DARK:
         say(
-            f"no sample is over {most} of {FULL}: if they have {most.bit_length()} bits or a few "
-            f"more, it is read too dark; say how many bits they have"
+            f"no sample is over {most} of {FULL}: if samples have {most.bit_length()} bits, or a "
+            f"few more, the picture is too dark; give the number of bits"
         )
     return FULL
 

@@ -82,7 +82,7 @@ def flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np
     try:
         return _flat(data, name, background, how)
     except _CutOff:
-        _say(name, "the JPEG ends before its picture; what is missing, if anything, is grey")
+        _say(name, "the JPEG is truncated; any missing part is grey")
         return _flat(data + _END, name, background, how)
     except _LongText:
         return _flat(png.without_texts(data), name, background, how)

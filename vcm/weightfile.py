@@ -48,8 +48,8 @@ def read(path: Path, *kinds: str) -> tuple[Tensors, dict[str, str]]:
     except (SafetensorError, OSError) as error:
         if _is_checkpoint(path):
             raise ModelError(
-                f"{path}: a checkpoint, no weight file; of one that `vcm train` wrote "
-                f"`vcm release {path} -o codec.safetensors` makes one"
+                f"{path}: a checkpoint, not a weight file; if `vcm train` wrote it, convert it "
+                f"with `vcm release {path} -o codec.safetensors`"
             ) from error
         raise ModelError(f"{path}: not a weight file ({error}); get a fresh copy") from error
     if card.get("format") not in kinds:

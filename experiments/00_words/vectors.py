@@ -1,4 +1,4 @@
-"""Sentence embeddings of the class names: (80, 384) float32 in a safetensors file."""
+"""Sentence embeddings of the class names: (K, 384) float32 in a safetensors file."""
 
 import sys
 from pathlib import Path

@@ -14,15 +14,15 @@ HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "docs" / "pages" / "reference" / "classes.md"
 HEAD = """# What the built-in network finds
 
-Every class that the words of `--text` can mean, and how well the built-in words-to-mask network
-finds it, in percent.
+Every class that the built-in words-to-mask network was trained on, and how well it finds it, in
+percent. Those under `unfound` in `vcm/roi/words.toml` are found too badly to be words yet.
 
 - **Recall**: the share of an object's pixels that the mask covers, averaged over the photos that
   show the class. It is measured on training photos that were kept apart; most labels there are
   YOLOv8n-seg's, those of rooms are people's. `vcm encode` and `vcm roi` warn when a word means a
   class below 33.
 - **IoU**: the overlap of found and true pixels over all photos: on the photos kept apart, on
-  coco213 and on voc100. People labelled the last two. No training and no choice has seen them.
+  coco213 and on voc100. People labelled the last two, which no training has used.
 
 "-": no photo of the set shows the class. Better masks of COCO's classes:
 `--roi-backend segmenter` with a YOLO-seg checkpoint. Other words: `--roi-backend grounding` or

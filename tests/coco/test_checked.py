@@ -73,8 +73,8 @@ def test_labels_without_a_box_are_left_out_and_counted(box):
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        ({"image_id": 8}, "images that the file has not"),
-        ({"category_id": 3}, "categories that the"),
+        ({"image_id": 8}, "images that are not in the file"),
+        ({"category_id": 3}, "categories that are not"),
     ],
 )
 def test_labels_of_nothing_are_left_out_and_counted(fields, kind):
@@ -87,7 +87,7 @@ def test_a_label_without_a_mask_keeps_its_box(mask):
     truth = checked(with_label(segmentation=mask), "x")
     assert [a["bbox"] for a in truth.annotations] == [BOX, [0, 0, 9, 9]]
     assert "segmentation" not in truth.annotations[0]
-    assert truth.notes == ("x: 1 of 2 labels have no mask; mask AP is for sets where all do",)
+    assert truth.notes == ("x: 1 of 2 labels have no mask; mask AP needs a mask on every label",)
 
 
 def test_no_labels_are_no_labels():
@@ -112,7 +112,7 @@ def test_no_labels_are_no_labels():
         (with_label(segmentation="drawn"), "segmentation: expected polygons or run lengths"),
         (with_label(segmentation=[[1, 2, 3, 4, 5, 6, 7]]), "expected x, y of each corner"),
         (with_label(segmentation=[[1, 2, 3, 4, 5, 1e9]]), "expected x, y of each corner"),
-        (with_label(segmentation={"size": [60, 40], "counts": [2400]}), "as the image has"),
+        (with_label(segmentation={"size": [60, 40], "counts": [2400]}), "that of the image"),
         (with_label(segmentation={"size": [40, 60], "counts": [2401]}), "expected .* pixels"),
         (with_label(segmentation={"size": [40, 60], "counts": [2500, -100]}), "expected lengths"),
         (with_label(segmentation={"size": [40, 60], "counts": "o"}), "cut off"),
@@ -120,7 +120,7 @@ def test_no_labels_are_no_labels():
         (with_image(height=1.5), r"images\[0\] \(image 7\): height: expected whole pixels"),
         (with_image(height="tall"), "height: expected a number, got 'tall'"),
         (with_image(id=None), r"images\[0\]: id: expected an id"),
-        (PLAIN | {"images": PLAIN["images"] * 2}, "id 7 is there twice"),
+        (PLAIN | {"images": PLAIN["images"] * 2}, "id 7 occurs twice"),
         (PLAIN | {"annotations": {}}, "annotations: expected a list"),
         (PLAIN | {"annotations": [3]}, r"annotations\[0\]: expected an object, got 3"),
         (PLAIN | {"categories": [{"id": 1}]}, r"categories\[0\]: name: expected one name"),

@@ -42,7 +42,7 @@ def test_pictures_are_found(tmp_path, layout):
 def test_else_it_is_said_where_they_were_looked_for(tmp_path):
     laid_out(tmp_path, "annotations/instances_val2017.json", "photos/a.png")
     with pytest.raises(
-        SpecError, match=r"none of its 1 pictures is there; a\.png is not in"
+        SpecError, match=r"none of its 1 pictures was found; a\.png is not in"
     ) as told:
         load(tmp_path)
     for place in ("annotations/images", "val2017", "images/val2017"):
@@ -56,7 +56,7 @@ def test_several_files_of_labels_are_named(tmp_path):
         laid_out(tmp_path, f"annotations/instances_{split}2017.json", f"{split}2017/a.png")
     with pytest.raises(SpecError, match="expected one COCO file, got annotations/instances_train"):
         load(tmp_path)
-    with pytest.raises(SpecError, match="no COCO file that says"):
+    with pytest.raises(SpecError, match="no COCO file, which a choice"):
         load(tmp_path / "val2017", images=tmp_path / "val2017")
 
 

@@ -117,5 +117,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_checkpoint_is_told_how_it_becomes_a_weight_file(tmp_path):
     torch_save({"model": zeros(1)}, tmp_path / "final.ckpt")
-    with pytest.raises(ModelError, match=r"a checkpoint, no weight file; .*`vcm release .*final"):
+    with pytest.raises(
+        ModelError, match=r"a checkpoint, not a weight file; .*`vcm release .*final"
+    ):
         load(tmp_path / "final.ckpt")

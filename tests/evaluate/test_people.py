@@ -104,9 +104,9 @@ def test_a_photo_whose_labels_do_not_fit_fails_alone_and_what_is_odd_is_counted(
     assert report["data"]["pictures"] == 3 and list(report["failed"]) == ["b.png"]
     assert "80x64 pixels, its COCO entry says 40x32" in report["failed"]["b.png"]
     left, odd = report["notes"]
-    assert "1 labels without a box are left out" in left and "c.png: boxes leave the pict" in odd
-    assert "and 1 more pictures alike" in odd and {left, odd} <= set(said)
-    assert "c.png: boxes leave the picture" in (place / "out" / "index.html").read_text()
+    assert "1 labels without a box are left out" in left and "c.png: boxes reach outside" in odd
+    assert "and 1 more like it" in odd and {left, odd} <= set(said)
+    assert "c.png: boxes reach outside the picture" in (place / "out" / "index.html").read_text()
 
 
 def turned(place):
@@ -123,7 +123,7 @@ def looked_at(place, photo=0, **changes):
 
 def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
     entries, labels = turned(place)
-    with pytest.raises(SpecError, match=r"turned by EXIF, its labels were drawn as it .*ignore"):
+    with pytest.raises(SpecError, match=r"turned by EXIF, and its labels seem .*ignore"):
         looked_at(place)
     raw = looked_at(place, reading=Reading(upright=False))
     (box,) = raw["original"]["boxes"]
@@ -135,21 +135,21 @@ def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
     assert line.startswith("turned by EXIF: its labels are taken as drawn on the upright picture")
     labels[0]["bbox"] = [50, 20, 30, 16]  # beyond the 64 columns of the upright picture
     write_labels(place, entries, labels)
-    assert any("boxes leave the picture" in line for line in looked_at(place)["said"])
+    assert any("boxes reach outside the picture" in line for line in looked_at(place)["said"])
 
 
 def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(place):
     turned(place)
-    with pytest.raises(MetricError, match=r"a.jpg.*by EXIF.*the reason of 2 of 2 pictures"):
+    with pytest.raises(MetricError, match=r"a.jpg.*by EXIF.*the same for 2 of 2 pictures"):
         command.run(place / "out", options(place), silent)
     reasons = {f"{i}.png": f"{i}.png: too dark" for i in range(5)} | {"x.png": "broken"}
-    assert "0.png: too dark (the reason of 5 of 6 pictures)" in str(nothing_measured(reasons))
+    assert "0.png: too dark (the same for 5 of 6 pictures)" in str(nothing_measured(reasons))
 
 
 def test_kinds_of_oddities_are_counted():
     said = (["dark: 3 of 9"], [], ["dark: 4 of 9", "cut"])
     rows = [{"name": f"{i}", "said": lines} for i, lines in enumerate(said)]
-    assert oddities(rows) == ["0: dark: 3 of 9 (and 1 more pictures alike)", "2: cut"]
+    assert oddities(rows) == ["0: dark: 3 of 9 (and 1 more like it)", "2: cut"]
 
 
 def test_two_evaluations_of_one_folder_are_refused_at_once(place):

@@ -57,8 +57,8 @@ def test_classes_that_are_found_badly_are_told_once(
     words = ("--text", "truck, puppies, people -cat", "--roi-weights", with_recall(POOR))
     report = json.loads(run(*command, *words, "--json"))
     assert report["networks"] == ["embedded"] and report["recall"] == json.loads(POOR)
-    (told,) = [r.getMessage() for r in caplog.records if "finds few" in r.getMessage()]
-    assert "photos: truck (10 %), dog (32 %); --roi-backend segmenter with a YOLO-seg" in told
+    (told,) = [r.getMessage() for r in caplog.records if "covers these poorly" in r.getMessage()]
+    assert "finds): truck (10 %), dog (32 %); --roi-backend segmenter with a YOLO-seg" in told
     assert "grounding" in told and "clipseg" in told
 
 

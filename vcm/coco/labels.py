@@ -9,8 +9,8 @@ from vcm.coco.values import Entry, identity, number, shown
 from vcm.errors import SpecError
 
 NO_BOX: Final = "labels without a box are left out"
-NO_IMAGE: Final = "labels of images that the file has not are left out"
-NO_CLASS: Final = "labels of categories that the file has not are left out"
+NO_IMAGE: Final = "labels of images that are not in the file are left out"
+NO_CLASS: Final = "labels of categories that are not in the file are left out"
 NO_AREA: Final = "boxes have no area: nothing can match them"
 
 

@@ -47,7 +47,9 @@ def _runs(value: dict[str, Any], size: Size | None, where: str) -> dict[str, Any
         raise SpecError(f"{where}: size: expected [height, width], got {shown(sides)}")
     said = height, width = tuple(number(side, f"{where}: size") for side in sides)
     if size is not None and said != size:
-        raise SpecError(f"{where}: size: expected {list(size)} as the image has, got {list(said)}")
+        raise SpecError(
+            f"{where}: size: expected {list(size)}, that of the image, got {list(said)}"
+        )
     at = f"{where}: counts"
     lengths = _decoded(counts, at) if isinstance(counts, str) else _listed(counts, at)
     if not 0 < height * width <= FARTHEST**2 or sum(lengths) != height * width:

@@ -55,8 +55,8 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
     if names and not any(paths):
         places = ", ".join(str(folder) for folder in dict.fromkeys(among))
         raise PicturesMissing(
-            f"{what}: none of its {len(names)} pictures is there; {names[0]} is not in {places}: "
-            f"put them in one of these, or name their folder"
+            f"{what}: none of its {len(names)} pictures was found; {names[0]} is not in {places}: "
+            f"move them there, or give their folder"
         )
     return [path or among[0] / name for path, name in zip(paths, names, strict=True)]
 

@@ -73,7 +73,7 @@ def checked(data: Entry, where: str) -> Truth:
     bare = sum("segmentation" not in entry for entry in labels)
     if 0 < bare < len(labels):
         left.append(
-            f"{bare} of {len(labels)} labels have no mask; mask AP is for sets where all do"
+            f"{bare} of {len(labels)} labels have no mask; mask AP needs a mask on every label"
         )
     notes += [f"{where}: {line}" for line in left]
     return Truth(tuple(of_image.values()), labels, categories, tuple(notes))
@@ -104,7 +104,7 @@ def _images(data: Entry, where: str) -> Iterator[tuple[Hashable, Entry, Entry]]:
     found = list(rows(data, "images", where))
     keys = [identity(row.get("id"), f"{at}: id") for at, row in found]
     if twice := [key for key, count in Counter(keys).items() if count > 1]:
-        raise SpecError(f"{where}: images: id {twice[0]!r} is there twice; give each its own")
+        raise SpecError(f"{where}: images: id {twice[0]!r} occurs twice; ids must be unique")
     for key, number_, (at, row) in zip(keys, _numbers(keys), found, strict=True):
         sides = {side: _side(row.get(side), f"{at} (image {key}): {side}") for side in SIDES}
         yield key, {"id": number_} | {k: v for k, v in sides.items() if v}, row

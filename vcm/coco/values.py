@@ -22,7 +22,7 @@ def parse(path: Path) -> Entry:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(f"{path}: not a COCO file: no JSON that can be read ({reason})") from error
+        raise SpecError(f"{path}: not a COCO file: not readable as JSON ({reason})") from error
     if not isinstance(data, dict):
         raise SpecError(f"{path}: not a COCO file: expected an object, got {shown(data)}")
     return data

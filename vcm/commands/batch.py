@@ -277,10 +277,8 @@ def lines(report: Report) -> list[str]:
     if report["nothing_found"]:
         text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
     if said := report["said"]:
-        text.append(f"{report['odd']} were read all the same:")
+        text.append(f"{report['odd']} read despite problems:")
         text += [f"  {name}: {line}" for name, line in said.items()]
     if left := report.get("left_out"):
-        text.append(
-            f"left out, as links that lead nowhere or no format that is read: {summed(left)}"
-        )
+        text.append(f"left out (broken link or unsupported format): {summed(left)}")
     return text + ([f"each is in {report['manifest']}"] if "manifest" in report else [])

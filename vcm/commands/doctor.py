@@ -29,7 +29,7 @@ FOR: Final = {  # extra -> what it is for
     "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
     "dashboard": "workspaces of Weights & Biases",
     "train": "training on several devices", "hub": "data sets of the hub",
-    "eval": "vcm eval", "onnx": "ONNX models and vcm export",
+    "eval": "vcm eval", "onnx": "vcm export",
     "perceptual": "ST-LPIPS, LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
     "faces": "the word face", "ocr": "the words text and license plate",

@@ -33,7 +33,6 @@ PACKAGES = {
     "grounding": "transformers",
     "segmenter": "ultralytics",
     "auto": "ultralytics",
-    **specialists.PACKAGES,
 }
 
 
@@ -176,7 +175,7 @@ def key(options: Options, codec: Codec) -> str:
     mask = options.mask and digest(image.load(options.mask))
     roi = [built_in(), _backend(options.backend), _weights(options.roi_weights)]
     if spec is not None and options.backend in SEVERAL:
-        roi += map(_backend, specialists.needed((*spec.phrases, *spec.exclude)))
+        roi += specialists.made_by((*spec.phrases, *spec.exclude))
     # not the codec's fingerprint, which is its decoder's: several encoders may share it
     models = [codec.card["sha256"], *roi, version("vcm")]
     text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)

@@ -174,7 +174,7 @@ def _data(options: Options) -> DataSet:
     try:
         data = load(options.data, options.only, options.images)
     except PicturesMissing as error:
-        raise SpecError(f"{error} by --images") from error
+        raise SpecError(f"{error} with --images") from error
     return data if options.photos is None else thinned(data, options.photos)
 
 

@@ -26,7 +26,7 @@ roi_weights = click.option(
 )  # fmt: skip
 device = click.option(
     "--device", type=click.Choice(("auto", "cpu", "cuda")), default="cpu", show_default=True,
-    help="What computes: auto is a GPU if there is one. Whichever made a file, both read it.",
+    help="Device of the networks; auto: a GPU if there is one. Files of either decode on both.",
 )  # fmt: skip
 json = click.option("--json", "as_json", is_flag=True, help="Report as one line of JSON.")
 config = click.option("--config", required=True, type=PATH, help="A TOML file, see configs/.")
@@ -84,8 +84,8 @@ def _all(options: Sequence[Callable[[F], F]], command: F) -> F:
 
 _LOOKS: Final = (
     "What turns words into a mask: embedded, the built-in network (default); segmenter, a YOLO "
-    "segmentation model; auto, that of --roi-weights for the words that it knows, if it is there, "
-    "else the built-in one; clipseg and grounding, which take any words."
+    "segmentation model; auto, the model of --roi-weights (if present) for the words it knows, "
+    "the built-in network for the rest; clipseg and grounding, which take any words."
 )
 _ROI: Final = (
     click.option("--text", metavar="WORDS",
@@ -108,7 +108,8 @@ _ROI: Final = (
                  help="Grow what the words find by so much. Default: the task's, or 0."),
     click.option("--detail", type=click.IntRange(1, 2),
                  help="2: the built-in network looks twice, the second time closely: it finds "
-                 "smaller things and takes some three times as long. Default: the task's, or 1."),
+                 "smaller things and takes three to four times as long. Default: the task's, "
+                 "or 1."),
     click.option("--on-empty", type=click.Choice(ON_EMPTY),
                  help="If the words match nothing, or the mask selects nothing: code the whole "
                  "picture evenly (default), all of it as background, or stop."),
@@ -209,8 +210,8 @@ _EVAL: Final = (
     click.option("--no-cache", is_flag=True, help="Keep no coded files."),
     click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well."),
     click.option("--perceptual/--no-perceptual", default=True, show_default=True,
-                 help="ST-LPIPS, LPIPS and DISTS too; the networks of the last two are downloaded "
-                 "once (760 MB)."),
+                 help="Also measure ST-LPIPS, LPIPS and DISTS. The weights of LPIPS and DISTS are "
+                 "downloaded once (760 MB)."),
     click.option("--unchecked", is_flag=True,
                  help="Go on if the uncompressed score is unexpected."),
 )  # fmt: skip

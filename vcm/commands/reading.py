@@ -28,18 +28,18 @@ def options(command: F) -> F:
 
 _OPTIONS: Final = (
     click.option("--strict", is_flag=True,
-                 help="Refuse a JPEG without its last bytes; else what is missing is grey."),
+                 help="Refuse a truncated JPEG. Without this, the missing part is grey."),
     click.option("--bits", type=click.IntRange(9, 16), metavar="NUMBER",
-                 help="Of samples in 16-bit pictures that do not say it: 12 of many cameras. "
+                 help="Significant bits of 16-bit samples; 12 for many cameras. "
                  "Default: what the file says, or 16."),
     click.option("--exif", type=click.Choice(("apply", "ignore")), default="apply",
                  show_default=True,
-                 help="Turn pictures as EXIF says, or leave them as they lie, for labels that "
-                 "were drawn so."),
+                 help="apply: turn pictures as EXIF says. ignore: leave them as they are stored, "
+                 "if the labels were drawn that way."),
 )  # fmt: skip
 
 images = click.option(
     "--images", type=PATH, metavar="FOLDER",
-    help="Where the pictures of a COCO file are. Default: images/ beside it, or as the archives of "
-    "COCO, ultralytics, roboflow and CVAT have them.",
+    help="Where the pictures of a COCO file are. Default: in images/ beside it, or where "
+    "archives of COCO, ultralytics, roboflow and CVAT put them.",
 )  # fmt: skip

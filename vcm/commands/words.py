@@ -24,8 +24,8 @@ def said(backend: Backend | None, spec: TaskSpec | None) -> dict[str, Any]:
     names, found = networks(backend, phrases), recall(backend, phrases)
     if weak := [f"{name} ({100 * r:.0f} %)" for name, r in found.items() if r < LEAST]:
         _log.warning(
-            "the built-in network finds few of these in photos: %s; --roi-backend segmenter with a "
-            "YOLO-seg checkpoint, grounding and clipseg find more",
+            "the built-in network covers these poorly (share of their pixels that it finds): %s; "
+            "--roi-backend segmenter with a YOLO-seg checkpoint, grounding or clipseg finds more",
             ", ".join(weak),
         )
     return {"networks": list(names), "recall": found or None}

@@ -144,7 +144,7 @@ def nothing_measured(reasons: Mapping[str, str]) -> MetricError:
         return MetricError("no picture could be measured: there is none")
     first = next(iter(reasons.values()))
     return MetricError(
-        f"no picture could be measured: {first} (the reason of {alike.count(alike[0])} of "
+        f"no picture could be measured: {first} (the same for {alike.count(alike[0])} of "
         f"{len(alike)} pictures)"
     )
 
@@ -156,7 +156,7 @@ def oddities(rows: Iterable[Record]) -> list[str]:
         for line in record["said"]:
             found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record['name']}: {line}")
     return [
-        lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more pictures alike)"
+        lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more like it)"
         for lines in found.values()
     ]
 

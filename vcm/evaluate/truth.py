@@ -19,8 +19,8 @@ from vcm.vision.names import coco_name
 
 SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
 TURNED: Final = (
-    "the file is turned by EXIF, its labels were drawn as it lies; read it without turning it "
-    "(--exif ignore)"
+    "the photo is turned by EXIF, and its labels seem to be drawn on it as it is stored: try "
+    "--exif ignore"
 )
 
 
@@ -88,7 +88,7 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
     said = entry.get("height", height), entry.get("width", width)
     if said != (height, width):
         turned = said == (width, height) and way > 1
-        hint = TURNED if turned else "was it resized or turned? Its boxes would not fit"
+        hint = TURNED if turned else "was it resized or turned? Its boxes cannot fit"
         raise SpecError(
             f"{photo.name}: {width}x{height} pixels, "
             f"its COCO entry says {said[1]}x{said[0]}: {hint}"
@@ -96,7 +96,7 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
     boxes = [entry["bbox"] for entry in index.imgToAnns[photo.id]]
     if any(x < -SLACK or y < -SLACK or x + w > width + SLACK or y + h > height + SLACK
            for x, y, w, h in boxes):  # fmt: skip
-        yield "boxes leave the picture: they may have been drawn on another one"
+        yield "boxes reach outside the picture: they may belong to another one"
     if boxes and way > 1:
         yield "turned by EXIF: its labels are taken as drawn on the upright picture"
 

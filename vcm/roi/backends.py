@@ -43,10 +43,10 @@ def _segmenter(weights: str | None) -> Segmenter | None:
     if weights is None:
         return None
     if not Path(weights).is_file():
-        _log.warning("auto: there is no checkpoint %s; the built-in network looks", weights)
+        _log.warning("auto: no checkpoint %s; using the built-in network", weights)
         return None
     try:
         return Segmenter(weights)
     except MissingExtra as error:
-        _log.warning("auto: %s; the built-in network looks", error)
+        _log.warning("auto: %s; using the built-in network", error)
         return None

@@ -59,5 +59,5 @@ def networks(backend: Backend, phrases: Sequence[str]) -> tuple[str, ...]:
 
 
 def recall(backend: Backend, phrases: Sequence[str]) -> dict[str, float]:
-    """How many of each class were found in photos kept apart, in [0, 1], where that is known."""
+    """The share of each class's pixels found in photos kept apart, where that is known."""
     return backend.recall(phrases) if isinstance(backend, Several) else {}

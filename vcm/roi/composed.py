@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ from vcm.roi.outlines import Floats, lying_on, rescaled
 from vcm.roi.segmenter import Segmenter
 from vcm.roi.specialists import finder, ground, meant, specialist
 from vcm.roi.vocabulary import vocabulary
+
+
+class Base(Backend, Protocol):
+    """A backend that knows before it looks which words of the vocabulary it can find."""
+
+    def check(self, phrase: str) -> None:
+        """Raises UnknownWord if it has none of the classes of a phrase."""
+        ...
 
 
 class Ask(NamedTuple):
@@ -40,7 +48,7 @@ class Composed:
 
     def __init__(
         self,
-        base: Backend,
+        base: Base,
         recall: Mapping[str, float] | None = None,
         preferred: Segmenter | None = None,
     ):
@@ -86,7 +94,10 @@ class Composed:
         """For classes: of the preferred network, or the base."""
         if self._preferred is not None and self._preferred.knows(phrase):
             return Ask(self._preferred, phrase)
-        return Ask(self._base, phrase) if vocabulary().knows(phrase) else None
+        if not vocabulary().knows(phrase):
+            return None
+        self._base.check(phrase)
+        return Ask(self._base, phrase)
 
     def _special(self, name: str) -> Ask:
         on = ground(name)

@@ -31,7 +31,7 @@ class Embedded:
     Args:
         weights: a safetensors file; None: the one that comes with the package.
         detail: 2 looks at the picture at twice the size as well: small things are found more
-            often, in some three times the time.
+            often, in three to four times the time.
 
     Raises:
         ModelError: if the file is missing, damaged or of another network.
@@ -61,6 +61,10 @@ class Embedded:
         covers = [cover(phrase) for phrase in phrases]
         p = probabilities(self._run, image, LOOKS[self.detail])
         return to_edges((p[[1 + i for i in classes]].sum(0) for classes in covers), image)
+
+    def check(self, phrase: str) -> None:
+        """Raises UnknownWord if a phrase is not in the vocabulary."""
+        cover(phrase)
 
 
 @cache  # what cannot be told apart is said once, not for every picture
@@ -98,7 +102,7 @@ def _seen(run: session.Run, image: NDArray[np.uint8], size: float) -> NDArray[np
     shrink = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
     small = cv2.resize(image, (w, h), interpolation=shrink)
     x = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / 255
-    return run(x).probabilities
+    return run(x)
 
 
 def built_in() -> str:
@@ -115,7 +119,7 @@ def _threshold(path: Path, card: dict[str, str]) -> float:
 
 
 def _recall(path: Path, card: dict[str, str]) -> dict[str, float]:
-    """How many of a class were found in photos kept apart, in [0, 1]; empty if it is not told."""
+    """The share of each class's pixels found in photos kept apart; empty if it is not told."""
     try:
         return {name: float(share) for name, share in json.loads(card.get("recall", "{}")).items()}
     except (ValueError, TypeError, AttributeError) as error:

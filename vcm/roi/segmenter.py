@@ -69,6 +69,10 @@ class Segmenter:
             return known.knows(phrase) and all(map(self._has, known.read(phrase).cover))
         return any(form in self._names for form in forms(phrase))
 
+    def check(self, phrase: str) -> None:
+        """Raises UnknownWord if a phrase stands for none of the model's classes."""
+        self._classes(phrase)
+
     def _has(self, class_: int) -> bool:
         """Whether a class of the vocabulary, which begins with COCO's, is one of its own."""
         return class_ < len(self._names)

@@ -2,35 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from vcm import weightfile
 from vcm.errors import ModelError
+from vcm.ort import Session
 from vcm.roi.vocabulary import vocabulary
 
 KIND: Final = "vcm-roi-2"
 GRAPH: Final = "graph"  # the tensor that holds the ONNX graph, whose initializers are the others
 Planes = NDArray[np.float32]
-
-
-class Seen(NamedTuple):
-    """What the network says of a picture.
-
-    Attributes:
-        probabilities: (K + 1, H/4, W/4) float32, "none" first.
-        importance: (H/16, W/16) float32, log of what a place weighs for detectors.
-    """
-
-    probabilities: Planes
-    importance: Planes
-
-
-Run = Callable[[Planes], Seen]  # of a picture (1, 3, H, W) float32 in [0, 1], multiples of 32
+# Of a picture (1, 3, H, W) float32 in [0, 1], RGB, sides multiples of 32, the probability of "none"
+# and of each class: (K + 1, H/4, W/4) float32.
+Run = Callable[[Planes], Planes]
 
 
 def load(path: Path) -> tuple[Run, dict[str, str]]:
@@ -41,27 +29,17 @@ def load(path: Path) -> tuple[Run, dict[str, str]]:
     """
     tensors, card = weightfile.read(path, KIND)
     classes = len(vocabulary().classes)
-    if GRAPH not in tensors or len(tensors["words"]) != classes:
-        raise ModelError(f"{path}: not weights for {classes} classes; take those of this version")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
+    if not {GRAPH, "words"} <= tensors.keys() or len(tensors["words"]) != classes:
+        raise ModelError(f"{path}: not weights for {classes} classes; use those of this version")
     graph = tensors.pop(GRAPH).numpy().tobytes()
-    values = [
-        onnxruntime.OrtValue.ortvalue_from_numpy(
-            (t.float() if t.is_floating_point() else t).numpy()
-        )
-        for t in tensors.values()
-    ]
-    options.add_external_initializers(list(tensors), values)
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common type
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: the weights do not fit the network: {reason}") from error
+    weights = {
+        name: (t.float() if t.is_floating_point() else t).numpy() for name, t in tensors.items()
+    }
+    session = Session(graph, str(path), threads=torch.get_num_threads(), weights=weights)
 
-    def run(x: Planes) -> Seen:
-        probabilities, importance = session.run(None, {"x": x})
-        return Seen(probabilities[0], importance[0, 0])
+    def run(x: Planes) -> Planes:
+        (probabilities,) = session.run({"x": x}, ["probabilities"])
+        seen: Planes = probabilities[0]
+        return seen
 
     return run, card

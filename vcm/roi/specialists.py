@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,19 @@ def needed(phrases: Iterable[str]) -> tuple[str, ...]:
     indices = (i for phrase in phrases if known.knows(phrase) for i in known.read(phrase).cover)
     names = (known.classes[i] for i in indices)
     return tuple(dict.fromkeys(finder(name) for name in names if name not in classes))
+
+
+def made_by(phrases: Iterable[str]) -> tuple[str, ...]:
+    """The packages, with their versions, that masks of some phrases depend on beside this one."""
+    packages = [PACKAGES[name] for name in needed(phrases)]
+    return tuple(f"{name} {_version(name)}" for name in (*packages, "onnxruntime"))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # the specialist says so when it is loaded
+        return ""
 
 
 @cache

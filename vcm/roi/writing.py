@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.errors import MissingExtra, ModelError
+from vcm.ort import typed
 from vcm.roi.outlines import Floats, fitted, painted
 
 PACKAGE: Final = "rapidocr-onnxruntime"
@@ -58,7 +59,9 @@ class Writing:
         height, width = image.shape[:2]
         larger = max(1.0, SHORT_SIDE / min(height, width))
         seen, scale = fitted(image, min(larger, LONG_SIDE / max(height, width)))
-        lines, _ = self._read(np.ascontiguousarray(seen[..., ::-1]))  # it takes OpenCV's BGR
+        bgr = np.ascontiguousarray(seen[..., ::-1])  # it takes OpenCV's
+        with typed(PACKAGE):
+            lines, _ = self._read(bgr)
         found = [(corners, score) for corners, _, score in lines or []]
         corners = np.array([c for c, _ in found], np.float32).reshape(-1, 4, 2)
         scores = np.array([s for _, s in found], np.float32)

@@ -84,8 +84,8 @@ class Shards:
         if not found:
             raise SpecError(
                 next((f"{path}: {why}" for path, why in self.damaged.items()), "")
-                or f"{self.paths[0]} holds no file that is wanted: expected names with one dot, "
-                f"such as 0001.jpg or 0001.vcm, and pictures to encode, .vcm files to decode"
+                or f"{self.paths[0]} holds no usable file: expected pictures to encode, or .vcm "
+                f"files to decode, with one dot in the name (0001.jpg, 0001.vcm)"
             )
 
     def _members(self, shard: Path, entries: list[tarfile.TarInfo]) -> list[Source]:
@@ -104,7 +104,11 @@ class Shards:
                 found.setdefault(name.with_suffix(""), member)
         left += [keys[key] for key in sorted(keys.keys() - found.keys())]  # for dots in their names
         if left:
-            _log.warning("%s: left out, links and names with dots too: %s", shard, summed(left))
+            _log.warning(
+                "%s: left out (links, unsupported formats, names with two dots): %s",
+                shard,
+                summed(left),
+            )
         self.left_out += [f"{shard}/{name}" for name in left]
         return list(found.values())
 
@@ -169,4 +173,9 @@ def _entries(shard: Path) -> tuple[list[tarfile.TarInfo], str]:
         if not found:
             return [], f"not an uncompressed tar file ({error})"
         return found, f"cut off or damaged after {found[-1].name} ({error})"
-    return found, "" if ends or not found else f"cut off after {found[-1].name}: it has no end"
+    return (
+        found,
+        ""
+        if ends or not found
+        else f"cut off after {found[-1].name}: the end-of-archive marker is missing",
+    )

@@ -21,6 +21,7 @@ from vcm.roi.vocabulary import vocabulary
 from vcm.train import checkpoint
 from vcm.train.resume import described, differences
 from vcm.train.roi_data import batch, by_class
+from vcm.train.roi_graph import package
 from vcm.train.roi_importance import learn
 from vcm.train.roi_loss import segmentation_loss
 from vcm.train.roi_photos import Photo, gather, kept_apart
@@ -95,6 +96,7 @@ def train_roi(config: RoiTraining) -> Iterator[str]:
 
     A run that is broken off and started again ends with the weights of an unbroken one.
     """
+    package()  # to be known before hours of work
     more = Path(config.more) if config.more else None
     folders = [config.photos, *([more / "images"] if more else [])]
     paths = [path for folder in folders for path in image.folder(folder)]

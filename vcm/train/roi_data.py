@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_labels import IGNORE, SURE, Planes
 from vcm.train.roi_photos import Photo
 
@@ -21,6 +22,7 @@ SPANS: Final = (
 )  # of the crop's side: what a class in focus covers, as far as ZOOM allows
 ZOOM: Final = 4.0
 SEEN: Final = 5e-4  # share of a photo from which it counts as one of a class
+ROOMS: Final = 0.25  # how often a thing of rooms that is no class of COCO's is in focus
 
 
 class Batch(NamedTuple):
@@ -48,17 +50,21 @@ def by_class(photos: Sequence[Photo]) -> dict[int, list[int]]:
 def batch(
     photos: Sequence[Photo], classes: dict[int, list[int]], count: int, side: int, rng: Generator
 ) -> Batch:
-    """Half of the photos drawn evenly; half class by class, so that rare ones are seen too.
+    """Half of the photos drawn by their weights; half class by class, so that rare ones are seen.
 
     Three quarters of the latter are zoomed in on, or out of.
     """
     crops, rooms = [], []
+    weights = np.array([photo.weight for photo in photos])
+    coco = len(vocabulary().coco)
+    often = np.array([1.0 if value <= coco else ROOMS for value in classes])
     for i in range(count):
         if i % 2 or not classes:
-            photo, focus = photos[int(rng.integers(len(photos)))], None
+            photo, focus = photos[_drawn(np.arange(len(photos)), weights, rng)], None
         else:
-            value = int(rng.choice(list(classes)))
-            photo = photos[int(rng.choice(classes[value]))]
+            value = _drawn(np.array(list(classes)), often, rng)
+            shown = np.array(classes[value])
+            photo = photos[_drawn(shown, weights[shown], rng)]
             focus = value if rng.random() < 0.75 else None
         crops.append(crop(*photo.load(), side, rng, focus))
         rooms.append(photo.rooms)
@@ -68,6 +74,10 @@ def batch(
     x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
     planes = torch.from_numpy(np.stack([t for _, t in crops])).permute(0, 3, 1, 2).long()
     return Batch(x.contiguous(memory_format=torch.channels_last), planes, torch.tensor(rooms))
+
+
+def _drawn(values: NDArray[np.int64], weights: NDArray[np.float64], rng: Generator) -> int:
+    return int(rng.choice(values, p=weights / weights.sum()))
 
 
 def crop(

@@ -2,12 +2,14 @@
 
 import io
 import warnings
+from importlib import import_module
+from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
+from vcm.errors import MissingExtra
 from vcm.roi.network import PixelWordNet
 
 
@@ -28,13 +30,15 @@ def graph(net: PixelWordNet) -> Tensor:
     """The graph's bytes, (N,) uint8; its initializers are named as the network's tensors.
 
     The larger ones have no values in it: who runs it gives them.
+
+    Raises:
+        MissingExtra: if onnx is not installed.
     """
+    onnx = package()
     buffer = io.BytesIO()
     sides = {2: "height", 3: "width"}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the exporter by tracing is called old; it is the exact one
+        warnings.simplefilter("ignore")  # that this exporter is old; it keeps the names
         torch.onnx.export(
             _Answers(net.eval()), (torch.zeros(1, 3, 64, 96),), buffer, dynamo=False,  # type: ignore[arg-type]
             input_names=["x"], output_names=["probabilities", "importance"],
@@ -44,16 +48,24 @@ def graph(net: PixelWordNet) -> Tensor:
     model = onnx.load_from_string(buffer.getvalue())
     for tensor in model.graph.initializer:
         if tensor.name.startswith("net."):
-            _empty(tensor)
+            _empty(tensor, onnx.TensorProto.EXTERNAL)
     for node in model.graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = name.removeprefix("net.")
     return torch.from_numpy(np.frombuffer(model.SerializeToString(), np.uint8).copy())
 
 
-def _empty(tensor: onnx.TensorProto) -> None:
+def package() -> Any:
+    """onnx; raises MissingExtra if it is not installed."""
+    try:
+        return import_module("onnx")
+    except ImportError as error:
+        raise MissingExtra("onnx", "train-roi") from error
+
+
+def _empty(tensor: Any, external: int) -> None:
     """Its values are elsewhere."""
     tensor.name = tensor.name.removeprefix("net.")
     tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.data_location = external
     tensor.external_data.add(key="location", value="weights")

@@ -32,6 +32,14 @@ APART: Final = 20  # one photo in so many is kept apart
 WHITE, FLAT = 0.35, 0.6  # share of white or flat pixels from which a photo is cut out or drawn
 STREETS: Final = ("CamVid", "Object-Localization", "Sports-Type")  # where no room's things are
 TELLING: Final = ("krish212", "EliSchwartz", "MachineLearning2020")  # whose folders say a class
+# How much a photo of a set counts in what is drawn: more where people drew masks or no two photos
+# are alike, less where many show the same thing, as frames of videos do. Others: 1.
+WEIGHTS: Final = {
+    "krish212": 1.0, "MiguelARD": 1.5, "EliSchwartz": 1.5, "markshih91": 1.0, "emanhamed": 0.7,
+    "jurjsorinliviu": 0.7, "MachineLearning2020": 0.5, "alexgkendall": 0.5, "chanjianliu": 0.5,
+    "bhuminChodvadiya": 0.25,
+}  # fmt: skip
+DRAWN: Final = 4.0  # that of a photo with VOC's masks
 # Folder names that say what a photo shows, where they are no word of the vocabulary.
 FOLDERS: Final = {
     "cellphone": "cell phone", "stop_sign": "stop sign", "airplanes": "airplane", "ferry": "boat",
@@ -48,6 +56,7 @@ class Photo(NamedTuple):
         rooms: whether things of rooms that nobody labelled may be in it.
         framed: whether it has NYUv2's white border.
         classes: share of its pixels that show each class, by label.
+        weight: how often it is drawn, relative to others.
     """
 
     path: Path
@@ -55,6 +64,7 @@ class Photo(NamedTuple):
     rooms: bool
     framed: bool
     classes: dict[int, float]
+    weight: float = 1.0
 
     def load(self) -> tuple[NDArray[np.uint8], Planes]:
         """Pixels (H, W, 3) uint8 RGB and planes (H/2, W/2, 4) uint8."""
@@ -80,7 +90,8 @@ def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> li
         if known[path.name] is not None:
             classes = {int(k): v for k, v in known[path.name].items()}
             labels = target / f"{path.stem}.png"
-            found.append(Photo(path, labels, label.rooms, label.nyu is not None, classes))
+            framed = label.nyu is not None
+            found.append(Photo(path, labels, label.rooms, framed, classes, label.weight))
     write_atomic(index, json.dumps(known).encode())
     if not found:
         raise SpecError(f"{photos}: no photo that can be learnt from")
@@ -101,6 +112,7 @@ class _Known(NamedTuple):
     boxes: tuple[Box, ...] = ()
     hint: str = ""
     rooms: bool = True
+    weight: float = 1.0
 
     def make(self, path: Path, teacher: Path, target: Path) -> dict[int, float] | None:
         """Write the planes; the share of each class, or None if the photo is of no use."""
@@ -134,7 +146,9 @@ def unfit(pixels: NDArray[np.uint8]) -> bool:
 def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple[Path, _Known]]:
     for path in image.folder(photos):
         voc = voc_masks / f"{path.stem}.png"
-        yield path, _Known(voc=voc if voc.is_file() else None, rooms=voc.is_file())
+        drawn = voc.is_file()
+        weight = DRAWN if drawn else 1.0
+        yield path, _Known(voc=voc if drawn else None, rooms=drawn, weight=weight)
     if more is None:
         return
     told = json.loads((more / "sources.json").read_text())["photos"]
@@ -149,6 +163,7 @@ def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple
                 boxes=boxes.get(path.name, ()),
                 hint=hinted(source["hint"]) if source["repository"].startswith(TELLING) else "",
                 rooms=not any(name in source["path"] + source["repository"] for name in STREETS),
+                weight=WEIGHTS.get(source["repository"].split("/")[0], 1.0),
             ),
         )
 
@@ -157,7 +172,9 @@ def hinted(folder: str) -> str:
     """The one class of COCO's that a folder's name says, or ""."""
     name = FOLDERS.get(folder, folder.replace("_", " "))
     cover = vocabulary().meaning.get(name.lower(), ())
-    return vocabulary().coco[cover[0]] if len(cover) == 1 and cover[0] < 80 else ""
+    return (
+        vocabulary().coco[cover[0]] if len(cover) == 1 and cover[0] < len(vocabulary().coco) else ""
+    )
 
 
 def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:

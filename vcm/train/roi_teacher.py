@@ -1,7 +1,6 @@
 """What a YOLO segmenter sees in training photos, with how sure it is."""
 
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,26 +22,18 @@ EVERY: Final = 60.0  # seconds between two lines
 Planes = NDArray[np.uint8]
 
 
-def teach(
-    photos: Sequence[Path], teacher: str, target: Path, part: int = 0, parts: int = 1
-) -> Iterator[str]:
+def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
     """Write what the teacher sees in each photo that has no such file yet; lines that tell how far.
 
     A file is a PNG of (H/2, W/2, 4) uint8: the two most likely classes of a pixel, counted from 1,
     each with its probability times 255.
-
-    Args:
-        part, parts: of several processes that share the photos.
 
     Raises:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the teacher's classes are not COCO's.
     """
     target.mkdir(parents=True, exist_ok=True)
-    missing = [
-        p for p in photos
-        if zlib.crc32(p.stem.encode()) % parts == part and not seen_by(target, p).is_file()
-    ]  # fmt: skip
+    missing = [p for p in photos if not seen_by(target, p).is_file()]
     if not missing:
         return
     model = load_yolo(teacher)

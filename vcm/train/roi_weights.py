@@ -39,6 +39,6 @@ def load(path: Path) -> tuple[PixelWordNet, dict[str, str]]:
     if len(net.words) != len(vocabulary().classes):
         raise ModelError(
             f"{path}: expected weights for {len(vocabulary().classes)} classes, "
-            f"got {len(net.words)}; take those of this version"
+            f"got {len(net.words)}; use those of this version"
         )
     return net.eval().to(memory_format=torch.channels_last), card

@@ -12,7 +12,7 @@ from vcm.errors import ImageError
 from vcm.roi import backend_for
 from vcm.roi.acquire import acquire, unwarned
 from vcm.roi.embedded import built_in
-from vcm.roi.specialists import needed
+from vcm.roi.specialists import made_by
 from vcm.roi.text import Words, parse
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
@@ -39,7 +39,7 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
     spec = _spec(data)
     words = Words(spec.phrases, spec.exclude)
     backend = backend_for(spec)
-    others = needed((*spec.phrases, *spec.exclude))
+    others = made_by((*spec.phrases, *spec.exclude))
     known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos), *others)
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """PicoDet in an ONNX file as a task model: a small detector of COCO's classes."""
 
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
-from vcm.errors import MissingExtra, ModelError
+from vcm.errors import ModelError
+from vcm.ort import Session
 from vcm.vision.base import Image, Kind, Objects, sorted_objects
 from vcm.vision.names import COCO
 
@@ -37,7 +39,6 @@ class PicoDet:
         weights: path of an .onnx file.
 
     Raises:
-        MissingExtra: if onnxruntime is not installed.
         ModelError: if the file is missing or holds another network.
     """
 
@@ -45,8 +46,7 @@ class PicoDet:
     names: Final = COCO
 
     def __init__(self, weights: str):
-        self._net = _session(weights)
-        self._input: Final = self._net.get_inputs()[0].name
+        self._net = Session(Path(weights), weights, threads=torch.get_num_threads())
         self._height, self._width = _checked(weights, self._net)
         self._points: Final = _points(self._height, self._width)
 
@@ -55,7 +55,7 @@ class PicoDet:
         size = self._width, self._height
         x = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
         x = ((x[..., ::-1] - MEAN) / STD).transpose(2, 0, 1)[None]
-        outputs = self._net.run(None, {self._input: np.ascontiguousarray(x)})
+        outputs = self._net.run({next(iter(self._net.inputs)): x})
         scores, edges = (np.concatenate(maps, 1)[0] for maps in (outputs[:4], outputs[4:]))
         height, width = image.shape[:2]
         scale = np.array([width / self._width, height / self._height] * 2, np.float32)
@@ -64,24 +64,9 @@ class PicoDet:
         return found._replace(boxes=found.boxes.clip(0, whole))
 
 
-def _session(path: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtra("onnxruntime", "onnx") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of each weight that is listed among the inputs
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common base of their own
-        raise ModelError(f"{path}: not an ONNX file that can be run") from error
-
-
-def _checked(path: str, net: Any) -> tuple[int, int]:
+def _checked(path: str, net: Session) -> tuple[int, int]:
     """Height and width of its input, if its inputs and outputs are PicoDet's."""
-    inputs = [tuple(i.shape) for i in net.get_inputs()]
-    outputs = [tuple(o.shape) for o in net.get_outputs()]
+    inputs, outputs = list(net.inputs.values()), list(net.outputs.values())
     fits = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][1] == 3
     height, width = inputs[0][2:] if fits else (0, 0)
     if not (isinstance(height, int) and isinstance(width, int) and height and width):

@@ -89,7 +89,9 @@ class OneRate(Codec):
         try:
             decoded = self._net.decompress([[strings.y], [strings.z]], shape)["x_hat"]
         except (RuntimeError, ValueError) as error:
-            raise BitstreamError(f"the strings are of no such picture: {error}") from error
+            raise BitstreamError(
+                f"the strings do not fit a picture of this size: {error}"
+            ) from error
         x_hat: Tensor = decoded[..., :height, :width].clamp(0, 1)
         return (x_hat * 255).round().byte().cpu()
 
@@ -107,7 +109,7 @@ class OneRate(Codec):
         self, strings: Strings, height: int, width: int, quality: float, side: int
     ) -> Tensor:
         """Raises a SpecError: CompressAI's coder does not tell."""
-        raise SpecError("where the bits went: files of published models do not tell")
+        raise SpecError("files of published models do not record where the bits went")
 
 
 def save(path: Path, net: Any, preset: Preset, card: dict[str, str]) -> None:

@@ -29,7 +29,8 @@ from vcm.codec.format.tables import Tables
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import places, walk
 from vcm.container import Bitstream
-from vcm.errors import MissingExtra, ModelError
+from vcm.errors import ModelError
+from vcm.ort import Session
 
 FORMAT: Final = "vcm-onnx-1"
 FACTS: Final = "codec.json"
@@ -48,7 +49,6 @@ class OnnxDecoder:
 
     Raises:
         ModelError: if it is no such folder, or a file in it is damaged.
-        MissingExtra: if onnxruntime is not installed.
     """
 
     def __init__(self, folder: str | Path):
@@ -62,13 +62,13 @@ class OnnxDecoder:
             tables = {n: Tables.of(t["cdf"], t["offset"]) for n, t in facts["tables"].items()}
             self._z, self._y = Coder(tables["z"]), Coder(tables["y"], silent=1)
             self._networks = {n: self._network(n) for n in facts["networks"]["decoder"]}
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
             raise ModelError(
                 f"{str(folder)!r} is not what `vcm export` writes ({error}); export it again"
             ) from error
 
     def decode(self, data: bytes) -> Image:
-        """The picture of a .vcm file: (H, W, 3) uint8, RGB; within 1 of 255 of torch's.
+        """The picture of a .vcm file: (H, W, 3) uint8, RGB; within 1 of 255 of torch's float32.
 
         Raises:
             BitstreamError: if the file is damaged or foreign.
@@ -112,8 +112,8 @@ class OnnxDecoder:
 
     def _features(self, z_hat: NDArray[np.int16], level: Floats, grid: list[Tile]) -> Bytes:
         """What z says of each latent: (channels, h, w)."""
-        channels, (h, w) = self._networks["features"].get_outputs()[0].shape[1], grid[-1][2:]
-        features = np.zeros((channels, h, w), np.uint8)
+        (shape,), (h, w) = self._networks["features"].outputs.values(), grid[-1][2:]
+        features = np.zeros((shape[1], h, w), np.uint8)
         for tile in grid:
             outer = tile.grown(h, w)
             (found,) = self.run("features", outer.of(z_hat, 1 / STEP), level=level)
@@ -135,25 +135,14 @@ class OnnxDecoder:
     def run(self, name: str, first: NDArray[Any], **inputs: NDArray[Any]) -> list[Floats]:
         """A network's results; the first input and those of three axes get their batch axis."""
         network = self._networks[name]
-        feed = {network.get_inputs()[0].name: first} | inputs
-        feed = {
-            k: np.ascontiguousarray(v[None] if v.ndim == 3 else v, np.float32)
-            for k, v in feed.items()
-        }
-        return [result[0] for result in network.run(None, feed)]
+        feed = {next(iter(network.inputs)): first} | inputs
+        feed = {k: np.asarray(v[None] if v.ndim == 3 else v, np.float32) for k, v in feed.items()}
+        return [result[0] for result in network.run(feed)]
 
-    def _network(self, name: str) -> Any:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtra("onnxruntime", "onnx") from error
-        path, options = str(self._folder / f"{name}.onnx"), onnxruntime.SessionOptions()
+    def _network(self, name: str) -> Session:
+        """On the CPU: float32 of GPUs may be less, and then tables are not the encoder's."""
         # Six networks whose threads wait in a loop for work would keep all processors busy.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:  # on the CPU: float32 of GPUs may be less, and then tables are not the encoder's
-            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's have no common base
-            raise ValueError(f"{name}.onnx: {' '.join(str(error).split())[:200]}") from error
+        return Session(self._folder / f"{name}.onnx", f"{name}.onnx", spin=False)
 
 
 class _Known:

@@ -1,0 +1,88 @@
+"""onnxruntime on the CPU, with errors that have types."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from vcm.errors import ModelError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Session:
+    """A network, ready to run.
+
+    Args:
+        model: an ONNX file, or its bytes.
+        what: names the network in messages.
+        threads: that it may take; 0: as many as there are cores.
+        weights: values of initializers that the model has none for.
+        spin: whether its threads wait in a loop for work, which is faster where nothing else runs.
+
+    Raises:
+        ModelError: if it is no network that can be run.
+    """
+
+    def __init__(
+        self,
+        model: Path | bytes,
+        what: str,
+        *,
+        threads: int = 0,
+        weights: Arrays | None = None,
+        spin: bool = True,
+    ):
+        self._what = what
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # it warns of each weight that is listed among the inputs
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+        source = model if isinstance(model, bytes) else str(model)
+        try:  # its errors have no common base
+            if weights:
+                values = map(onnxruntime.OrtValue.ortvalue_from_numpy, weights.values())
+                options.add_external_initializers(list(weights), list(values))
+            self._session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ModelError(f"{what}: no network that can be run: {_reason(error)}") from error
+        self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
+        self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
+
+    def run(self, inputs: Arrays, outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+        """Its results, all of them or the named ones.
+
+        Raises:
+            MemoryError: if it needs more than there is.
+            ModelError: if it fails for another reason.
+        """
+        feed = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        with typed(self._what):
+            results: list[NDArray[Any]] = self._session.run(outputs, feed)
+        return results
+
+
+@contextmanager
+def typed(what: str) -> Iterator[None]:
+    """What onnxruntime raises while it runs, as errors that have types.
+
+    Raises:
+        MemoryError: if it needs more than there is.
+        ModelError: if it fails for another reason.
+    """
+    try:
+        yield
+    except Exception as error:  # its errors have no common base
+        if "allocate" in str(error):
+            raise MemoryError(f"{what}: {_reason(error)}") from error
+        raise ModelError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
