@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from vcm import container
 from vcm.codec.api import PictureCodec
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import Strings, strings_of
 from vcm.codec.nets.lma import TwoValues
 from vcm.container import Bitstream, Header
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
@@ -113,7 +113,7 @@ def encode(
 
     def file(quality: float, strings: Strings) -> bytes:
         header = Header(codec.fingerprint, height, width, Control(quality).hundredths, tile)
-        return container.pack(Bitstream(header, strings.z, strings.y, text))
+        return container.pack(Bitstream(header, strings.z, strings.y, text, strings.map))
 
     try:
         empty = file(quality or 0, Strings(b"", b""))
@@ -143,9 +143,8 @@ def decode(data: bytes, codec: PictureCodec) -> Image:
         >>> image.write("decoded.png", picture)
     """
     stream, header = _checked(data, codec)
-    strings = Strings(stream.z, stream.y)
     x_hat = codec.decompress(
-        strings, header.height, header.width, header.quality / 100, header.tile
+        strings_of(stream), header.height, header.width, header.quality / 100, header.tile
     )
     return x_hat[0].permute(1, 2, 0).numpy()
 
@@ -159,7 +158,7 @@ def bits_at(data: bytes, codec: PictureCodec) -> NDArray[np.float32]:
     """
     stream, header = _checked(data, codec)
     bits = codec.bits_at(
-        Strings(stream.z, stream.y), header.height, header.width, header.quality / 100, header.tile
+        strings_of(stream), header.height, header.width, header.quality / 100, header.tile
     )
     return bits.numpy()
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from vcm import container, image, pipeline
-from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.codec.runtime.export import export
 from vcm.codec.runtime.onnx import OnnxDecoder
@@ -38,9 +37,10 @@ def _difference(folder: Path, codec: AnyRate, picture: pipeline.Image) -> int:
     everywhere = RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "all")
     data = pipeline.encode(picture, everywhere, codec, quality=QUALITY)
     decoder, stream = OnnxDecoder(folder), container.unpack(data)
-    head, strings = stream.header, Strings(stream.z, stream.y)
-    control = Control(head.quality / 100)
-    y_hat = codec.decoder.read(strings, head.height, head.width, control, head.tile)
+    head, strings = stream.header, strings_of(stream)
+    size = head.height, head.width
+    control = codec.decoder.told(strings, *size, head.quality / 100, head.tile)
+    y_hat = codec.decoder.read(strings, *size, control, head.tile)
     if not np.array_equal(y_hat[0].numpy(), decoder.latent(data)):
         raise ModelError(
             "the exported networks get another latent than torch's: onnxruntime does not add up "

@@ -1,23 +1,25 @@
 """The .vcm file of any version: packed, unpacked, described, read. Standard library only.
 
-A version is a module, as `v1`, and a row of `READERS`. docs/bitstream.md is the normative text.
+A version is a module, as `v2`, and a row of `VERSIONS`. docs/bitstream.md is the normative text.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from vcm.container import foreign, v1
+from vcm.container import foreign, v1, v2
 from vcm.container.header import MAX_PIXELS, MAX_SIDE, Header
-from vcm.container.sections import NAMES, Bitstream, check_text
-from vcm.container.v1 import MAGIC, MAX_BYTES, VERSION, pack
+from vcm.container.sections import MAX_BYTES, NAMES, Bitstream, check_text
+from vcm.container.v1 import MAGIC
+from vcm.container.v2 import VERSION
 from vcm.errors import BitstreamError
 
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SIDE",
-    "READERS",
+    "VERSIONS",
     "VERSION",
     "Bitstream",
     "Header",
@@ -28,7 +30,27 @@ __all__ = [
     "unpack",
 ]
 
-READERS: Final = {v1.VERSION: v1.unpack}  # `pack` writes the newest version
+
+class Version(NamedTuple):
+    """A version of the file: how a picture is packed, and unpacked."""
+
+    pack: Callable[[Bitstream], bytes]
+    unpack: Callable[[bytes], Bitstream]
+
+
+VERSIONS: Final = {
+    v1.VERSION: Version(v1.pack, v1.unpack),
+    v2.VERSION: Version(v2.pack, v2.unpack),
+}
+
+
+def pack(stream: Bitstream) -> bytes:
+    """The whole file, of the version that the picture is spelt in: the newest, if it is coded now.
+
+    Raises:
+        BitstreamError: the file would be longer than `MAX_BYTES`.
+    """
+    return VERSIONS[stream.version].pack(stream)
 
 
 def unpack(data: bytes) -> Bitstream:
@@ -40,7 +62,7 @@ def unpack(data: bytes) -> Bitstream:
         BitstreamError: anything else, whatever the bytes. Time and memory are bounded by
             `len(data)`.
     """
-    return READERS.get(_version(data), v1.unpack)(data)
+    return VERSIONS[_version(data)].unpack(data)
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -105,9 +127,9 @@ def _version(data: bytes) -> int:
             f"expected a .vcm file, which begins {MAGIC.hex(' ')}, got {data[:4].hex(' ')}"
         )
     version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
-    if version > VERSION:
+    if version not in VERSIONS:
         raise BitstreamError(
-            f"the file has format version {version}, this vcm reads {VERSION}: "
+            f"the file has format version {version}, this vcm reads {min(VERSIONS)} to {VERSION}: "
             f"it was made by a newer vcm (update yours) or is damaged"
         )
     return version

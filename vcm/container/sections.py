@@ -1,7 +1,7 @@
 """The sections of a file: what each id means, and which ones a reader may skip.
 
 A section is critical or ancillary. Who does not know an ancillary one skips it; who does not know a
-critical one cannot decode the file. Files of version 1 have the sections below and no others.
+critical one cannot decode the file. Files of version 1 have z, y, maybe text, and no others.
 """
 
 import re
@@ -13,12 +13,14 @@ from vcm.container import fields
 from vcm.container.header import Header
 from vcm.errors import BitstreamError
 
+MAX_BYTES: Final = 2**30  # of a whole file
 MAX_TEXT: Final = 4_096  # bytes of UTF-8
 ANCILLARY: Final = 128  # ids from here on are ancillary, those below are critical
 Z: Final = 1
 Y: Final = 2
 TEXT: Final = 3
-NAMES: Final = {Z: "z", Y: "y", TEXT: "text"}
+MAP: Final = 4
+NAMES: Final = {Z: "z", Y: "y", TEXT: "text", MAP: "map"}
 
 # Control characters, line separators, and what turns the direction of the text around it.
 _UNSEEN: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -42,19 +44,23 @@ class Bitstream:
         y: the latent's section, may be empty.
         text: the phrases that chose the ROI, when their user wanted them stored. It is 1 to 4096
             bytes of UTF-8 without control characters, so it is safe to print.
+        map: the section that tells the quality of each latent; empty: they have the header's.
+        version: of the file, which says how z and y are spelt.
     """
 
     header: Header
     z: bytes
     y: bytes
     text: str | None = None
+    map: bytes = b""
+    version: int = 2
 
     def __post_init__(self) -> None:
         if self.text is not None:
             check_text(self.text)
 
     @classmethod
-    def of(cls, header: Header, bodies: dict[int, bytes]) -> "Bitstream":
+    def of(cls, header: Header, bodies: dict[int, bytes], version: int) -> "Bitstream":
         """From the bytes of each section by id.
 
         Raises:
@@ -65,12 +71,12 @@ class Bitstream:
             text = None if body is None else body.decode()
         except UnicodeDecodeError as error:
             raise BitstreamError(f"section text: not UTF-8 ({error})") from error
-        return cls(header, bodies[Z], bodies[Y], text)
+        return cls(header, bodies[Z], bodies[Y], text, bodies.get(MAP, b""), version)
 
     def sections(self) -> dict[int, bytes]:
         """The bytes of each section by id, in the order of the file."""
         text = {} if self.text is None else {TEXT: self.text.encode()}
-        return {Z: self.z, Y: self.y, **text}
+        return {Z: self.z, Y: self.y, **text, **({MAP: self.map} if self.map else {})}
 
 
 def bodies(data: bytes, entries: list[Entry], start: int, most: int) -> dict[int, bytes]:

@@ -10,13 +10,12 @@ from typing import Any, Final
 from vcm.container import fields
 from vcm.container.fields import Field
 from vcm.container.header import FIELDS, Header
-from vcm.container.sections import TEXT, Bitstream, Entry, Y, Z, bodies, check_crc
+from vcm.container.sections import MAX_BYTES, TEXT, Bitstream, Entry, Y, Z, bodies, check_crc
 from vcm.errors import BitstreamError
 
 MAGIC: Final = b"\x89VCM"
 VERSION: Final = 1
 HAS_TEXT: Final = 1  # flag bit 0; all other bits are 0
-MAX_BYTES: Final = 2**30  # of a whole file
 
 COUNT: Final = Field("sections", "B", range(2, 4), "entries in the section table")
 HEADER: Final = (
@@ -64,7 +63,7 @@ def unpack(data: bytes) -> Bitstream:
     """
     values, entries, start = _head(data)
     found = bodies(data, entries, start, MAX_BYTES)
-    return Bitstream.of(Header.of(values), found)
+    return Bitstream.of(Header.of(values), found, VERSION)
 
 
 def _head(data: bytes) -> tuple[dict[str, Any], list[Entry], int]:

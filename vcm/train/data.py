@@ -19,15 +19,25 @@ from vcm.errors import SpecError
 from vcm.train.photos import Data, Photo
 
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
-OTHERS = np.array([0.57, 0.36, 0.07])  # of crops not all ROI: regions, shapes, all background
+# Of crops not all ROI: two values, by regions or shapes; several; a smooth field; all background.
+OTHERS = {"regions": 0.41, "shapes": 0.26, "several": 0.13, "smooth": 0.13, "none": 0.07}
+SEVERAL, GRID = 4, 4  # objects of several values at most; values each way that a field goes through
 
 
 class Batch(NamedTuple):
-    """x (B, 3, S, S) in [0, 1]; m (B, 1, S, S) in (0, 1]; hundredths (B,) int64 in [0, 10000]."""
+    """The crops of a step.
+
+    Attributes:
+        x: (B, 3, S, S) float32 in [0, 1], RGB.
+        m: (B, 1, S, S) float32 in (0, 1], mask values.
+        hundredths: (B,) int64 in [0, 10000], the quality.
+        mapped: (B,) bool, whether the decoder is told the mask by a map, if the model has one.
+    """
 
     x: Tensor
     m: Tensor
     hundredths: Tensor
+    mapped: Tensor
 
 
 class Own(NamedTuple):
@@ -53,15 +63,16 @@ def batch(photos: Sequence[Photo], data: Data, seed: int, step: int, own: Own = 
     rng, size = np.random.default_rng((seed, step)), data.batch // own.of
     part = slice(own.number * size, (own.number + 1) * size)
     indexes, qualities = rng.integers(len(photos), size=data.batch), _qualities(data.batch, rng)
-    crops, masks = [], []
+    crops, masks, mapped = [], [], []
     for place in range(part.start, part.stop):
         rng = np.random.default_rng((seed, step, place))
         pixels, labels = _crop(photos[indexes[place]], data.crop, rng)
         crops.append(pixels)
         masks.append(mask_values(labels, data.crop, rng, data.sigma, data.whole))
+        mapped.append(rng.random() >= data.unmapped)
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
-    return Batch(x, m, torch.from_numpy(qualities[part]))
+    return Batch(x, m, torch.from_numpy(qualities[part]), torch.tensor(mapped))
 
 
 def _qualities(count: int, rng: Generator) -> NDArray[np.int64]:
@@ -106,25 +117,42 @@ def mask_values(
     sigmas: tuple[float, float] = Data.sigma,
     whole: float = Data.whole,
 ) -> NDArray[np.float32]:
-    """Mask values m of one crop, (side, side) float32: 1 inside, one random sigma outside.
+    """Mask values m of one crop: (side, side) float32 in (0, 1].
 
-    Sigma is log-uniform. The mask is a union of regions, random shapes, everything
-    (the ordinary codec) or nothing (all background).
+    Everything is 1 (the ordinary codec), or a random sigma, log-uniform, is the lowest of them:
+    outside a union of regions or random shapes that are 1, beneath objects of several values, as
+    the end of a smooth field, or everywhere.
     """
-    kind = rng.choice(["regions", "shapes", "none", "all"], p=[*(1 - whole) * OTHERS, whole])
-    roi = np.full((side, side), kind == "all")
-    if kind == "regions" and labels is not None:
-        known = [value for value in np.unique(labels) if value not in NO_REGION]
-        count = rng.integers(1, max(2, len(known) // 2 + 1))
-        roi = (
-            np.isin(labels, rng.choice(known, size=min(count, len(known)), replace=False))
-            if known
-            else roi
-        )
-    elif kind in ("regions", "shapes"):
-        roi = _shapes(side, rng)
-    sigma = np.exp(rng.uniform(*np.log(sigmas)))
-    return np.where(roi, 1.0, sigma).astype(np.float32)
+    sigma = float(np.exp(rng.uniform(*np.log(sigmas))))
+    kinds = [*OTHERS, "all"]
+    kind = rng.choice(kinds, p=[*(1 - whole) * np.array(list(OTHERS.values())), whole])
+    if kind == "smooth":
+        return _field(side, sigma, rng)
+    values = np.full((side, side), 1 if kind == "all" else sigma, np.float32)
+    if kind == "several":
+        for value in np.exp(rng.uniform(np.log(sigma), 0, rng.integers(1, SEVERAL))):
+            values[_object(labels, side, rng)] = value
+    if kind in ("regions", "shapes", "several"):
+        values[_object(None if kind == "shapes" else labels, side, rng)] = 1
+    return values
+
+
+def _object(labels: NDArray[np.uint8] | None, side: int, rng: Generator) -> NDArray[np.bool_]:
+    """A union of regions, or of random shapes where there are none."""
+    if labels is None:
+        return _shapes(side, rng)
+    known = [value for value in np.unique(labels) if value not in NO_REGION]
+    count = rng.integers(1, max(2, len(known) // 2 + 1))
+    if not known:
+        return np.zeros((side, side), bool)
+    return np.isin(labels, rng.choice(known, size=min(count, len(known)), replace=False))
+
+
+def _field(side: int, sigma: float, rng: Generator) -> NDArray[np.float32]:
+    """Values between sigma and 1 that change smoothly, as importance for a task does."""
+    coarse = rng.uniform(np.log(sigma), 0, (GRID, GRID))
+    fine = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.exp(np.clip(fine, np.log(sigma), 0)).astype(np.float32)
 
 
 def _shapes(side: int, rng: Generator) -> NDArray[np.bool_]:

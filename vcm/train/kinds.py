@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vcm.codec.models import published
+from vcm.codec.models import cva, published
 from vcm.codec.models.klt import start_from_klt
 from vcm.codec.models.loss import BORDER_WEIGHT, bpp_est, lmbda_of
 from vcm.codec.models.published import Outcome, Preset
@@ -34,14 +34,24 @@ class RoiStep(Step):
 
     def coded(self, data: Batch, share: Share) -> Outcome:
         """See `Step`."""
-        coded = self.model(data.x, data.m, data.hundredths)
+        coded = self.model(data.x, *self._told(data.m, data.hundredths, data.mapped))
         likelihoods = self.rate(coded, _noise(share, len(data.x)))
         return Outcome(coded.x_hat, bpp_est(likelihoods, data.x[0, 0].numel()))
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """See `Step`."""
-        coded = self.model(x, m, torch.full((len(x),), quality * 100, device=x.device))
+        hundredths = torch.full((len(x),), quality * 100, device=x.device)
+        coded = self.model(x, *self._told(m, hundredths, torch.ones_like(hundredths)))
         return Outcome(coded.x_hat, bpp_est(self.rate(coded), x[0, 0].numel()))
+
+    def _told(self, m: Tensor, hundredths: Tensor, mapped: Tensor) -> tuple[Tensor, Tensor]:
+        """What LMA sees of the masks, and the qualities of pictures or of their latents."""
+        if not self.config.model.below:
+            return m, hundredths
+        loss = self.config.loss
+        latents = torch.where(mapped.bool()[:, None, None, None], cva.of_latents(m), 1.0)
+        asked = cva.qualities(hundredths, latents, (loss.lmbda_low, loss.lmbda_high))
+        return cva.relative(m, latents), asked
 
     def trade(self, data: Batch) -> Trade:
         """See `Step`."""

@@ -44,6 +44,8 @@ class Data:
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
         whole: share of crops that are all ROI: the ordinary codec.
+        unmapped: share of crops whose mask the decoder is not told, though the model has a map:
+            they are the paper's method, LMA alone.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
         memory: MiB of decoded pictures that are kept; of the others the headers are checked, and
             they are decoded for each crop.
@@ -57,14 +59,16 @@ class Data:
     batch: int = 8
     sigma: tuple[float, float] = (0.01, 1.0)
     whole: float = 0.3
+    unmapped: float = 0.15
     held_out: int = 24
     memory: int = 8192
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
             raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
-        if not 0 <= self.whole <= 1:
-            raise SpecError(f"whole: expected 0 to 1, got {self.whole}")
+        for key in ("whole", "unmapped"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise SpecError(f"{key}: expected 0 to 1, got {getattr(self, key)}")
         if self.task and self.words:
             raise SpecError("data: expected task or words, got both")
         if self.crop < 64 or self.crop % 64:

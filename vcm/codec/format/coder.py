@@ -19,9 +19,10 @@ from vcm.errors import BitstreamError
 Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
 SHARES = 24  # bits of the probabilities that the range coder works with
-SLACK = 64  # bits by which symbols may hold more than their string, by rounding
+SLACK = 96  # bits by which symbols may hold more than their string: rounding, and what was left out
 # Bits by which a string may be longer than its symbols: its last words, and what each may lose.
 REST, LOSS = 128, 0.006
+_WORD = 32  # bits that the range coder writes at once; its state has two
 _RAW = 2**16  # values of an escaped symbol, from -2^15 on
 
 
@@ -95,11 +96,7 @@ class Coder:
         return Writer(self)
 
     def reader(self, data: bytes) -> "Reader":
-        """A reader of what a writer wrote.
-
-        Raises:
-            BitstreamError: if the length cannot be that of a string.
-        """
+        """A reader of what a writer wrote."""
         return Reader(self, data)
 
     def entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
@@ -130,18 +127,31 @@ class Writer:
             self._encoder.encode(raw, self._coder.raw)
 
     def data(self) -> bytes:
-        """The string of what was written."""
-        return self._encoder.get_compressed().astype("<u4").tobytes()  # type: ignore[no-any-return]
+        """The string of what was written: the range coder's words, the highest byte first.
+
+        Of the numbers that all tell the symbols, it is the one whose last word ends with the most
+        bytes of zeros, and these are left out.
+        """
+        words = self._encoder.get_compressed()
+        data: bytes = words.astype(">u4").tobytes()
+        position, (low, span) = self._encoder.pos()
+        if len(words) != position + 1:  # two words were needed to end it
+            return data
+        for zeros in (_WORD, 24, 16, 8):
+            unit = 2 ** (_WORD + zeros)
+            value = -(-low // unit) * unit
+            if value < min(low + span, 2 ** (2 * _WORD)):
+                last: bytes = int(value >> _WORD).to_bytes(4, "big")
+                return data[:-4] + last[: 4 - zeros // 8]
+        return data
 
 
 class Reader:
     """Gives symbols back, part by part."""
 
     def __init__(self, coder: Coder, data: bytes):
-        if len(data) % 4:
-            raise BitstreamError(f"string: expected whole 32-bit words, got {len(data)} bytes")
         self._coder = coder
-        words = np.frombuffer(data, "<u4").astype(np.uint32)
+        words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
         self._left = 8.0 * len(data) + SLACK
         self._count = 0

@@ -5,7 +5,8 @@ from typing import Final
 STRIDE: Final = 16  # pixels per latent, each way
 STEP: Final = 4  # latents per z symbol, each way: where tiles may begin
 QUALITY_STEPS: Final = 10_000  # quality 0 to 100 is stored in hundredths
-LEVELS: Final = 255  # the largest quality that the entropy networks see; the smallest is 0
+QUALITY_MIN: Final = -14_000  # that of a level of which next to nothing is coded
+LEVELS: Final = 255  # quality 100 as the entropy networks see it; quality 0 is 0
 ORDER: Final = (0, 3, 1, 2)  # pass i codes group g at position g ^ ORDER[i] of each 2x2 square
 PASSES: Final = len(ORDER)
 SCALE_LEVELS: Final = 64  # rows of the table of y

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from vcm.codec.format.constants import LEVELS, QUALITY_STEPS
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm.codec.format.constants import QUALITY_STEPS
+from vcm.codec.format.levels import LevelMap
 from vcm.errors import SpecError
 
 
@@ -12,14 +16,14 @@ class Control:
 
     Attributes:
         quality: 0 (fewest bits) to 100; files keep two decimals.
-        map: of a quality for each place. Files of version 1 have none: it is None.
+        map: the level of each latent; None: all have the quality.
 
     Raises:
         SpecError: if the quality is not in that range.
     """
 
     quality: float
-    map: None = None
+    map: LevelMap | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
@@ -31,11 +35,8 @@ class Control:
         return round(self.quality * (QUALITY_STEPS // 100))
 
     @property
-    def level(self) -> int:
-        """The quality as the entropy networks see it, 0 to 255."""
-        return level_of(self.hundredths)
-
-
-def level_of(hundredths: int) -> int:
-    """What the entropy networks see of a quality in hundredths: an integer from 0 to 255."""
-    return (hundredths * LEVELS + QUALITY_STEPS // 2) // QUALITY_STEPS
+    def plane(self) -> NDArray[np.int32]:
+        """The quality of each latent in hundredths: (h, w), or (1, 1) if it is that of all."""
+        if self.map is None:
+            return np.full((1, 1), self.hundredths, np.int32)
+        return self.map.hundredths

@@ -1,4 +1,4 @@
-"""The two strings of a coded picture."""
+"""The strings of a coded picture."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,39 @@ from numpy.typing import NDArray
 from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import Z_MAX, z_size
 from vcm.codec.format.walk import z_rows
+from vcm.container import Bitstream
+from vcm.errors import BitstreamError
 
 
 class Strings(NamedTuple):
-    """A coded picture: the bytes of z and of y."""
+    """A coded picture: the bytes of z, of y, and of the map, see `levels`; b"" for no map."""
 
     z: bytes
     y: bytes
+    map: bytes = b""
 
     @property
     def length(self) -> int:
-        """Bytes, both together."""
-        return len(self.z) + len(self.y)
+        """Bytes, all together."""
+        return len(self.z) + len(self.y) + len(self.map)
+
+
+def strings_of(stream: Bitstream) -> Strings:
+    """The strings of a file; those of version 1 hold whole words, the lowest byte first.
+
+    Raises:
+        BitstreamError: if they cannot be such.
+    """
+    z, y = stream.z, stream.y
+    if stream.version == 1:
+        z, y = _turned(z), _turned(y)
+    return Strings(z, y, stream.map)
+
+
+def _turned(data: bytes) -> bytes:
+    if len(data) % 4:
+        raise BitstreamError(f"string: expected whole 32-bit words, got {len(data)} bytes")
+    return np.frombuffer(data, "<u4").byteswap().tobytes()
 
 
 def read_z(coder: Coder, data: bytes, channels: int, h: int, w: int) -> NDArray[np.int16]:

@@ -111,11 +111,11 @@ class RoiHyperprior(Halves):
     ):
         super().__init__()
         s = self.sizes = sizes
-        g_a, g_s = Analysis(s.M, s.analysis), Synthesis(s.M, s.synthesis)
-        lma = LatentMaskAttention(s.analysis.n16, s.M)
-        gain, inverse_gain = Gain(s.M, 0.7, 2.9), Gain(s.M, -0.7, -2.9)
+        g_a, g_s = Analysis(s.M, s.analysis), Synthesis(s.M, s.synthesis, s.below)
+        lma = LatentMaskAttention(s.analysis.n16, s.M, s.below)
+        gain, inverse_gain = Gain(s.M, 0.7, 2.9, s.below), Gain(s.M, -0.7, -2.9, s.below)
         h_a = HyperAnalysis(s.M, s.hyper, s.Z)
-        parameters_y = EntropyParameters(s.M, s.Z, s.width, s.context, s.hidden)
+        parameters_y = EntropyParameters(s.M, s.Z, s.width, s.context, s.hidden, s.below > 0)
         self.encoder = encoder(g_a=g_a, lma=lma, gain=gain, h_a=h_a)
         self.decoder = decoder(g_s=g_s, inverse_gain=inverse_gain, parameters_y=parameters_y)
 
@@ -148,8 +148,10 @@ class RoiHyperprior(Halves):
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
-            m: (B, 1, H, W) float32 in (0, 1], the mask value of each pixel.
-            hundredths: (B,) int64 in [0, 10000], quality * 100.
+            m: (B, 1, H, W) float32 in (0, 1], what LMA sees: the mask value of each pixel, with a
+                map relative to its latent's.
+            hundredths: (B,) int64 in [0, 10000], quality * 100, or that of each latent, (B, h, w)
+                from -14000 on.
         """
         control = Controls.of(hundredths)
         y0, features = self.encoder.g_a(to_blocks(x))

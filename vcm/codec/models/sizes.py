@@ -17,6 +17,8 @@ class Sizes:
         analysis, synthesis: of g_a, and of g_s, which costs every decoder.
         hyper: channels of h_a.
         width, context, hidden: channels of the entropy parameter networks.
+        below: knots of each gain for qualities below 0, see `Gain`. With some, a model codes files
+            with a map: a quality for each latent. 0: it has one quality a picture.
     """
 
     M: int = 320
@@ -27,6 +29,7 @@ class Sizes:
     width: int = 192
     context: int = 128
     hidden: int = 256
+    below: int = 0
 
     def __post_init__(self) -> None:
         reach = max(self.analysis_reach, self.synthesis_reach)

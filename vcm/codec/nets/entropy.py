@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vcm.codec.format.constants import MEAN_UNIT, PASSES, SCALE_LEVELS
+from vcm.codec.format.constants import MEAN_UNIT, PASSES, SCALE_LEVELS, STEP
 from vcm.codec.format.walk import places
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.integer import ACTIVATION_MAX, IntConv2d, relu_int, round_ste
@@ -52,17 +52,21 @@ def scale_table() -> Tensor:
 class EntropyParameters(nn.Module):
     """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass.
 
+    Args:
+        local: whether they see the level of each latent, as models for files with a map do.
+
     Attributes:
         places: where each pass codes. Files have the one way of `format.walk`; studies try others.
     """
 
     places: Places = staticmethod(places)
 
-    def __init__(self, M: int, Z: int, width: int, context: int, hidden: int):
+    def __init__(self, M: int, Z: int, width: int, context: int, hidden: int, local: bool = False):
         super().__init__()
+        self.local = local
         self.h_s1 = IntConv2d(Z + 2, 4 * Z, 3)
         self.h_s2 = IntConv2d(Z, 4 * width, 3)
-        self.h_s3 = IntConv2d(width, width, 3)
+        self.h_s3 = IntConv2d(width + 2 * local, width, 3)
         known = [0] + [context] * (PASSES - 1)  # channels: the first pass knows no neighbour
         self.context = nn.ModuleList(IntConv2d(M, context, 3, signed=True) for _ in known[1:])
         self.hidden = nn.ModuleList(IntConv2d(width + c, hidden, 1) for c in known)
@@ -75,15 +79,20 @@ class EntropyParameters(nn.Module):
 
         Args:
             z_hat: (B, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
-            control: of the batch.
+            control: of the batch, for latents of (h, w).
             size: (h, w) of the latent.
         """
-        q = control.level[:, None, None, None].expand(-1, 1, *z_hat.shape[-2:])
+        own = control.filled(STEP)
+        q = own.coarse().expand(-1, 1, *z_hat.shape[-2:])
         a = relu_int(self.h_s1(torch.cat([16 * z_hat.float(), q, ACTIVATION_MAX - q], dim=1)))
         if z_hat.dtype == torch.int8:
             a = a.to(torch.uint8)
         a = self.h_s2.relu(F.pixel_shuffle(a, 2))  # from (B, Z, h/2, w/2)
-        return self.h_s3.relu(F.pixel_shuffle(a, 2))[..., : size[0], : size[1]]
+        a = F.pixel_shuffle(a, 2)  # (B, width, h, w)
+        if self.local:
+            seen = own.seen().to(a.dtype).expand(-1, 1, *a.shape[-2:])
+            a = torch.cat([a, seen, ACTIVATION_MAX - seen], dim=1)
+        return self.h_s3.relu(a)[..., : size[0], : size[1]]
 
     def forward(
         self, number: int, features: Tensor, control: Controls, known: Tensor
@@ -93,6 +102,7 @@ class EntropyParameters(nn.Module):
         Args:
             number: of the pass, from 0.
             features: (B, width, h, w), from `features`, with even h and w.
+            control: of the batch, for latents of (h, w).
             known: (B, M, h, w), `compand` of y_hat in sixteenths where that is known, 0 elsewhere;
                 as bytes, if features are: 128 more.
         """
@@ -104,15 +114,13 @@ class EntropyParameters(nn.Module):
             a = torch.cat([features, context.relu(known)], dim=1)
         a = hidden.relu(a)
         # each position of a square has its own channels to tell of: a group of convolutions each
+        level = control.level.expand(-1, -1, *a.shape[2:])[:, 0]
+        level = torch.stack([level[:, i::2, j::2] for _, i, j in self.places(number)], dim=-1)
         a = torch.cat([a[:, :, i::2, j::2] for _, i, j in self.places(number)], dim=1)
         raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M): so it lies in memory
         raw = raw.unflatten(-1, (PASSES, 2, -1))  # (B, h/2, w/2, place, 2, M/4)
-        rows, means = (raw[..., i, :].flatten(-2).permute(0, 3, 1, 2) for i in range(2))
-        return _parameters(rows, means, control.level)
-
-
-def _parameters(rows: Tensor, means: Tensor, level: Tensor) -> Parameters:
-    # The gain moves all scales with the quality: said here, it need not be learnt.
-    shift = 18 + (level[:, None, None, None] - 128) * (5 / 64)
-    rows = round_ste((rows / 4 + shift).clamp(0, SCALE_LEVELS - 1))
-    return Parameters(rows, round_ste(means.clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT)
+        # The gain moves all scales with the quality: said here, it need not be learnt.
+        shift = 18 + (level[..., None] - 128) * (5 / 64)  # (B, h/2, w/2, place, 1)
+        rows = round_ste((raw[..., 0, :] / 4 + shift).clamp(0, SCALE_LEVELS - 1))
+        means = round_ste(raw[..., 1, :].clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT
+        return Parameters(*(t.flatten(-2).permute(0, 3, 1, 2) for t in (rows, means)))

@@ -36,7 +36,14 @@ class TwoValues:
         return torch.where(self.roi[index], 1.0, self.sigma)
 
 
-def mask_level(m: Tensor, margin: int = 0) -> Tensor:
+def grown(m: Tensor, margin: int) -> Tensor:
+    """Mask values whose inside is larger by so many pixels: (B, 1, H, W)."""
+    for side in ((2 * margin + 1, 1), (1, 2 * margin + 1)) if margin else ():
+        m = F.max_pool2d(m, side, stride=1, padding=(side[0] // 2, side[1] // 2))
+    return m
+
+
+def mask_level(m: Tensor) -> Tensor:
     """What LMA sees of a mask: (B, 2, H/8, W/8), means over 8x8 pixels.
 
     They are of 1 - m and of log m / log 0.01, both 0 inside; the second is 1 where m is 0.01, the
@@ -44,10 +51,7 @@ def mask_level(m: Tensor, margin: int = 0) -> Tensor:
 
     Args:
         m: (B, 1, H, W) float32 in (0, 1]: 1 inside, sigma outside.
-        margin: pixels by which the inside is grown first.
     """
-    for side in ((2 * margin + 1, 1), (1, 2 * margin + 1)) if margin else ():
-        m = F.max_pool2d(m, side, stride=1, padding=(side[0] // 2, side[1] // 2))
     return F.avg_pool2d(torch.cat([1 - m, m.log() / LOG_SIGMA_MIN], dim=1), 8)
 
 
@@ -63,15 +67,15 @@ class LatentMaskAttention(nn.Module):
     block, so that every sigma of one model is told apart.
     """
 
-    def __init__(self, features: int, M: int, hidden: int = 64):
+    def __init__(self, features: int, M: int, below: int = 0, hidden: int = 64):
         super().__init__()
         self.mask_1 = nn.Conv2d(2, hidden, 3, padding=1)
         self.mask_2 = nn.Conv2d(hidden, hidden, 4, stride=2, padding=1)
         self.mask_out = nn.Conv2d(hidden, M, 3, padding=1)
-        self.mask_quality = Gain(hidden)
+        self.mask_quality = Gain(hidden, below=below)
         self.image_1 = nn.Conv2d(features, hidden, 3, padding=1)
         self.image_out = nn.Conv2d(hidden, M, 1)
-        self.image_quality = Gain(hidden)
+        self.image_quality = Gain(hidden, below=below)
         nn.init.constant_(self.mask_out.bias, 4.0)  # type: ignore[arg-type]
         nn.init.normal_(self.mask_out.weight, std=1e-3)
         nn.init.zeros_(self.image_out.weight)

@@ -100,15 +100,15 @@ class Analysis(nn.Module):
 class Synthesis(nn.Module):
     """g_s: latent -> picture."""
 
-    def __init__(self, M: int, widths: Widths):
+    def __init__(self, M: int, widths: Widths, below: int = 0):
         super().__init__()
         n8, n16, blocks8, blocks16 = astuple(widths)
         self.linear = nn.ConvTranspose2d(M, 192, 2, stride=2, bias=False)
         self.head = nn.Conv2d(M, n16, 1)
-        self.quality16 = Gain(n16)
+        self.quality16 = Gain(n16, below=below)
         self.body16 = blocks(n16, blocks16)
         self.up = nn.Conv2d(n16, 4 * n8, 1)
-        self.quality8 = Gain(n8)
+        self.quality8 = Gain(n8, below=below)
         self.body8 = blocks(n8, blocks8)
         self.tail = nn.Conv2d(n8, 192, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
@@ -125,5 +125,5 @@ class Synthesis(nn.Module):
             linear = self.linear(y0_hat)  # (B, 192, H/8, W/8)
         f = self.head(4 * y0_hat) * self.quality16(control)
         f = self.up(self.body16(f))
-        f = self.body8(F.pixel_shuffle(f, 2) * self.quality8(control))
+        f = self.body8(F.pixel_shuffle(f, 2) * self.quality8(control.finer()))
         return linear + self.tail(f).float()  # type: ignore[no-any-return]

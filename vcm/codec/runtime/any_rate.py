@@ -62,7 +62,7 @@ class AnyRate(Codec):
         self, strings: Strings, height: int, width: int, quality: float, side: int | None = None
     ) -> Tensor:
         """As `PictureCodec.decompress`."""
-        control = Control(quality)
+        control = self.decoder.told(strings, height, width, quality, side)
         y_hat = self.decoder.read(strings, height, width, control, side)
         return self.decoder.render(y_hat, height, width, control)
 
@@ -74,7 +74,8 @@ class AnyRate(Codec):
         self, strings: Strings, height: int, width: int, quality: float, side: int
     ) -> Tensor:
         """As `PictureCodec.bits_at`."""
-        return self.decoder.bits_at(strings, height, width, Control(quality), side)
+        control = self.decoder.told(strings, height, width, quality, side)
+        return self.decoder.bits_at(strings, height, width, control, side)
 
     def _check_effort(self, effort: int) -> None:
         if not 0 <= effort <= EFFORT_MAX:

@@ -52,7 +52,7 @@ class Context:
             if as_bytes:
                 z = z.to(torch.int8)
             with exact(z.device):
-                return networks.features(z, control, tile.size)
+                return networks.features(z, control.part(tile), tile.size)
 
         self._networks, self._control = networks, control
         self.grid = list(tiles.grid(h, w, side))
@@ -72,8 +72,9 @@ class Context:
             around = around.clone()
             place(number, torch.full_like(quarter(number, around), self._zero), around)
         features = even(outer.of(self._features))
+        control = self._control.part(outer).filled(2)
         with exact(around.device):
-            rows, means = self._networks(number, features, self._control, around)
+            rows, means = self._networks(number, features, control, around)
         inner = tile.within(outer)
         rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
         if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vcm.codec.format import tiles
+from vcm.codec.format import levels, tiles
 from vcm.codec.format.constants import MEAN_UNIT, STRIDE, latent_size
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
@@ -34,6 +34,22 @@ class Decoder:
     ):
         self.model, self.latents, self._precision = model, latents, precision
         self._side, self.device = side, precision.device
+
+    def told(
+        self, strings: Strings, height: int, width: int, quality: float, side: int | None
+    ) -> Control:
+        """The control of a file: its quality, and its map if it has one; arguments as for `read`.
+
+        Raises:
+            BitstreamError: if the strings cannot be of such a picture.
+        """
+        if not strings.map:
+            return Control(quality)
+        if not self.model.sizes.below:
+            raise BitstreamError("section map: the model has one quality a picture")
+        h, w = latent_size(height, width)
+        self.latents.check(strings, h, w, self._side_of(h, w) if side is None else side)
+        return Control(quality, levels.unpack(strings.map, Control(quality).hundredths, h, w))
 
     @torch.inference_mode()
     def read(
@@ -90,7 +106,7 @@ class Decoder:
             part = outer.of(y_hat).float() / MEAN_UNIT
             with self._precision.fast():
                 part = part.contiguous(memory_format=torch.channels_last)
-                part = self.model.decoder.synthesise(part, told)
+                part = self.model.decoder.synthesise(part, told.part(outer))
             target = tile.of(x_hat, STRIDE)
             pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
             target.copy_(pixels[..., : target.shape[2], : target.shape[3]])

@@ -46,6 +46,7 @@ class Window(NamedTuple):
         x: (1, 3, 16h, 16w) float32 in [0, 1], with even h and w.
         weights: (1, 1, 16h, 16w) float32, of each pixel's squared error; 0 beyond the picture.
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32.
+        control: of the window's latents.
         coded: (1, 1, h, w) float32, 0 for latents beyond the picture, 1 elsewhere.
         free: (1, 1, h, w) float32, 1 inside the window, 0 around it.
     """
@@ -53,6 +54,7 @@ class Window(NamedTuple):
     x: Tensor
     weights: Tensor
     z_hat: Tensor
+    control: Controls
     coded: Tensor
     free: Tensor
 
@@ -76,7 +78,6 @@ class Search:
     ):
         self._model, self._precision, self._steps = model, precision, steps
         self._device = precision.device
-        self._control = Controls.single(control, self._device)
         self._lmbda = float(lmbda_of(torch.tensor([control.hundredths]), *lmbda))
         prior = GaussianConditional(None, scale_bound=SCALE_MIN).to(self._device)
         self._likelihood = prior._likelihood
@@ -117,9 +118,9 @@ class Search:
 
         # the rows of the file where two latents are compared; while searching a guess will do
         with exact(self._device) if heat is None else self._precision.fast():
-            y_hat, _, _ = self._model.quantised(y, window.z_hat, self._control, quantise)
+            y_hat, _, _ = self._model.quantised(y, window.z_hat, window.control, quantise)
         with self._precision.fast():
-            blocks = self._model.decoder.synthesise(y_hat, self._control)
+            blocks = self._model.decoder.synthesise(y_hat, window.control)
         error = (from_blocks(blocks.float()) + 0.5 - window.x).square() * window.weights
         return torch.stack(bits).sum() + self._lmbda * 255**2 * error.sum() / 3
 
@@ -137,16 +138,18 @@ class Search:
 def refined(prepared: Prepared, x: Tensor, m: Tensor | TwoValues, search: Search) -> Prepared:
     """The same picture with a better y, window by window; x and m as for `Codec.compress`."""
     with torch.inference_mode(False), torch.enable_grad():
-        y, z_hat = prepared.y.clone(), prepared.z_hat.clone()
+        y = prepared.y.clone()
         h, w = y.shape[2:]
         for tile in tiles.grid(h, w, WINDOW):
             outer = tile.grown(h, w, AROUND)
-            found = search.better(even(outer.of(y).float()), _window(x, m, z_hat, tile, outer))
+            found = search.better(even(outer.of(y).float()), _window(x, m, prepared, tile, outer))
             tile.of(y).copy_(tile.within(outer).of(found))
     return prepared._replace(y=y)
 
 
-def _window(x: Tensor, m: Tensor | TwoValues, z_hat: Tensor, tile: Tile, outer: Tile) -> Window:
+def _window(
+    x: Tensor, m: Tensor | TwoValues, prepared: Prepared, tile: Tile, outer: Tile
+) -> Window:
     height, width = (side + side % 2 for side in outer.size)
     whole = Tile(outer.top, outer.left, outer.top + height, outer.left + width)
     pixels, values = (filled(t, whole, STRIDE) for t in (x, m))
@@ -156,11 +159,12 @@ def _window(x: Tensor, m: Tensor | TwoValues, z_hat: Tensor, tile: Tile, outer: 
     coded = even(torch.ones(1, 1, *outer.size))
     free = torch.zeros_like(coded)
     tile.within(outer).of(free).fill_(1)
-    window = Window(
-        pixels.float() / 255 if x.dtype == torch.uint8 else pixels.float(),
-        distortion_weights(values.float()) * inside,
-        outer.of(z_hat, 1 / STEP),
-        coded,
-        free,
+    device = prepared.y.device
+    return Window(
+        (pixels.float() / 255 if x.dtype == torch.uint8 else pixels.float()).to(device),
+        (distortion_weights(values.float()) * inside).to(device),
+        outer.of(prepared.z_hat, 1 / STEP).clone(),  # made without gradients
+        Controls(*(t.clone() for t in prepared.control.part(outer).filled(2))),
+        coded.to(device),
+        free.to(device),
     )
-    return Window(*(t.to(z_hat.device) for t in window))

@@ -1,20 +1,23 @@
 """Pictures to strings, tile by tile: memory grows with the latent, not with what g_a computes."""
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from vcm.codec.format import tiles
+from vcm.codec.format import levels, tiles
 from vcm.codec.format.constants import STEP, STRIDE, latent_size, z_size
 from vcm.codec.format.control import Control
+from vcm.codec.format.levels import LevelMap
 from vcm.codec.format.strings import Strings
 from vcm.codec.format.tables import SYMBOL_MAX
 from vcm.codec.format.tiles import Tile
+from vcm.codec.models import cva
 from vcm.codec.models.loss import LMBDA
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.nets.control import Controls
-from vcm.codec.nets.lma import TwoValues, mask_level
+from vcm.codec.nets.lma import TwoValues, grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
 from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared
 from vcm.codec.runtime.precision import Precision
@@ -22,9 +25,8 @@ from vcm.codec.runtime.search import NEAR, TRIES, quality_for
 from vcm.codec.runtime.tiling import filled, tiled
 from vcm.errors import BitstreamError, SpecError
 
-# Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
-# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos (experiments/00_sigma), not 4 of 5.
-MARGIN = 2
+Mechanism = Literal["both", "map", "lma"]  # what obeys a mask
+MECHANISMS: Final = ("both", "map", "lma")
 SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
 ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
 
@@ -36,14 +38,16 @@ class Analysed(NamedTuple):
         y0: (1, M, h, w) float16.
         features: (1, n16, h, w) float16, of g_a.
         mask: (1, 2, 2h, 2w) float16, what LMA sees of it.
+        values: (1, 1, h, w) float32 in (0, 1], of each latent; at most 16 different ones.
     """
 
     y0: Tensor
     features: Tensor
     mask: Tensor
+    values: Tensor
 
 
-UNITS = (1, 1, 2)  # elements of Analysed per latent, each way
+UNITS = (1, 1, 2, 1)  # elements of Analysed per latent, each way
 
 
 class Encoder:
@@ -52,6 +56,8 @@ class Encoder:
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size.
         lmbda: of the loss that the model was trained with, at quality 0 and 100.
+        mechanism: what obeys the mask: a map in the file, LMA, or both, LMA inside of latents. A
+            model without a map has LMA alone, whatever this says.
     """
 
     def __init__(
@@ -61,9 +67,11 @@ class Encoder:
         precision: Precision,
         side: int | None,
         lmbda: tuple[float, float] = LMBDA,
+        mechanism: Mechanism = "both",
     ):
         self.model, self.latents, self._precision = model, latents, precision
         self._side, self._lmbda, self.device = side, lmbda, precision.device
+        self._mechanism: Mechanism = mechanism if model.sizes.below else "lma"
 
     def side(self, h: int, w: int) -> int:
         """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
@@ -85,14 +93,18 @@ class Encoder:
     ) -> Strings:
         """The strings of a picture. Nothing but y is kept of it."""
         check(x, m)
-        told, (h, w) = self._told(control), latent_size(*x.shape[2:])
+        h, w = latent_size(*x.shape[2:])
+        latents = self._values(m, h, w)
+        control = self._mapped(latents, control)
+        told = self._told(control)
 
         def y_of(outer: Tile) -> Tensor:
-            return self._modulate(self._analyse(x, m, outer), told)
+            return self._modulate(self._analyse(x, m, outer, latents), told.part(outer))
 
         y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16, device=self.device)
         tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
-        return self.latents.encode(self._refined(self._prepared(y, told), x, m, control, effort))
+        prepared = self._refined(self._prepared(y, told), x, m, control, effort)
+        return self._strings(prepared, control)
 
     @torch.inference_mode()
     def compress_to(
@@ -108,7 +120,9 @@ class Encoder:
         analysed = self.analyse(x, m)
 
         def estimate(quality: float) -> float:
-            return self.latents.bits(self.quantise(analysed, Control(quality))) / 8 + ENDS + header
+            control = self._mapped(analysed.values, Control(quality))
+            bits = self.latents.bits(self.latents.quantise(self._at(analysed, control)))
+            return bits / 8 + len(_section(control)) + ENDS + header
 
         found: dict[float, Strings] = {}  # by their quality
         wanted = float(size)
@@ -121,9 +135,9 @@ class Encoder:
                 break  # no quality's file is so large, or so small
             if quality in found:
                 break
-            control = Control(quality)
-            prepared = self._at(analysed, control)
-            found[quality] = self.latents.encode(self._refined(prepared, x, m, control, effort))
+            control = self._mapped(analysed.values, Control(quality))
+            prepared = self._refined(self._at(analysed, control), x, m, control, effort)
+            found[quality] = self._strings(prepared, control)
             length = found[quality].length + header
             if abs(length / size - 1) < NEAR:
                 break
@@ -136,19 +150,43 @@ class Encoder:
         check(x, m)
         (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
         shapes = (s.M, h, w), (s.analysis.n16, h, w), (2, 2 * h, 2 * w)
-        out = Analysed(
-            *(torch.empty(1, *n, dtype=torch.float16, device=self.device) for n in shapes)
+        latents = self._values(m, h, w)
+        y0, features, mask = (
+            torch.empty(1, *n, dtype=torch.float16, device=self.device) for n in shapes
         )
+        out = Analysed(y0, features, mask, torch.empty_like(latents))
         for tile in tiles.grid(h, w, self.side(h, w)):
             outer = tile.grown(h, w, self.model.sizes.analysis_reach)
-            for target, value, unit in zip(out, self._analyse(x, m, outer), UNITS, strict=True):
+            found = self._analyse(x, m, outer, latents)
+            for target, value, unit in zip(out, found, UNITS, strict=True):
                 tile.of(target, unit).copy_(tile.within(outer).of(value, unit))
         return out
 
     @torch.inference_mode()
     def quantise(self, analysed: Analysed, control: Control) -> Latent:
-        """The quantised latent of a picture."""
-        return self.latents.quantise(self._at(analysed, control))
+        """The quantised latent of a picture, at the quality of a control."""
+        return self.latents.quantise(self._at(analysed, self._mapped(analysed.values, control)))
+
+    def _values(self, m: Tensor | TwoValues, h: int, w: int) -> Tensor:
+        """Of each latent: (1, 1, h, w) float32, at most 16 different ones."""
+        out = torch.ones(1, 1, h, w, device=self.device)
+        if self._mechanism == "lma":
+            return out
+
+        def values_of(outer: Tile) -> Tensor:
+            return cva.of_latents(self._filled(m, outer).float())
+
+        return cva.grouped(tiled(values_of, out, h, w, self.side(h, w), halo=1))
+
+    def _mapped(self, latents: Tensor, control: Control) -> Control:
+        """With the map that values of latents ask for."""
+        top = torch.tensor([control.hundredths], device=self.device)
+        plane = cva.qualities(top, latents, self._lmbda)[0].cpu().numpy()
+        uniform = (plane == control.hundredths).all()
+        return control if uniform else replace(control, map=LevelMap.of(plane))
+
+    def _strings(self, prepared: Prepared, control: Control) -> Strings:
+        return self.latents.encode(prepared)._replace(map=_section(control))
 
     def _at(self, analysed: Analysed, control: Control) -> Prepared:
         """An analysed picture under a control."""
@@ -156,7 +194,7 @@ class Encoder:
 
         def y_of(outer: Tile) -> Tensor:
             parts = (outer.of(t, unit) for t, unit in zip(analysed, UNITS, strict=True))
-            return self._modulate(Analysed(*parts), told)
+            return self._modulate(Analysed(*parts), told.part(outer))
 
         y = torch.empty_like(analysed.y0)
         tiled(y_of, y, h, w, self.side(h, w))
@@ -177,11 +215,12 @@ class Encoder:
             search = Search(self.model, self._precision, self._lmbda, control, effort)
         return refined(prepared, x, m, search)
 
-    def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile) -> Analysed:
+    def _analyse(self, x: Tensor, m: Tensor | TwoValues, tile: Tile, latents: Tensor) -> Analysed:
         with self._precision.fast(tile.size[1]):
             y0, features = self.model.encoder.g_a(to_blocks(self._filled(x, tile)))
-        mask = mask_level(self._filled(m, tile).float(), MARGIN)
-        return Analysed(y0.half(), features.half(), mask.half())
+        own, seen = tile.of(latents), grown(self._filled(m, tile).float(), cva.MARGIN)
+        seen = torch.ones_like(seen) if self._mechanism == "map" else cva.relative(seen, own)
+        return Analysed(y0.half(), features.half(), mask_level(seen).half(), own)
 
     def _filled(self, t: Tensor | TwoValues, tile: Tile) -> Tensor:
         return filled(t, tile, STRIDE).to(self.device)
@@ -191,7 +230,7 @@ class Encoder:
 
     def _modulate(self, a: Analysed, control: Controls) -> Tensor:
         with self._precision.fast(a.y0.shape[3]):
-            y0, features, mask = (t.float() for t in a)
+            y0, features, mask = a.y0.float(), a.features.float(), a.mask.float()
             y = self.model.encoder.modulate(y0, features, mask, control)
         return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
 
@@ -205,6 +244,10 @@ class Encoder:
 
         tiled(hyper, z_hat, h, w, self.side(h, w), 1 / STEP, tiles.HYPER_HALO)
         return Prepared(y, z_hat, control, self.side(h, w))
+
+
+def _section(control: Control) -> bytes:
+    return b"" if control.map is None else levels.pack(control.map, control.hundredths)
 
 
 def check(x: Tensor, m: Tensor | TwoValues) -> None:

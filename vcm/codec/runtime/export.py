@@ -1,11 +1,13 @@
 """The codec's networks as ONNX, encoder and decoder apart; entropy coding stays outside of them.
 
-    x, m ──[analysis]── y ──[hyper]── z          encoder
+    x, m, values, quality ──[analysis]── y ──[hyper]── z          encoder
     z_hat ──[features]──┬──[pass_0 ... pass_3]── rows, means of y, a quarter each
                  known ─┘
     y_hat ──[synthesis]── x_hat                  decoder
 
-Height and width are free. The networks that decide coding tables compute in integers, held in
+Height and width are free. Each latent has a quality of its own, as a number in [-1.4, 1] for the
+transforms and as an integer level for what decides coding tables; `values` are the mask values that
+these qualities stand for. The networks that decide coding tables compute in integers, held in
 float32, as they do in torch: every runtime whose float32 convolutions are sums gets the same.
 `vcm.codec.runtime.onnx` is a decoder of what is written here, without torch.
 """
@@ -25,11 +27,11 @@ from torch.export import Dim
 
 from vcm.codec.format.constants import PASSES, STRIDE
 from vcm.codec.format.tables import Tables
+from vcm.codec.models import cva
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.nets.control import Controls
-from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import from_blocks, to_blocks
-from vcm.codec.runtime.encoder import MARGIN
 from vcm.codec.runtime.onnx import FACTS, FORMAT
 from vcm.codec.runtime.weights import Weights, load
 from vcm.errors import MissingExtra
@@ -69,10 +71,11 @@ class _Part(nn.Module):
 
 
 class _Analysis(_Part):
-    def forward(self, x: Tensor, m: Tensor, quality: Tensor) -> Tensor:
+    def forward(self, x: Tensor, m: Tensor, values: Tensor, quality: Tensor) -> Tensor:
         encoder = self.model.encoder
         y0, features = encoder.g_a(to_blocks(x))
-        return encoder.modulate(y0, features, mask_level(m, MARGIN), _controls(quality))
+        seen = mask_level(cva.relative(grown(m, cva.MARGIN), values))
+        return encoder.modulate(y0, features, seen, _controls(quality))
 
 
 class _Hyper(_Part):
@@ -117,27 +120,32 @@ def graphs(model: RoiHyperprior) -> dict[str, Graph]:
     All are float32 with a batch of 1; h and w are the rows and columns of the latent.
     """
     s, h, w = model.sizes, 8, 12
-    one = torch.tensor([0.5])
     pixels = {"x": torch.rand(1, 3, STRIDE * h, STRIDE * w)}
     mask = {"m": torch.ones(1, 1, STRIDE * h, STRIDE * w)}
     y, features = torch.zeros(1, s.M, h, w), {"features": torch.zeros(1, s.width, h, w)}
-    level, quality = {"level": torch.tensor([128.0])}, {"quality": one}
+    level, quality = ({name: torch.ones(1, 1, h, w)} for name in ("level", "quality"))
+    latents = {"values": torch.ones(1, 1, h, w)}
     found = {
         "analysis": Graph(
-            _Analysis(model), pixels | mask | quality, {"x": STRIDE, "m": STRIDE}, ("y",)
+            _Analysis(model),
+            pixels | mask | latents | quality,
+            {"x": STRIDE, "m": STRIDE, "values": 1, "quality": 1},
+            ("y",),
         ),
         "hyper": Graph(_Hyper(model), {"y": y}, {"y": 4}, ("z",)),
         "features": Graph(
             _Features(model),
             {"z_hat": torch.zeros(1, s.Z, h // 4, w // 4)} | level,
-            {"z_hat": 1},
+            {"z_hat": 1, "level": 4},
             ("features",),
         ),
-        "synthesis": Graph(_Synthesis(model), {"y_hat": y} | quality, {"y_hat": 1}, ("x_hat",)),
+        "synthesis": Graph(
+            _Synthesis(model), {"y_hat": y} | quality, {"y_hat": 1, "quality": 1}, ("x_hat",)
+        ),
     }
     for number in range(PASSES):
         inputs = features | level | ({"known": y} if number else {})
-        units = {"features": 2, "known": 2}
+        units = {"features": 2, "level": 2, "known": 2}
         found[f"pass_{number}"] = Graph(_Pass(model, number), inputs, units, ("rows", "means"))
     return found
 
@@ -165,6 +173,7 @@ def facts(weights: Weights) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "fingerprint": weights.fingerprint.hex(),
+        "below": weights.model.sizes.below,
         "channels": {"y": weights.model.sizes.M, "z": weights.model.sizes.Z},
         "networks": {"encoder": ENCODER, "decoder": DECODER},
         "tables": {name: _rows(tables) for name, tables in weights.tables.items()},

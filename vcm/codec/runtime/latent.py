@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vcm.codec.format import tiles
 from vcm.codec.format.coder import Coder, Rows, Symbols
-from vcm.codec.format.constants import STEP, Y_MAX
+from vcm.codec.format.constants import STEP, Y_MAX, z_size
 from vcm.codec.format.strings import Strings, read_z
 from vcm.codec.format.tables import Tables
 from vcm.codec.format.tiles import Tile
@@ -105,6 +105,16 @@ class LatentCoder:
         self._coders["z"].count(*latent.z_part, counts["z"])
         for part in latent.y_parts:
             self._coders["y"].count(*part, counts["y"])
+
+    def check(self, strings: Strings, h: int, w: int, side: int) -> None:
+        """Refuse, before any work, strings that are too short for a latent of (h, w).
+
+        Raises:
+            BitstreamError: if the tiles are none that an encoder makes, or z is too short.
+        """
+        tiles.check_side(side, h, w)
+        rows, columns = z_size(h, w)
+        self._coders["z"].reader(strings.z).check_room(rows * columns)
 
     def read(
         self,

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import container
-from vcm.codec.format import tiles
+from vcm.codec.format import levels, tiles
 from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import (
+    LEVELS,
     MEAN_UNIT,
     PASSES,
     QUALITY_STEPS,
@@ -23,16 +24,15 @@ from vcm.codec.format.constants import (
     Y_MAX,
     latent_size,
 )
-from vcm.codec.format.control import Control
-from vcm.codec.format.strings import read_z
+from vcm.codec.format.strings import Strings, read_z, strings_of
 from vcm.codec.format.tables import Tables
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import places, walk
 from vcm.container import Bitstream
-from vcm.errors import ModelError
+from vcm.errors import BitstreamError, ModelError
 from vcm.ort import Session
 
-FORMAT: Final = "vcm-onnx-1"
+FORMAT: Final = "vcm-onnx-2"
 FACTS: Final = "codec.json"
 HALO: Final = 2  # latents that the context reaches, at least, in whole squares
 
@@ -59,6 +59,7 @@ class OnnxDecoder:
                 raise ValueError(f"expected the format {FORMAT}, got {facts['format']}")
             self.fingerprint: Final = bytes.fromhex(facts["fingerprint"])
             self._channels: dict[str, int] = facts["channels"]
+            self._below: int = facts["below"]
             tables = {n: Tables.of(t["cdf"], t["offset"]) for n, t in facts["tables"].items()}
             self._z, self._y = Coder(tables["z"]), Coder(tables["y"], silent=1)
             self._networks = {n: self._network(n) for n in facts["networks"]["decoder"]}
@@ -74,15 +75,15 @@ class OnnxDecoder:
             BitstreamError: if the file is damaged or foreign.
             ModelError: if it was written with other weights.
         """
-        header = container.unpack(data).header
-        y_hat = self.latent(data)
+        stream = container.unpack(data)
+        header, y_hat = stream.header, self.latent(data)
         h, w = y_hat.shape[1:]
-        quality = np.array([header.quality / QUALITY_STEPS], np.float32)
+        quality = (self._plane(stream, h, w) / QUALITY_STEPS).astype(np.float32)
         picture = np.empty((header.height, header.width, 3), np.uint8)
         for tile in tiles.grid(h, w, tiles.side_for(h, w)):
             outer = tile.grown(h, w)
             part = outer.of(y_hat).astype(np.float32) / MEAN_UNIT
-            (x_hat,) = self.run("synthesis", part, quality=quality)
+            (x_hat,) = self.run("synthesis", part, quality=outer.of(quality))
             pixels = np.rint(np.clip(np.nan_to_num(x_hat, nan=0.5), 0, 1) * 255)
             target = tile.of(picture.transpose(2, 0, 1), STRIDE)
             inner = tile.within(outer).of(pixels, STRIDE)
@@ -105,10 +106,21 @@ class OnnxDecoder:
         h, w = latent_size(header.height, header.width)
         tiles.check_side(header.tile, h, w)
         grid = list(tiles.grid(h, w, header.tile))
-        z_hat = read_z(self._z, stream.z, self._channels["z"], h, w)
-        level = np.array([Control(header.quality / 100).level], np.float32)
+        strings = strings_of(stream)
+        z_hat = read_z(self._z, strings.z, self._channels["z"], h, w)
+        plane = self._plane(stream, h, w)
+        level = ((plane * LEVELS + QUALITY_STEPS // 2) // QUALITY_STEPS).astype(np.float32)
         known = _Known(self, self._features(z_hat, level, grid), level, self._channels["y"])
-        return self._read_y(stream, known, grid)
+        return self._read_y(strings, known, grid)
+
+    def _plane(self, stream: Bitstream, h: int, w: int) -> NDArray[np.int32]:
+        """The quality of each latent in hundredths: (1, h, w)."""
+        quality = stream.header.quality
+        if stream.map and not self._below:
+            raise BitstreamError("section map: the model has one quality a picture")
+        found = levels.unpack(stream.map, quality, h, w)
+        same = np.full((1, h, w), quality, np.int32)
+        return same if found is None else found.hundredths[None]
 
     def _features(self, z_hat: NDArray[np.int16], level: Floats, grid: list[Tile]) -> Bytes:
         """What z says of each latent: (channels, h, w)."""
@@ -116,12 +128,13 @@ class OnnxDecoder:
         features = np.zeros((shape[1], h, w), np.uint8)
         for tile in grid:
             outer = tile.grown(h, w)
-            (found,) = self.run("features", outer.of(z_hat, 1 / STEP), level=level)
+            own = _filled(outer.of(level), STEP)
+            (found,) = self.run("features", outer.of(z_hat, 1 / STEP), level=own)
             tile.of(features)[:] = tile.within(outer).of(found)
         return features
 
-    def _read_y(self, stream: Bitstream, known: "_Known", grid: list[Tile]) -> NDArray[np.int16]:
-        reader, (h, w) = self._y.reader(stream.y), grid[-1][2:]
+    def _read_y(self, strings: Strings, known: "_Known", grid: list[Tile]) -> NDArray[np.int16]:
+        reader, (h, w) = self._y.reader(strings.y), grid[-1][2:]
         y_hat = np.zeros((self._channels["y"], h, w), np.int16)
 
         def code(means: Floats, rows: Bytes, number: int, tile: Tile) -> NDArray[np.int16]:
@@ -160,7 +173,8 @@ class _Known:
         outer = tile.grown(self._known.shape[1], self._known.shape[2], HALO)
         inputs = {"known": _even(outer.of(self._before))} if number else {}
         features = _even(outer.of(self._features))
-        rows, means = self._decoder.run(f"pass_{number}", features, level=self._level, **inputs)
+        level = _filled(outer.of(self._level), 2)
+        rows, means = self._decoder.run(f"pass_{number}", features, level=level, **inputs)
         inner = tile.within(outer)
         coded = _quarter(number, _even(np.ones_like(tile.of(self._known), np.uint8)))
         return inner.of(rows, 1 / 2).astype(np.uint8) * coded, inner.of(means, 1 / 2)
@@ -173,6 +187,11 @@ class _Known:
 def _even(t: NDArray[Any]) -> NDArray[Any]:
     """With a row or a column of zeros more where their number is odd."""
     return np.pad(t, ((0, 0), (0, t.shape[1] % 2), (0, t.shape[2] % 2)))
+
+
+def _filled(t: NDArray[Any], unit: int) -> NDArray[Any]:
+    """With sides that are multiples of a unit: what is beyond is as the nearest."""
+    return np.pad(t, ((0, 0), (0, -t.shape[1] % unit), (0, -t.shape[2] % unit)), mode="edge")
 
 
 def _quarter(number: int, t: NDArray[Any]) -> NDArray[Any]:
