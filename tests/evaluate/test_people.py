@@ -226,18 +226,47 @@ def test_pictures_of_12_bits_are_measured_as_they_are(place):
     assert seen["original"]["boxes"] == [[10, 20, 40, 36]] and seen["said"] == []
 
 
-def test_the_command_takes_them_all(place, capsys):
-    labelled(place, ["a.jpg"], exif=None)
+@pytest.mark.parametrize(
+    ("more", "score", "said"),
+    [
+        (["--exif", "ignore", "--bits", "12"], 100, 0),
+        (["--exif", "ignore"], 50, 1),  # of the deep one nothing is seen, and a line is said
+        (["--bits", "12"], 50, 0),  # the turned one does not lie as its labels were drawn
+    ],
+)
+def test_the_command_takes_them_all(place, capsys, more, score, said):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    labelled(place, ["a.png", "b.png"], exif=exif)
+    deep = np.zeros((64, 80), np.uint16)
+    deep[20:36, 10:40] = 4095
+    Image.fromarray(deep).save(place / "set" / "images" / "b.png")
     (place / "set" / "images").rename(place / "photos")
     arguments = ["eval", "--text", "cat", "--model", f"{place / 'parts.py'}:White", "--data"]
     arguments += [str(place / "set"), "-o", str(place / "o"), "--no-cache", "--no-perceptual"]
+    if score == 100:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2 and "--images" in capsys.readouterr().err
+    arguments += ["--images", str(place / "photos"), "--unchecked", "--workers", "1", *more]
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2 and "--images" in capsys.readouterr().err
-    more = ["--images", str(place / "photos"), "--exif", "ignore", "--bits", "12", "--strict"]
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments, *more, "--codecs", "jpeg:at=30/90", "--workers", "1"])
-    assert ended.value.code == 0 and (place / "o" / "results.json").is_file()
+        main([*arguments, "--codecs", "jpeg:at=30/90"])
+    assert ended.value.code == 0
+    report = json.loads((place / "o" / "results.json").read_text())
+    assert report["uncompressed"]["AP"]["value"] == pytest.approx(score, abs=1)
+    assert sum("no sample is over 4095" in note for note in report["notes"]) == said
+
+
+def test_the_command_is_strict_if_it_is_told(place):
+    labelled(place, ["a.jpg", "b.jpg"])
+    path = place / "set" / "images" / "b.jpg"
+    path.write_bytes(path.read_bytes()[:-40])
+    arguments = ["eval", "--text", "cat", "--model", f"{place / 'parts.py'}:White", "--data"]
+    arguments += [str(place / "set"), "-o", str(place / "o"), "--no-cache", "--no-perceptual"]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--codecs", "jpeg:at=30/90", "--workers", "1", "--strict"])
+    report = json.loads((place / "o" / "results.json").read_text())
+    assert list(report["failed"]) == ["b.jpg"] and "truncated" in report["failed"]["b.jpg"]
 
 
 def test_a_set_in_a_pipe_of_pictures_is_encoded(tmp_path, tiny_weights):
