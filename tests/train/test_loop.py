@@ -262,7 +262,7 @@ def test_published_codecs_are_trained_with_the_loss_of_the_paper(seed):
     x, m = torch.rand(2, 3, 64, 64), torch.full((2, 1, 64, 64), 0.1)
     m[..., :32] = 1
     data = Batch(x, m, torch.tensor([5000, 5000]))
-    step, share = PublishedStep(published.build, config, None), Share(0, 2, 7)
+    step, share = PublishedStep(published.of_zoo, config, None), Share(0, 2, 7)
     terms, coded = step(data, share), step.coded(data, share)
     error = (coded.x_hat - x).square().mean(1, keepdim=True)
     mse = (error * m.square()).mean()  # a pixel weighs the square of its mask, at the border too

@@ -167,12 +167,12 @@ def test_a_doubtful_region_is_no_part_of_the_soft_iou(p, counts):
 
     def soft(second):
         logits = torch.zeros(1, CLASSES + 1, 1, 2)
-        logits[0, 1, 0, 1] = second
+        logits[0, 1, 0] = torch.tensor([9.0, second])
         log = logits.log_softmax(1)[0, :, 0, 1].tolist()
-        cross = -(p / 255 * log[1] + (1 - p / 255) * log[0]) + np.log(CLASSES + 1)
+        cross = -(p / 255 * log[1] + (1 - p / 255) * log[0])
         return loss_of(logits, [[1, 255, 0, 0], [1, p, 0, 0]]) - cross / 2
 
-    assert (abs(soft(3.0) - soft(0.0)) > 1e-3) == counts
+    assert (abs(soft(9.0) - soft(0.0)) > 0.05) == counts
 
 
 def test_where_no_class_is_there_the_soft_iou_is_nothing():
@@ -225,11 +225,11 @@ def test_steps_lower_the_loss(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     photos = [photo(tmp_path, "noise", label("dog"), pixels=noise), photo(tmp_path, "grey", 0)]
     config = RoiTraining(initial=str(DEFAULT), folder=tmp_path / "run", steps=1000, batch=2,
-                         crop=64, lr=0.05)  # fmt: skip
+                         crop=32, lr=0.3)  # fmt: skip
     run = _Run(config, photos)
     before = {name: value.clone() for name, value in run.net.named_parameters()}
-    losses = [run.advance() for _ in range(14)]
-    assert run.step == 14 and np.mean(losses[-3:]) < 0.5 * np.mean(losses[:3])
+    losses = [run.advance() for _ in range(6)]
+    assert run.step == 6 and losses[-1] < 0.7 * losses[0]
     changed = {n.split(".")[0] for n, v in run.net.named_parameters() if not v.equal(before[n])}
     assert "out" in changed and changed.isdisjoint({"backbone", "conv_head", "classifier"})
 
@@ -240,8 +240,8 @@ def test_the_graph_says_what_the_network_says():
     torch.manual_seed(0)
     torch.nn.init.normal_(net.importance[2].weight)
     x = torch.rand(1, 3, 64, 128)
-    weights = {k: v.float().numpy() if v.is_floating_point() else v.numpy()
-               for k, v in net.state_dict().items()}  # fmt: skip
+    tensors = {name: t.contiguous() for name, t in net.state_dict().items()}
+    weights = {k: (t.float() if t.is_floating_point() else t).numpy() for k, t in tensors.items()}
     session = Session(graph(net).numpy().tobytes(), "graph", threads=1, weights=weights)
     seen = session.run({"x": x.numpy()}, ["probabilities", "importance"])
     with torch.inference_mode():
