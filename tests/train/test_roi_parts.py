@@ -13,8 +13,8 @@ from vcm import image
 from vcm.ort import Session
 from vcm.roi.embedded import DEFAULT
 from vcm.roi.vocabulary import vocabulary
+from vcm.train import roi_importance, roi_score
 from vcm.train import roi_labels as labels
-from vcm.train import roi_score
 from vcm.train.roi import RoiTraining, _Run
 from vcm.train.roi_data import ROOMS, Batch, batch, by_class
 from vcm.train.roi_graph import graph
@@ -221,15 +221,15 @@ def test_the_card_by_hand():
 
 
 def test_steps_lower_the_loss(tmp_path):
-    """What the released network has never seen: noise that is all dog, and grey that is none."""
+    """What the released network has never seen: noise that is all dog."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    photos = [photo(tmp_path, "noise", label("dog"), pixels=noise), photo(tmp_path, "grey", 0)]
-    config = RoiTraining(initial=str(DEFAULT), folder=tmp_path / "run", steps=1000, batch=2,
-                         crop=32, lr=0.3)  # fmt: skip
-    run = _Run(config, photos)
+    config = RoiTraining(
+        initial=str(DEFAULT), folder=tmp_path / "run", steps=1000, batch=2, crop=32, lr=0.1
+    )
+    run = _Run(config, [photo(tmp_path, "noise", label("dog"), pixels=noise)])
     before = {name: value.clone() for name, value in run.net.named_parameters()}
-    losses = [run.advance() for _ in range(6)]
-    assert run.step == 6 and losses[-1] < 0.7 * losses[0]
+    losses = [run.advance() for _ in range(5)]
+    assert run.step == 5 and losses[-1] < 0.7 * losses[0]
     changed = {n.split(".")[0] for n, v in run.net.named_parameters() if not v.equal(before[n])}
     assert "out" in changed and changed.isdisjoint({"backbone", "conv_head", "classifier"})
 
@@ -280,7 +280,7 @@ def test_a_teacher_looks_at_the_mirrored_photo_too_and_turns_what_it_saw_back():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_importance_is_measured_once_and_learnt(tmp_path):
+def test_importance_is_measured_once_and_learnt(tmp_path, monkeypatch):
     for name in ("One", "Two"):
         (tmp_path / f"{name}.py").write_text(PLUGIN.format(name=name))
     teachers = [f"{tmp_path / name}.py:{name}" for name in ("One", "Two")]
@@ -299,7 +299,8 @@ def test_importance_is_measured_once_and_learnt(tmp_path):
     assert np.array_equal(again, maps)
     assert [p.stat().st_mtime_ns for p in kept.iterdir()] == times
     net = load(DEFAULT)[0].eval()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vcm.train.roi_importance.fit.__defaults__", (60, 0))
-        assert learn(net, some[:2], some[2:3], teachers, kept) > 0.8
+    with torch.no_grad():
+        net.importance[2].weight.neg_()  # the head says the opposite of what it learnt
+    monkeypatch.setattr(roi_importance.fit, "__defaults__", (40, 0))
+    assert learn(net, some[:2], some[2:3], teachers, kept) > 0.3
     assert len(list(kept.iterdir())) == 3
