@@ -110,9 +110,7 @@ def info(source: Path, as_json: bool) -> None:
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")
 @click.argument("source", type=PATH)
 @options.output("A picture that shows outline, similarity and mask.")
-@click.option(
-    "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
-)
+@click.option("--save-mask", type=PATH, help="The mask alone, as `vcm encode --mask` takes it.")
 @options.roi
 @reading.options
 @options.json
