@@ -110,10 +110,9 @@ def info(source: Path, as_json: bool) -> None:
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")
 @click.argument("source", type=PATH)
 @options.output("A picture that shows outline, similarity and mask.")
-@click.option(
-    "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
-)
+@click.option("--save-mask", type=PATH, help="The mask alone, as `vcm encode --mask` takes it.")
 @options.roi
+@reading.options
 @options.json
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
     """Show what the words (or mask, or boxes) select in a picture, before it is coded.
@@ -123,7 +122,8 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
     """
     from vcm.commands import roi as command
 
-    report = command.run(source, output, save_mask, command.RoiOptions(**values))
+    how = values.pop("reading")
+    report = command.run(source, output, save_mask, command.RoiOptions(**values), how)
     _finish(report, as_json, _table)
 
 

@@ -278,12 +278,9 @@ def test_a_codec_that_never_works_is_found_before_any_work(place, options, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_evaluation_is_logged_to_wandb(place, options, tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+def test_an_evaluation_is_logged_to_wandb(place, options, tmp_path, wandb_offline):
     from offline import written
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
     told = replace(options, wandb="project")
     report = command.run(tmp_path, told, lambda line: None)
     values, _ = written(tmp_path)

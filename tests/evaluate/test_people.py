@@ -169,17 +169,14 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_work(place):
     assert list(store.writable(place / "cache").iterdir()) == []
 
 
-def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch):
-    wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch, wandb_offline):
     labelled(place, ["a.png"])
     for name, value in (("WANDB_MODE", "online"), ("NETRC", str(place / "none")),
-                        ("WANDB_SILENT", "true"), ("HOME", str(place))):  # fmt: skip
+                        ("HOME", str(place))):  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    wandb.teardown()  # it reads these settings once for the process
     with pytest.raises(ModelError, match="wandb login"):
         command.run(place / "out", options(place, wandb="project"), silent)
-    wandb.teardown()  # nor does it keep them
     assert not (place / "out" / "pictures").exists()
 
 
@@ -227,17 +224,27 @@ def test_pictures_of_12_bits_are_measured_as_they_are(place):
 
 
 def test_the_command_takes_them_all(place, capsys):
-    labelled(place, ["a.jpg"], exif=None)
-    (place / "set" / "images").rename(place / "photos")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    labelled(place, ["a.png", "b.png", "c.jpg"], exif=exif)
+    photos, deep = place / "photos", np.zeros((64, 80), np.uint16)
+    (place / "set" / "images").rename(photos)
+    deep[20:36, 10:40] = 4095
+    Image.fromarray(deep).save(photos / "b.png")
+    (photos / "c.jpg").write_bytes((photos / "c.jpg").read_bytes()[:-40])
     arguments = ["eval", "--text", "cat", "--model", f"{place / 'parts.py'}:White", "--data"]
     arguments += [str(place / "set"), "-o", str(place / "o"), "--no-cache", "--no-perceptual"]
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2 and "--images" in capsys.readouterr().err
-    more = ["--images", str(place / "photos"), "--exif", "ignore", "--bits", "12", "--strict"]
+    more = ["--images", str(photos), "--exif", "ignore", "--bits", "12", "--strict"]
     with pytest.raises(SystemExit) as ended:
         main([*arguments, *more, "--codecs", "jpeg:at=30/90", "--workers", "1"])
-    assert ended.value.code == 0 and (place / "o" / "results.json").is_file()
+    report = json.loads((place / "o" / "results.json").read_text())
+    assert list(report["failed"]) == ["c.jpg"] and "truncated" in report["failed"]["c.jpg"]
+    # found where it was drawn: not in a picture that is turned, nor in one that is nearly black
+    assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
+    assert not any("no sample is over" in note for note in report["notes"])
 
 
 def test_a_set_in_a_pipe_of_pictures_is_encoded(tmp_path, tiny_weights):
