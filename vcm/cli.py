@@ -114,6 +114,7 @@ def info(source: Path, as_json: bool) -> None:
     "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
 )
 @options.roi
+@options.device
 @options.json
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
     """Show what the words (or mask, or boxes) select in a picture, before it is coded.
@@ -190,6 +191,7 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
 @cli.command(short_help="Try words, sigma and rates on a page in the browser.")
 @options.weights
 @options.page
+@options.device
 def serve(**values: Any) -> None:
     """Open a page: drop a photo, type words, move sigma, tau and quality, and look.
 

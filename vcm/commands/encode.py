@@ -47,7 +47,6 @@ class Options(RoiOptions):
     store_text: bool = False
     overwrite: bool = False
     weights: str = "base"
-    device: str = "cpu"
     as_json: bool = False
     reading: Reading = AS_USUAL
 

@@ -81,9 +81,11 @@ class Studio:
         weights: of the codec.
         model: task model, as for `vcm eval --model`.
         roi_backend, roi_weights: what turns words into a mask, as for `vcm encode`.
+        device: of all networks, as `vcm.device.device_of` takes it.
 
     Raises:
-        VcmError: if a model cannot be loaded, or the weights are of a published codec.
+        VcmError: if a model cannot be loaded or run on such a device, or the weights are of a
+            published codec.
     """
 
     def __init__(
@@ -92,22 +94,25 @@ class Studio:
         model: str = "embedded",
         roi_backend: str = "embedded",
         roi_weights: str | None = None,
+        device: str = "cpu",
     ):
         self.weights: Final = weights
         self.model: Final = model
         self.roi: Final = (roi_backend, roi_weights)
-        self.codec: Final = Codec.load(weights)
+        self.codec: Final = Codec.load(weights, device=device)
         if not self.codec.any_rate:
             raise SpecError(
                 f"--weights {weights}: a published model has one rate, and its files do not tell "
                 "where the bits went; the page needs a model of ours, such as base"
             )
-        look = chosen_backend(*self.roi, detail=1)
+        look = chosen_backend(*self.roi, detail=1, device=device)
         self.looks_twice: Final = roi_backend in DETAILED
-        closely = chosen_backend(*self.roi, detail=2) if self.looks_twice else look
+        closely = look
+        if self.looks_twice:
+            closely = chosen_backend(*self.roi, detail=2, device=device)
         self._looks: Final = look, closely
         self.tau: Final = look.tau
-        self._model: Final = load_model(model)
+        self._model: Final = load_model(model, device)
         self._turn: Final = threading.Lock()  # an interpreter or a user's class serves one thread
 
     def outcome(self, path: str | Path, choice: Choice, progress: Progress) -> Outcome:
