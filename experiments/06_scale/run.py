@@ -16,10 +16,11 @@ from vcm.commands.batch import Made, Result, Tally, Task
 from vcm.commands.encode import Encoding, Options
 from vcm.provenance import provenance
 from vcm.scale.manifest import NAME, Line, Manifest
+from vcm.scale.pools import pool_of
 from vcm.scale.shards import Shards
 from vcm.scale.sinks import Folder
 from vcm.scale.sources import File, Source
-from vcm.scale.work import Job, mapped, pool_of
+from vcm.scale.work import Job, mapped
 
 HERE = Path(__file__).parent
 WAYS = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))

@@ -8,7 +8,8 @@ from jobs import Broken, Doubling, Hungry
 
 from vcm.errors import ImageError, ModelError, SpecError, WorkerError
 from vcm.scale.local import Processes
-from vcm.scale.work import Here, kept, mapped, pool_of
+from vcm.scale.pools import pool_of
+from vcm.scale.work import Here, kept, mapped
 
 
 @pytest.fixture(scope="module")

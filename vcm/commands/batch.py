@@ -14,11 +14,12 @@ from vcm.roi.mask import NOTHING
 from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line
+from vcm.scale.pools import pool_of
 from vcm.scale.shards import PER_SHARD, Shards
 from vcm.scale.sinks import Folder, Place, Sink, digest
 from vcm.scale.sources import Source, stem
 from vcm.scale.tars import SHARD
-from vcm.scale.work import Here, Job, Pool, mapped, pool_of
+from vcm.scale.work import Here, Job, Pool, mapped
 
 Report = dict[str, Any]
 WAY: Final = ("workers", "ray", "ordered", "per_shard")  # options: the fields of `Way`
