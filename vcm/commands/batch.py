@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from vcm.commands.hints import helped
 from vcm.commands.places import all_apart
 from vcm.commands.progress import shown
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
@@ -154,8 +155,8 @@ class Tally:
         if isinstance(result, VcmError):
             self.failures += 1
             if self.listed or len(self.failed) < SHOWN:
-                self.failed[task.where] = str(result)
-            self.sink.put(task.place, replace(line, error=str(result)), None)
+                self.failed[task.where] = helped(result)
+            self.sink.put(task.place, replace(line, error=helped(result)), None)
             return
         data, report = result
         if said := report.get("said"):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from vcm.commands.hints import helped
 from vcm.errors import VcmError
 
 _NO_MEMORY: Final = ("can't allocate memory", "out of memory")  # of the machine, of a GPU
@@ -22,8 +23,21 @@ class Failure(click.ClickException):
         click.echo(f"vcm: {' '.join(self.message.split())}", err=True)
 
 
+class Command(click.Command):
+    """A command that says which of its own options helps where it fails."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except VcmError as error:
+            raise Failure(helped(error)) from error
+
+
 class Group(click.Group):
     """Commands in the order of their definition; errors end as one line without a traceback."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in order."""

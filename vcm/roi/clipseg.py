@@ -46,7 +46,7 @@ class ClipSeg:
         self._processor, self._model = hub.load(
             "CLIPSeg",
             weights,
-            "--roi-weights FOLDER",
+            "words' folder",
             AutoProcessor.from_pretrained,
             CLIPSegForImageSegmentation.from_pretrained,
         )

@@ -66,7 +66,7 @@ class Grounding:
         self._processor, self._model = hub.load(
             "detector",
             weights,
-            "--roi-weights FOLDER",
+            "words' folder",
             AutoProcessor.from_pretrained,
             AutoModelForZeroShotObjectDetection.from_pretrained,
         )

@@ -29,7 +29,7 @@ KINDS: Final[dict[str, tuple[Kind, ...]]] = {
     "AutoModelForSemanticSegmentation": ("semantic",),
     UNIVERSAL: ("instances", "semantic"),
 }
-WHERE: Final = "hf:FOLDER"
+FOLDER: Final = "model's folder"  # the hint where one cannot be loaded
 
 
 class HuggingFace:
@@ -58,7 +58,7 @@ class HuggingFace:
             import transformers
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
-        (config,) = hub.load("model", weights, WHERE, transformers.AutoConfig.from_pretrained)
+        (config,) = hub.load("model", weights, FOLDER, transformers.AutoConfig.from_pretrained)
         auto = _task(weights, config)
         names = _names(config.id2label)
         self.kind: Final[Kind] = _kind(weights, KINDS[auto], names, kind)
@@ -69,7 +69,7 @@ class HuggingFace:
             raise ModelError(f"{weights}: expected at most 255 classes, got {len(self.names)}")
         load = partial(getattr(transformers, auto).from_pretrained, output_loading_info=True)
         self._processor, loaded = hub.load(
-            "model", weights, WHERE, transformers.AutoImageProcessor.from_pretrained, load
+            "model", weights, FOLDER, transformers.AutoImageProcessor.from_pretrained, load
         )
         self._model = _complete(weights, *loaded).to(on).float().eval().requires_grad_(False)
 

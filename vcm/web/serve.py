@@ -66,4 +66,4 @@ def _free(host: str, port: int) -> None:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
-        raise SpecError(f"cannot listen on {host}:{port}: {error}; try another --port") from error
+        raise SpecError(f"cannot listen on {host}:{port}: {error}", hint="port") from error

@@ -102,8 +102,9 @@ class Studio:
         self.codec: Final = Codec.load(weights, device=device)
         if not self.codec.any_rate:
             raise SpecError(
-                f"--weights {weights}: a published model has one rate, and its files do not tell "
-                "where the bits went; the page needs a model of ours, such as base"
+                f"{weights}: a published model has one rate, and its files do not tell where the "
+                "bits went; the page needs a model of ours, such as base",
+                hint="own weights",
             )
         look = chosen_backend(*self.roi, detail=1, device=device)
         self.looks_twice: Final = roi_backend in DETAILED
