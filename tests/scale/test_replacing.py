@@ -152,9 +152,9 @@ class Stopped:
     """Ctrl-C at the third picture."""
 
     def load(self):
-        def work(task):
-            if task.place.number < 2:
-                return batch.Made(task.data, {})
+        def work(item):
+            if item.place.number < 2:
+                return batch.Made(item.data, {})
             assert len(list(Path("out").iterdir())) == 1  # the draft
             raise KeyboardInterrupt
 

@@ -44,7 +44,7 @@ class Choice:
     closely: bool = False
 
 
-class Coded(NamedTuple):
+class Rendition(NamedTuple):
     """A file, and the picture in it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Coded(NamedTuple):
     numbers: tuple[str, int, float, float, float, float]
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """Everything that the page shows of one photo; pictures are (H, W, 3) uint8 RGB.
 
     Attributes:
@@ -66,8 +66,8 @@ class Outcome(NamedTuple):
     """
 
     outlined: Image
-    roi: Coded
-    even: Coded
+    roi: Rendition
+    even: Rendition
     heat: Image
     notes: list[str]
     seen: tuple[Image, Image]
@@ -116,7 +116,7 @@ class Studio:
         self._model: Final = load_model(model, device)
         self._turn: Final = threading.Lock()  # an interpreter or a user's class serves one thread
 
-    def outcome(self, path: str | Path, choice: Choice, progress: Progress) -> Outcome:
+    def compared(self, path: str | Path, choice: Choice, progress: Progress) -> Comparison:
         """A photo coded as chosen, beside itself coded evenly, in as many bytes if possible.
 
         Raises:
@@ -143,7 +143,7 @@ class Studio:
             notes.append(
                 f"Evenly the photo cannot be so small: it takes {times:g} times the bytes."
             )
-        return Outcome(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
+        return Comparison(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
 
     def opened_file(self, data: bytes) -> tuple[Image, dict[str, Any]]:
         """The picture in a .vcm file, and what the file says of itself.
@@ -156,7 +156,7 @@ class Studio:
         bounded(described["height"] * described["width"], "`vcm decode`")
         return pipeline.decode(data, self.codec), described
 
-    def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Coded:
+    def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Rendition:
         """In so many bytes, or in as few as it takes."""
         even = RoiMask(mask.roi, 1.0, mask.source)
         try:
@@ -166,13 +166,13 @@ class Studio:
 
     def _coded(
         self, label: str, picture: Image, mask: RoiMask, quality: float, size: int | None
-    ) -> Coded:
+    ) -> Rendition:
         rate: dict[str, Any] = {"quality": quality} if size is None else {"size": size}
         data = pipeline.encode(picture, mask, self.codec, **rate)
         decoded = pipeline.decode(data, self.codec)
         bpp = 8 * len(data) / mask.roi.size
         inside, outside, whole = (psnr(picture, decoded, w) for w in (mask.roi, ~mask.roi, None))
-        return Coded(data, decoded, (label, len(data), bpp, inside, outside, whole))
+        return Rendition(data, decoded, (label, len(data), bpp, inside, outside, whole))
 
     def _heat(self, picture: Image, data: bytes) -> tuple[Image, float]:
         """Where the bits went, drawn; and the bits per pixel of what is brightest."""
