@@ -47,7 +47,6 @@ def cli() -> None:
 @options.many
 @reading.options
 @options.weights
-@options.device
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
@@ -114,7 +113,6 @@ def info(source: Path, as_json: bool) -> None:
     "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
 )
 @options.roi
-@options.device
 @options.json
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
     """Show what the words (or mask, or boxes) select in a picture, before it is coded.
@@ -191,7 +189,6 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
 @cli.command(short_help="Try words, sigma and rates on a page in the browser.")
 @options.weights
 @options.page
-@options.device
 def serve(**values: Any) -> None:
     """Open a page: drop a photo, type words, move sigma, tau and quality, and look.
 

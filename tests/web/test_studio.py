@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from vcm import image, pipeline
 from vcm.codec.models import published
@@ -185,3 +186,10 @@ def test_the_photos_that_the_page_offers_outlive_uploads(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", OFFERED, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what is said without a GPU")
+def test_the_page_takes_a_device():
+    with pytest.raises(SpecError, match="device cuda: there are 0 CUDA devices"):
+        Studio(device="cuda")
+    assert Studio(device="auto").tau == Studio().tau
