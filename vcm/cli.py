@@ -47,7 +47,6 @@ def cli() -> None:
 @options.many
 @reading.options
 @options.weights
-@options.device
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.

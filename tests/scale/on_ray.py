@@ -24,7 +24,8 @@ from vcm.commands import eval as evaluation
 from vcm.evaluate import run
 from vcm.scale.cluster import LOOPBACK, SILENT
 from vcm.scale.local import Processes
-from vcm.scale.work import mapped, pool_of
+from vcm.scale.pools import pool_of
+from vcm.scale.work import mapped
 
 RAY = Path(sys.executable).with_name("ray")
 CODECS = "vcm:at=30,jpeg:at=20"

@@ -24,12 +24,12 @@ class Decoding:
     weights: str
     device: str = "cpu"
 
-    def load(self) -> Callable[[batch.Task], batch.Made]:
+    def load(self) -> Callable[[batch.Item], batch.Made]:
         """The work on one file, with the model loaded."""
         codec = self.codec()
 
-        def work(task: batch.Task) -> batch.Made:
-            picture, report = _decoded(task.data, codec)
+        def work(item: batch.Item) -> batch.Made:
+            picture, report = _decoded(item.data, codec)
             return batch.Made(image.packed(Path("x.png"), picture), report)
 
         return work

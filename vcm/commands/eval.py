@@ -31,7 +31,8 @@ from vcm.metrics.learned import NAMES as PERCEPTUAL
 from vcm.models import check_name
 from vcm.roi.mask import OnEmpty
 from vcm.roi.text import parse as parse_words
-from vcm.scale.work import kept, pool_of
+from vcm.scale.pools import pool_of
+from vcm.scale.work import kept
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 

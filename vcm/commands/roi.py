@@ -40,6 +40,7 @@ class RoiOptions:
     on_empty: OnEmpty | None = None
     roi_backend: str | None = None
     roi_weights: str | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if len(self.ways) > 1:
@@ -89,7 +90,7 @@ def backend_of(options: RoiOptions) -> Backend | None:
     spec = options.spec()
     if spec is None:
         return None
-    return roi.backend_for(spec, options.backend, options.roi_weights)
+    return roi.backend_for(spec, options.backend, options.roi_weights, options.device)
 
 
 def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], RoiMask]:
