@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluated import ran
 from PIL import Image
 
 from vcm import image
@@ -83,7 +84,7 @@ def silent(line):
 def test_no_name_of_a_photo_stops_an_evaluation(place):
     labelled(place, NAMES)
     (place / "set").rename(place / "s\udcebt")
-    report = command.run(place / "out", options(place, data=place / "s\udcebt"), silent)
+    report = ran(place / "out", options(place, data=place / "s\udcebt"), silent)
     assert report["data"]["pictures"] == 4 and not report["failed"]
     assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
     with (place / "out" / "pictures.csv").open(errors="surrogateescape", newline="") as file:
@@ -100,7 +101,7 @@ def test_a_photo_whose_labels_do_not_fit_fails_alone_and_what_is_odd_is_counted(
     labels.append({"image_id": 1, "category_id": 1, "bbox": None})
     write_labels(place, entries, labels)
     said = []
-    report = command.run(place / "out", options(place), said.append)
+    report = ran(place / "out", options(place), said.append)
     assert report["data"]["pictures"] == 3 and list(report["failed"]) == ["b.png"]
     assert "80x64 pixels, its COCO entry says 40x32" in report["failed"]["b.png"]
     left, odd = report["notes"]
@@ -141,7 +142,7 @@ def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
 def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(place):
     turned(place)
     with pytest.raises(MetricError, match=r"a.jpg.*by EXIF.*the same for 2 of 2 pictures"):
-        command.run(place / "out", options(place), silent)
+        ran(place / "out", options(place), silent)
     reasons = {f"{i}.png": f"{i}.png: too dark" for i in range(5)} | {"x.png": "broken"}
     assert "0.png: too dark (the same for 5 of 6 pictures)" in str(nothing_measured(reasons))
 
@@ -156,7 +157,7 @@ def test_two_evaluations_of_one_folder_are_refused_at_once(place):
     labelled(place, ["a.png"])
     (place / "out").mkdir()
     with held(place / "out"), pytest.raises(OutputError, match="another command writes to"):
-        command.run(place / "out", options(place), silent)
+        ran(place / "out", options(place), silent)
     assert not list((place / "out").iterdir())
 
 
@@ -164,7 +165,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_work(place):
     labelled(place, ["a.png"])
     (place / "file").touch()
     with pytest.raises(OutputError, match="it is a file|Not a directory"):
-        command.run(place / "out", options(place, no_cache=False, cache=place / "file"), silent)
+        ran(place / "out", options(place, no_cache=False, cache=place / "file"), silent)
     assert not list((place / "out").iterdir())
     assert list(store.writable(place / "cache").iterdir()) == []
 
@@ -178,7 +179,7 @@ def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     wandb.teardown()  # it reads these settings once for the process
     with pytest.raises(ModelError, match="wandb login"):
-        command.run(place / "out", options(place, wandb="project"), silent)
+        ran(place / "out", options(place, wandb="project"), silent)
     wandb.teardown()  # nor does it keep them
     assert not (place / "out" / "pictures").exists()
 

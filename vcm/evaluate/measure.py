@@ -2,22 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm import image
 from vcm.dataset import VOC
-from vcm.errors import ModelError, VcmError, WorkerError
-from vcm.evaluate.codecs import Image, Roi, build
+from vcm.errors import VcmError, WorkerError
+from vcm.evaluate.codecs import build
 from vcm.evaluate.plan import TRUTH, Plan
+from vcm.evaluate.quality import Judge
+from vcm.evaluate.rated import Image, Roi
 from vcm.evaluate.record import Record, is_done, packed, stamp
 from vcm.evaluate.store import Store
 from vcm.evaluate.truth import check_photo, known, true_roi
-from vcm.metrics import learned
-from vcm.metrics.distortion import psnr
-from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
 from vcm.pipeline import find_roi
@@ -29,8 +27,6 @@ from vcm.scale.sources import Source, read
 from vcm.vision.base import Detector, Segmenter
 
 Labels = NDArray[np.uint8]
-SIMILARITIES: Final = ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM")
-CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
 
 class Measurer:
@@ -49,7 +45,7 @@ class Measurer:
         self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
         self._store = Store(plan.cache)
         self.networks, self.find_roi = _roi_finder(plan)
-        self._perceptual = {name: learned.load(name) for name in plan.perceptual}
+        self._judge = Judge(plan.perceptual)
 
     def record(self, photo: Source, earlier: Record | None) -> Record:
         """Everything that is measured on one picture.
@@ -126,18 +122,8 @@ class Measurer:
             except VcmError as error:
                 return rows | {"error": f"{codec.name} at {setting:g}: {error}"}
             row = {"bytes": len(data), "output": self._seen(photo, decoded, itself)}
-            rows["settings"][f"{setting:g}"] = row | self._quality(picture, decoded, roi)
+            rows["settings"][f"{setting:g}"] = row | self._judge.scores(picture, decoded, roi)
         return rows
-
-    def _quality(self, picture: Image, decoded: Image, roi: Roi) -> dict[str, float]:
-        places = {"PSNR": None, "ROI-PSNR": roi, "background PSNR": ~roi}
-        scores = {k: min(psnr(picture, decoded, where), CAP) for k, where in places.items()}
-        if min(picture.shape[:2]) >= SIDE_MIN:
-            values = ms_ssim_in(picture, decoded, (np.ones_like(roi), roi, ~roi))
-            scores |= dict(zip(SIMILARITIES, values, strict=True))
-        if min(picture.shape[:2]) >= learned.SIDE_MIN:
-            scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
-        return {k: v for k, v in scores.items() if np.isfinite(v)}
 
     def _itself(self, original: Image) -> Labels | None:
         """What a segmenter says of the original, if labels are wanting; None else."""
@@ -196,15 +182,3 @@ def _roi_finder(plan: Plan) -> tuple[tuple[str, ...], Callable[[Source, Image], 
             return find_roi(picture, task, backend, plan.on_empty)
 
     return networks(backend, (*task.phrases, *task.exclude)), find
-
-
-def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-    """The perceptual metrics that can be loaded here, and a line for each that cannot."""
-    usable, lines = [], []
-    for name in names:
-        try:
-            learned.load(name)
-            usable.append(name)
-        except (ModelError, VcmError) as error:
-            lines.append(f"{name.upper()}: {error}")
-    return tuple(usable), lines

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from vcm.dataset import DataSet
-from vcm.evaluate.codecs import RatedCodec
+from vcm.evaluate.rated import RatedCodec
 from vcm.scale.sources import File, Source
 from vcm.scale.tars import Member
 from vcm.vision.base import Objects

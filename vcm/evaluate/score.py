@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
-from vcm.evaluate.codecs import RatedCodec
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.rated import RatedCodec
 from vcm.evaluate.record import Record, is_done, unpacked
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
+from vcm.metrics.table import METRICS, agreement
 from vcm.vision.base import Kind
 from vcm.vision.names import BACKGROUND, coco_name
 
@@ -21,10 +22,7 @@ _log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 1_000
 SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
-QUALITY: Final = (
-    "PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM",
-    "ST-LPIPS", "LPIPS", "DISTS",
-)  # fmt: skip
+QUALITY: Final = tuple(name for name, metric in METRICS.items() if not metric.of_task)
 
 
 class Scores(NamedTuple):
@@ -252,11 +250,6 @@ def _dense(triples: Iterable[Sequence[int]], classes: int) -> NDArray[np.int64]:
     for true, seen, count in triples:
         counts[true, seen] = count
     return counts
-
-
-def agreement(metric: str) -> str:
-    """What a score is called without labels: the model's agreement with itself."""
-    return f"agreement {metric}"
 
 
 def _named(metric: str, labelled: bool) -> str:
