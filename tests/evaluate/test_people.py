@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,16 +128,16 @@ def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
     with pytest.raises(SpecError, match=r"turned by EXIF, and its labels seem .*ignore"):
         looked_at(place)
     raw = looked_at(place, reading=Reading(upright=False))
-    (box,) = raw["original"]["boxes"]
-    assert np.abs(np.array(box) - [10, 20, 40, 36]).max() <= 1 and raw["said"] == []
+    (box,) = raw.original.boxes.tolist()
+    assert np.abs(np.array(box) - [10, 20, 40, 36]).max() <= 1 and raw.said == []
     for entry in entries:
         del entry["height"], entry["width"]
     write_labels(place, entries, labels)  # without sizes there is nothing to compare
-    (line,) = looked_at(place)["said"]
+    (line,) = looked_at(place).said
     assert line.startswith("turned by EXIF: its labels are taken as drawn on the upright picture")
     labels[0]["bbox"] = [50, 20, 30, 16]  # beyond the 64 columns of the upright picture
     write_labels(place, entries, labels)
-    assert any("boxes reach outside the picture" in line for line in looked_at(place)["said"])
+    assert any("boxes reach outside the picture" in line for line in looked_at(place).said)
 
 
 def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(place):
@@ -149,7 +150,7 @@ def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(pla
 
 def test_kinds_of_oddities_are_counted():
     said = (["dark: 3 of 9"], [], ["dark: 4 of 9", "cut"])
-    rows = [{"name": f"{i}", "said": lines} for i, lines in enumerate(said)]
+    rows = [SimpleNamespace(name=f"{i}", said=lines) for i, lines in enumerate(said)]
     assert oddities(rows) == ["0: dark: 3 of 9 (and 1 more like it)", "2: cut"]
 
 
@@ -222,9 +223,9 @@ def test_pictures_of_12_bits_are_measured_as_they_are(place):
     deep[20:36, 10:40] = 4095
     Image.fromarray(deep).save(place / "set" / "images" / "a.png")
     dark = looked_at(place)
-    assert dark["original"]["boxes"] == [] and "no sample is over 4095" in dark["said"][0]
+    assert len(dark.original.boxes) == 0 and "no sample is over 4095" in dark.said[0]
     seen = looked_at(place, reading=Reading(bits=12))
-    assert seen["original"]["boxes"] == [[10, 20, 40, 36]] and seen["said"] == []
+    assert seen.original.boxes.tolist() == [[10, 20, 40, 36]] and seen.said == []
 
 
 def test_the_command_takes_them_all(place, capsys):

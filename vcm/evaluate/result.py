@@ -23,7 +23,7 @@ from vcm.evaluate.score import QUALITY, Point, Scorer, complete, resamples
 from vcm.metrics.table import agreement
 from vcm.provenance import provenance
 from vcm.roi.mask import NOTHING
-from vcm.vision.base import TaskModel
+from vcm.vision.base import Objects, TaskModel
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -61,7 +61,7 @@ def result(
     if not rows:
         raise nothing_measured(reasons)
     weights = resamples(len(rows))
-    pixels = np.array([float(r["height"] * r["width"]) for r in rows])
+    pixels = np.array([float(r.pixels) for r in rows])
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
     original = scorer.original()
     curves: dict[str, Curve] = {}
@@ -113,8 +113,8 @@ def oddities(rows: Iterable[Record]) -> list[str]:
     """What is odd about pictures that were measured all the same: one of each kind, counted."""
     found: dict[str, list[str]] = {}
     for record in rows:
-        for line in record["said"]:
-            found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record['name']}: {line}")
+        for line in record.said:
+            found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record.name}: {line}")
     return [
         lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more like it)"
         for lines in found.values()
@@ -153,8 +153,8 @@ def _roi(plan: Plan, networks: Sequence[str], rows: list[Record]) -> RoiReport:
         words=plan.task.text,
         on_empty=plan.on_empty,
         networks=tuple(networks),
-        mean_share=float(np.mean([r["roi_share"] for r in rows])),
-        without=sum(NOTHING in r["roi_source"] for r in rows),
+        mean_share=float(np.mean([r.roi_share for r in rows])),
+        without=sum(NOTHING in r.roi_source for r in rows),
     )
 
 
@@ -176,16 +176,16 @@ def _estimate(values: Floats) -> Estimate:
 def rows_for_csv(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
     """One row a picture, codec and setting."""
     for name, record in records.items():
-        pixels = record["height"] * record["width"]
-        for text in plan.codecs:
-            for setting, row in record["codecs"].get(text, {}).get("settings", {}).items():
+        for text in (text for text in plan.codecs if text in record.codecs):
+            for setting, row in record.codecs[text].settings.items():
+                objects = row.output.scores if isinstance(row.output, Objects) else np.zeros(0)
                 yield {
                     "picture": name,
                     "codec": text,
                     "setting": setting,
-                    "bytes": row["bytes"],
-                    "bpp": 8 * row["bytes"] / pixels,
-                    "roi_share": record["roi_share"],
-                    **{m: row[m] for m in QUALITY if m in row},
-                    "objects": sum(s >= 0.25 for s in row["output"].get("scores", [])),
+                    "bytes": row.bytes,
+                    "bpp": 8 * row.bytes / record.pixels,
+                    "roi_share": record.roi_share,
+                    **{m: row.scores[m] for m in QUALITY if m in row.scores},
+                    "objects": int((objects >= 0.25).sum()),
                 }

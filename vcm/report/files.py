@@ -9,13 +9,13 @@ from typing import Any, Final
 from vcm import draw
 from vcm.evaluate.api import Evaluated, to_json
 from vcm.evaluate.measure import Measurer
-from vcm.evaluate.record import Record, unpacked
+from vcm.evaluate.record import Record, Seen
 from vcm.evaluate.result import rows_for_csv
 from vcm.files import write_atomic
 from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
 from vcm.scale.sources import Source, read
-from vcm.vision.base import Image
+from vcm.vision.base import Image, Objects
 
 SHOWN: Final = 4  # photos on the page
 SIDE: Final = 1_200  # pixels of them: the page shows them small, and WebP ends at 16,383
@@ -62,31 +62,33 @@ def _rows(done: Evaluated) -> list[Row]:
     }
     photos = report.plan.data.photos
     fit = [p for p in photos if p.name in records and p.name not in report.failed]
-    fit.sort(key=lambda p: abs(records[p.name]["roi_share"] - 0.25))
+    fit.sort(key=lambda p: abs(records[p.name].roi_share - 0.25))
     return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
 
 
 def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
     picture = read(photo, measurer.plan.reading)
     roi = measurer.find_roi(photo, picture).roi
-    outlined = _seen(measurer, draw.outlined(picture, roi), record["original"])
+    outlined = _seen(measurer, draw.outlined(picture, roi), record.original)
     panels = [Panel("original", draw.within(outlined, SIDE))]
     for text, setting in settings.items():
         data, decoded = measurer.coded(text, picture, roi, setting)
-        row = record["codecs"][text]["settings"][f"{setting:g}"]
+        row = record.codecs[text].settings[f"{setting:g}"]
         bpp = 8 * len(data) / roi.size
-        quality = "nothing found" if "ROI-PSNR" not in row else f"ROI {row['ROI-PSNR']:.1f} dB"
+        quality = (
+            f"ROI {row.scores['ROI-PSNR']:.1f} dB" if "ROI-PSNR" in row.scores else "nothing found"
+        )
         caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
-        seen = _seen(measurer, decoded, row["output"])
+        seen = _seen(measurer, decoded, row.output)
         panels.append(Panel(caption, draw.within(seen, SIDE)))
-    return Row(f"{photo.name}: {record['roi_source']}", panels)
+    return Row(f"{photo.name}: {record.roi_source}", panels)
 
 
-def _seen(measurer: Measurer, picture: Image, output: Record) -> Image:
+def _seen(measurer: Measurer, picture: Image, output: Seen) -> Image:
     """The picture with what the model finds on it."""
     model = measurer.model
     if model.kind == "semantic":
         labels = model.segment(picture)  # type: ignore[attr-defined]
         return draw.classes(picture, labels, model.names)
-    found = unpacked(output)
-    return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
+    assert isinstance(output, Objects)
+    return draw.boxed(draw.instances(picture, output), draw.labelled(output, model.names))
