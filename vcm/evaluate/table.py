@@ -3,25 +3,23 @@
 Nothing else asks which codec it deals with.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from vcm import anchors, plugin
-from vcm.anchors import Anchor, RoiAnchor, ffmpeg
+from vcm.anchors import Anchor, ffmpeg
 from vcm.anchors.pillow import AVIF, JPEG, JPEG2000, WEBP
-from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
 from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
+from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, Modes, Options
 from vcm.evaluate.ours import ours
 from vcm.evaluate.rated import Guided, Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
 
-Options = dict[str, Any]  # values by name
 POINTS: Final = slice(0, 7)  # of a classical codec's settings: about 0.05 to 1.5 bpp
-BLUR, OFFSET, COARSER = 3.0, -8, 12
 
 
 @dataclass(frozen=True)
@@ -41,21 +39,6 @@ class Spec:
     text: str = field(default="", compare=False)
 
 
-class Mode(NamedTuple):
-    """A way to tell an anchor the ROI: what is written after "+".
-
-    Attributes:
-        options: that it takes.
-        guided: what makes it of the anchor.
-    """
-
-    options: tuple[str, ...]
-    guided: Callable[[Any, Options], RoiAnchor]
-
-
-Modes = Mapping[str, Mode]
-
-
 class Row(NamedTuple):
     """A codec.
 
@@ -70,25 +53,6 @@ class Row(NamedTuple):
     modes: Modes
     build: Callable[[Spec, float, str], RatedCodec]
     ours: bool = False
-
-
-FLAT: Final[Modes] = {
-    "blur": Mode(("blur",), lambda anchor, o: Prepared(anchor, o.get("blur", BLUR))),
-    "flat": Mode((), lambda anchor, o: Prepared(anchor, None)),
-}
-PREPARED: Final[Modes] = {
-    **FLAT,
-    "two": Mode(("coarser",), lambda anchor, o: TwoStreams(anchor, o.get("coarser", COARSER))),
-}
-QP_MAP: Final[Modes] = {
-    "roi": Mode(("offset",), lambda anchor, o: QpMap(o.get("offset", OFFSET), anchor)),
-    **PREPARED,
-}
-DELTA_QP_MAP: Final[Modes] = {
-    "roi": Mode(("offset",), lambda anchor, o: DeltaQpMap(o.get("offset", OFFSET), anchor)),
-    **PREPARED,
-}
-ITS_OWN: Final[Modes] = {"roi": Mode((), lambda anchor, o: anchor), **PREPARED}
 
 
 def _ours(spec: Spec, sigma: float, weights: str) -> RatedCodec:
