@@ -181,10 +181,9 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     vcm eval --text dog --model yolo11n.pt --data PHOTOS/ --codecs vcm,avif -o out/dogs
     """
     from vcm.commands import eval as command
-    from vcm.evaluate.api import to_json
 
     report = command.run(output, command.Options(**values), lambda line: click.echo(line, err=True))
-    _finish(to_json(report), as_json, lambda _: command.lines(report))
+    _finish(command.to_json(report), as_json, lambda _: command.lines(report))
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
 

@@ -22,7 +22,7 @@ from vcm.scale.work import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 
-__all__ = ["Options", "lines", "planned", "run"]
+__all__ = ["Options", "lines", "planned", "run", "to_json"]
 
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
 
