@@ -8,7 +8,7 @@ Example:
     >>> plan = Plan(vcm.find_task("coco-person"), "embedded", photos, codecs)
     >>> report = vcm.evaluate(plan, workers=1)
     >>> report.metric, report.reference, [codec.name for codec in report.codecs]
-    ('agreement mIoU', 'JPEG', ['vcm, sigma 0.1', 'JPEG'])
+    ('agreement mIoU', 'JPEG', ['vcm, sigma 0.3', 'JPEG'])
     >>> [0 < point.bpp.value < 2 for point in report.codecs[0].points]
     [True, True]
 """
