@@ -16,7 +16,7 @@ from vcm.evaluate.api import Plan, Report, evaluated, prepared, to_json
 from vcm.files import add_json, held, make_folder, write_atomic
 from vcm.report.files import file_of, write
 from vcm.report.text import lines
-from vcm.scale.work import pool_of
+from vcm.scale.pools import pool_of
 from vcm.task import find_task
 
 HERE = Path(__file__).parent

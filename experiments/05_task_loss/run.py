@@ -21,7 +21,7 @@ from vcm.files import add_json, held, make_folder, write_atomic
 from vcm.report.files import write
 from vcm.report.plots import curve
 from vcm.report.text import lines
-from vcm.scale.work import pool_of
+from vcm.scale.pools import pool_of
 from vcm.task import find_task
 from vcm.train.config import Training, load
 from vcm.train.release import release
