@@ -61,6 +61,17 @@ def seed() -> Iterator[int]:
         yield 20250707
 
 
+@pytest.fixture
+def wandb_offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """W&B without network. It reads its settings once for the process, and may not keep these."""
+    wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The weight file of a toy codec: the real classes, untrained, a few channels wide."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All that needs a GPU: the tests that skip without one, training among them, then a comparison
-# of files, latents and pictures of CPU and GPU. PYTHON=... names another interpreter.
+# All that needs a GPU: the tests that skip without one (coding, training, the networks for words,
+# task models), then a comparison of files, latents and pictures of CPU and GPU. PYTHON=... names
+# another interpreter. Tests of what onnxruntime runs skip unless onnxruntime-gpu is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}

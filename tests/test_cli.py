@@ -4,9 +4,11 @@ import json
 import logging
 import subprocess
 import sys
+import tarfile
 from typing import get_args
 
 import click
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -256,6 +258,45 @@ def test_what_was_odd_is_counted_and_named_at_the_end(folder, run, way):
     assert "left out (broken link or unsupported format): 2: gone.png" in lines
 
 
+@pytest.mark.parametrize("way", [(), ("--workers", "1")])
+def test_decoding_names_what_it_leaves_out(folder, run, way):
+    (folder / "files").mkdir()
+    run("encode", "cat.png", "-o", "files/cat.vcm")
+    (folder / "files" / "OLD.VCM").write_bytes((folder / "files" / "cat.vcm").read_bytes())
+    report = json.loads(run("decode", "files", "-o", "out", "--json", *way))
+    assert report["left_out"] == [] and (folder / "out" / "OLD.png").is_file()
+    with tarfile.open("in.tar", "w") as shard:
+        shard.add("files/cat.vcm", "cat.vcm")
+        (folder / "link.vcm").symlink_to("cat.vcm")
+        shard.add("link.vcm")
+    report = json.loads(run("decode", "in.tar", "-o", "again", "--json", *way))
+    assert report["left_out"] == ["in.tar/link.vcm"] and report["done"] == 1
+
+
+def test_an_roi_is_shown_in_the_picture_that_would_be_coded(folder, run, tiny_weights):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open("cat.png").save("turned.jpg", exif=exif)
+    deep = np.full((40, 60, 3), 4095, np.uint16)
+    (folder / "deep.png").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    box = ("--box", "0,0,30,30", "-o", "sheet.png", "--save-mask", "m.png")
+    height, width = image.read("cat.png").shape[:2]
+    run("roi", "turned.jpg", *box)
+    assert image.read("m.png").shape[:2] == (width, height)
+    run("roi", "turned.jpg", *box, "--exif", "ignore")
+    assert image.read("m.png").shape[:2] == (height, width)
+    shown = {}
+    for bits in (12, 16):
+        run("roi", "deep.png", *box, "--bits", bits)
+        shown[bits] = image.read("sheet.png").mean()
+    assert shown[12] > shown[16] + 20  # white, and nearly black
+    (folder / "cut.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:-400])
+    refused = CliRunner().invoke(cli, ["roi", "cut.jpg", *box, "--strict"])
+    assert refused.exit_code == 2 and "truncated" in refused.stderr
+
+
 def test_strict_refuses_a_jpeg_that_is_cut_off(folder, tiny_weights):
     image.write(folder / "cut.jpg", image.read("cat.png"))
     (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-400])
@@ -290,7 +331,6 @@ def test_odd_sizes_round_trip(size, cat, tmp_path, monkeypatch, run):
 
 
 def test_pictures_of_every_kind_are_coded(tmp_path, monkeypatch, run, cat):
-    import cv2
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)

@@ -237,7 +237,8 @@ def test_a_file_of_another_built_in_model_names_it(folder, fails, cat):
     photo = np.ascontiguousarray(cat[:40, :50])
     even = RoiMask(np.ones((40, 50), np.bool_), 1.0, "test")
     (folder / "base.vcm").write_bytes(encode(photo, even, Codec.load(), quality=20))
-    assert "--weights base decodes it" in fails("decode", "base.vcm", "-o", "old.png")
+    message = fails("decode", "base.vcm", "-o", "old.png")
+    assert "(base)" in message and "name its weights with --weights" in message
 
 
 @pytest.fixture(scope="module")

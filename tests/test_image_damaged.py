@@ -1,5 +1,6 @@
 """Damaged, truncated, hostile and foreign files: an ImageError in one line, never anything else."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -75,6 +76,24 @@ def test_a_jpeg_without_its_end_is_what_opencv_reads(
     with image.told() as lines:  # instead of the log
         image.read(path)
     assert len(lines) == 1 and len(caplog.records) == 1
+
+
+def test_a_progressive_jpeg_is_read_wherever_it_ends(cat: NDArray[np.uint8]) -> None:
+    buffer = io.BytesIO()
+    small = cat[:64, :80]
+    Image.fromarray(small).save(buffer, "JPEG", progressive=True)
+    whole = buffer.getvalue()
+    headers = {whole.rfind(b"\xff\xc4") + n for n in range(40)}  # behind which a scan begins
+    for length in sorted(headers | set(range(400, len(whole), 50))):
+        with image.told() as lines:
+            found = image.parse(whole[:length], "cut.jpg")
+        assert found.shape == small.shape and len(lines) == 1
+        assert np.abs(found.astype(int) - small).mean() < 20  # coarse, but the picture
+    for length in range(150, 260):  # up to where its first scan begins
+        try:
+            image.parse(whole[:length], "cut.jpg")
+        except ImageError as error:
+            assert "\n" not in str(error)
 
 
 def test_a_jpeg_without_its_header_is_refused(tmp_path: Path, cat: NDArray[np.uint8]) -> None:

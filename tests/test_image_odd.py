@@ -5,6 +5,7 @@ import os
 import struct
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -79,6 +80,62 @@ def test_a_tiff_of_12_bits_is_no_darker_than_it_is(tmp_path: Path) -> None:
     assert np.array_equal(image.read(path), np.dstack([IN_8] * 3))
 
 
+def ppm(samples: NDArray[np.uint16], most: int) -> bytes:
+    kind = b"P5" if samples.ndim == 2 else b"P6"
+    head = b"%s\n%d %d\n%d\n" % (kind, samples.shape[1], samples.shape[0], most)
+    return head + samples.astype(">u2").tobytes()
+
+
+def jp2(samples: NDArray[np.uint16], bits: int) -> bytes:
+    """A lossless JPEG 2000 that says so many bits: OpenCV writes 16, around another middle."""
+    options = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    middle = np.uint16(2**15 - 2 ** (bits - 1))
+    in_order = samples[..., ::-1] if samples.ndim == 3 else samples
+    data = bytearray(cv2.imencode(".jp2", in_order + middle, options)[1].tobytes())
+    sizes = data.find(b"\xff\x4f\xff\x51") + 42
+    for at in (data.find(b"ihdr") + 14, *range(sizes, sizes + (9 if samples.ndim == 3 else 3), 3)):
+        data[at] = bits - 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("shape", ["grey", "colour"])
+@pytest.mark.parametrize("kind", [ppm, jp2])
+def test_bits_are_heard_in_other_deep_formats(shape: str, kind: Callable[..., bytes]) -> None:
+    samples = RAMP if shape == "grey" else colours(RAMP)
+    expected = np.dstack([IN_8] * 3) if shape == "grey" else colours(IN_8)
+    for said in (16, 12):
+        data = kind(samples, 2**said - 1 if kind is ppm else said)
+        with image.told() as lines:
+            plain = image.parse(data, "deep")
+        if said == 12:  # and it needs no telling
+            assert not lines and np.abs(plain.astype(int) - expected).max() <= 1
+        else:
+            assert plain.max() <= 16 and "no sample is over 4095 of 65535" in lines[0]
+        assert np.array_equal(image.parse(data, "deep", Reading(bits=12)), expected)
+        assert image.parse(data, "deep", Reading(bits=14)).max() == 64
+        with pytest.raises(ImageError, match="expected samples of 10 bits, got the value 4095"):
+            image.parse(data, "deep", Reading(bits=10))
+
+
+def test_white_of_a_deep_jpeg_2000_is_not_black() -> None:
+    for bits in (12, 16):
+        samples = np.full((32, 32, 3), 2**bits - 1, np.uint16)
+        samples[9:, 9:] = 3 * 2 ** (bits - 2)
+        found = image.parse(jp2(samples, bits), "white.jp2")
+        assert (found[:9] == 255).all() and (found[9:, 9:] // 2 == 191 // 2).all()
+
+
+def test_bits_that_cannot_be_told_are_refused(cat: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = png(colours(RAMP))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)  # as for a variant it does not know
+    assert image.parse(data, "deep.png").max() <= 16
+    with pytest.raises(ImageError, match=r"got a PNG \(mode RGB\).*; convert it to PNG or leave"):
+        image.parse(data, "deep.png", Reading(bits=12))
+    plain = io.BytesIO()
+    Image.fromarray(cat).save(plain, "PNG")  # has 8 bits: nothing is asked of it
+    assert np.array_equal(image.parse(plain.getvalue(), "a.png", Reading(bits=12)), cat)
+
+
 def test_bits_of_a_sample_are_9_to_16() -> None:
     for bits in (8, 17):
         with pytest.raises(SpecError, match="expected 9 to 16"):
@@ -106,6 +163,32 @@ def test_a_long_text_takes_no_orientation_away(tmp_path: Path, cat: Array) -> No
     text = b"comment\0\0" + zlib.compress(bytes(2 << 20))
     (tmp_path / "a.png").write_bytes(with_chunk(buffer.getvalue(), b"zTXt", text))
     assert np.array_equal(image.read(tmp_path / "a.png"), np.rot90(cat, -1))
+
+
+@pytest.mark.parametrize("of_text", [zlib.compress(bytes(2 << 20)), bytes(9) * 2])
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_exif_that_is_too_long_is_told_of(cat: Array, of_text: bytes, place: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(cat).save(buffer, "PNG")
+    exif = b"Raw profile type exif\0\0" + of_text
+    data = with_chunk(buffer.getvalue(), b"zTXt", exif)
+    if place == "behind":  # the pixels
+        data = buffer.getvalue()[:-12] + data[33 : 33 + 12 + len(exif)] + buffer.getvalue()[-12:]
+    too_long = len(of_text) > 20
+    with image.told() as lines:
+        assert np.array_equal(image.parse(data, "long.png"), cat)
+    assert [("EXIF data is too long" in line) for line in lines] == [True] * too_long
+    assert image.size(data, "long.png") == cat.shape[:2]
+    assert image.way_up(data, "long.png") == 1
+
+
+def test_many_long_texts_are_read_once_each(cat: Array) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(cat).save(buffer, "PNG")
+    data, exif = buffer.getvalue(), b"Raw profile type exif\0" + b"ab" * (1 << 19)
+    for _ in range(70):  # Pillow takes 64 MiB
+        data = with_chunk(data, b"tEXt", exif)
+    assert image.size(data, "long.png") == cat.shape[:2]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
@@ -141,10 +224,11 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path, cat: Array) -> None:
     pipe = tmp_path / "photo"
     os.mkfifo(pipe)
     whole = cv2.imencode(".png", cat[..., ::-1])[1].tobytes()
-    writer = threading.Thread(target=pipe.write_bytes, args=(whole,))
+    writer = threading.Thread(target=pipe.write_bytes, args=(whole,), daemon=True)
     writer.start()
     found = image.read(pipe)
-    writer.join()
+    writer.join(10)
+    assert not writer.is_alive()
     assert np.array_equal(found, cat)
 
 

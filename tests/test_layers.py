@@ -108,3 +108,14 @@ def test_vcm_info_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
     loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert "vcm.container" in loaded
     assert loaded.isdisjoint({"torch", "numpy", "PIL", "compressai", *ADAPTERS})
+
+
+@pytest.mark.parametrize("name", ["Coded", "Outcome", "Task"])
+def test_one_name_has_one_meaning(name: str) -> None:
+    classes = [
+        ident(module)
+        for module in MODULES
+        for node in parse(module).body
+        if isinstance(node, ast.ClassDef) and node.name == name
+    ]
+    assert len(classes) == 1

@@ -41,8 +41,9 @@ def test_lines_come_while_the_work_is_under_way():
         ticker.at(1)
         assert first.wait(60)
     count = len(said)
-    assert said[-1].startswith("work: ")
-    assert not first.clear() and len(said) == count  # it has ended
+    assert said[-1].startswith("work: ") and not ticker._thread.is_alive()
+    first.clear()
+    assert not first.wait(0.05) and len(said) == count  # fifty times as long as between two
 
 
 def test_the_items_are_the_same_and_the_label_is_said_once(capsys):

@@ -7,7 +7,7 @@ from offline import written
 
 from vcm import track
 
-wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+pytestmark = pytest.mark.usefixtures("wandb_offline")
 REPORT = {
     "codecs": [
         {
@@ -19,12 +19,6 @@ REPORT = {
     "bd": {"AP": {"vcm, sigma 0.1": {"value": -12.5}, "x265": {"value": None}}},
     "bits_at": {"99": {"vcm, sigma 0.1": {"value": 0.75}}},
 }
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
 
 
 def test_an_evaluation_is_in_the_run_folder(tmp_path, cat):

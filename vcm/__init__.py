@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vcm.codec.api import Codec
     from vcm.errors import VcmError
+    from vcm.evaluate.api import evaluate
     from vcm.pipeline import decode, encode, find_roi
     from vcm.rd import RDPoint
     from vcm.roi import load_backend
@@ -36,6 +37,7 @@ _HOME = {
     "acquire": "vcm.roi.acquire",
     "decode": "vcm.pipeline",
     "encode": "vcm.pipeline",
+    "evaluate": "vcm.evaluate",
     "find_roi": "vcm.pipeline",
     "find_task": "vcm.task",
     "load_backend": "vcm.roi",
@@ -51,6 +53,7 @@ __all__ = [
     "acquire",
     "decode",
     "encode",
+    "evaluate",
     "find_roi",
     "find_task",
     "load_backend",
@@ -61,4 +64,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'vcm' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])  # vcm.evaluate itself can be called
+    return home if _HOME[name] == f"vcm.{name}" else getattr(home, name)

@@ -47,7 +47,6 @@ def cli() -> None:
 @options.many
 @reading.options
 @options.weights
-@options.device
 @options.json
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
@@ -110,10 +109,9 @@ def info(source: Path, as_json: bool) -> None:
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")
 @click.argument("source", type=PATH)
 @options.output("A picture that shows outline, similarity and mask.")
-@click.option(
-    "--save-mask", type=PATH, help="The mask alone, black and white; `vcm encode --mask` takes it."
-)
+@click.option("--save-mask", type=PATH, help="The mask alone, as `vcm encode --mask` takes it.")
 @options.roi
+@reading.options
 @options.json
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
     """Show what the words (or mask, or boxes) select in a picture, before it is coded.
@@ -123,7 +121,8 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
     """
     from vcm.commands import roi as command
 
-    report = command.run(source, output, save_mask, command.RoiOptions(**values))
+    how = values.pop("reading")
+    report = command.run(source, output, save_mask, command.RoiOptions(**values), how)
     _finish(report, as_json, _table)
 
 
@@ -183,7 +182,7 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     from vcm.commands import eval as command
 
     report = command.run(output, command.Options(**values), lambda line: click.echo(line, err=True))
-    _finish(report, as_json, command.lines)
+    _finish(command.to_json(report), as_json, lambda _: command.lines(report))
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
 

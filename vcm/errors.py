@@ -11,12 +11,16 @@
     ├── WorkerError       a worker process was lost, and its work with it
     └── MissingExtra      an optional package is not installed
 
-The command line prints the message of any of them in one line and exits with code 2.
+The command line prints the message of any of them in one line and exits with code 2. Where one of
+its options helps it says which, by the error's `hint`; no message here names an option.
 """
 
 
 class VcmError(Exception):
     """Base of all errors that are not our own bugs.
+
+    Attributes:
+        hint: a key for what would help, see `vcm.commands.hints`; "" for nothing in particular.
 
     Example:
         >>> try:
@@ -25,6 +29,10 @@ class VcmError(Exception):
         ...     print(error)
         expected a .vcm file, which begins 89 56 43 4d, got 6e 6f 20 73
     """
+
+    def __init__(self, *message: object, hint: str = "") -> None:
+        super().__init__(*message)
+        self.hint = hint
 
 
 class SpecError(VcmError):

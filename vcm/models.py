@@ -5,6 +5,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, cast
 
 from vcm import plugin
+from vcm.device import elsewhere
 from vcm.errors import SpecError
 from vcm.vision.base import TaskModel
 
@@ -28,21 +29,25 @@ TEACHERS: Final = {
 SUFFIXES: Final = {".pt": "yolo", ".onnx": "onnx", ".tflite": "tflite"}
 
 
-def load_model(name: str) -> TaskModel:
+def load_model(name: str, device: str = "cpu") -> TaskModel:
     """The task model of "adapter:weights", or of a file whose suffix says which it is.
 
     "FILE.py:NAME" is a class of the caller's own, see `vcm.plugin`.
 
+    Args:
+        device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one that the model can use. A
+            class of the caller's own is told if it is not "cpu".
+
     Raises:
-        SpecError: if it does not say which adapter.
+        SpecError: if it does not say which adapter, or the model cannot use such a device.
         ModelError, MissingExtra: if the model cannot be loaded.
     """
     if plugin.is_plugin(name):
-        return cast(TaskModel, plugin.load(name, ("kind", "names")))
+        return cast(TaskModel, plugin.load(name, ("kind", "names"), **elsewhere(device)))
     adapter, weights = parsed(name)
     module, cls, _ = ADAPTERS[adapter]
     arguments = (weights,) if weights else ()
-    return cast(TaskModel, getattr(import_module(module), cls)(*arguments))
+    return cast(TaskModel, getattr(import_module(module), cls)(*arguments, device=device))
 
 
 def check_name(name: str) -> None:
@@ -58,17 +63,21 @@ def check_name(name: str) -> None:
         raise SpecError(f"task model {name!r}: there is no such file")
 
 
-def load_teacher(name: str) -> Any:
+def load_teacher(name: str, device: str = "cpu") -> Any:
     """A frozen task model whose features and losses have gradients down to the pixels.
 
     "FILE.py:NAME" is a task model of the caller's own that has `features` as `YoloNet` has them.
 
+    Args:
+        device: as for `load_model`; pictures must be there, too.
+
     Raises:
-        SpecError: if the name does not say which adapter, or it has no gradients.
+        SpecError: if the name does not say which adapter, it has no gradients, or the model cannot
+            use such a device.
         ModelError, MissingExtra: if the model cannot be loaded.
     """
     if plugin.is_plugin(name):
-        return plugin.load(name, ("kind", "names"))
+        return plugin.load(name, ("kind", "names"), **elsewhere(device))
     adapter, weights = parsed(name)
     if adapter not in TEACHERS:
         raise SpecError(
@@ -76,7 +85,7 @@ def load_teacher(name: str) -> Any:
             f"{', '.join(TEACHERS)}"
         )
     module, cls = TEACHERS[adapter]
-    return getattr(import_module(module), cls)(weights)
+    return getattr(import_module(module), cls)(weights, device=device)
 
 
 def parsed(name: str) -> tuple[str, str]:

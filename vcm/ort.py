@@ -1,9 +1,9 @@
-"""onnxruntime on the CPU, with errors that have types."""
+"""onnxruntime, with errors that have types."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from vcm.errors import ModelError
 
 Arrays = Mapping[str, NDArray[Any]]
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
 
 
 class Session:
@@ -23,9 +25,10 @@ class Session:
         threads: that it may take; 0: as many as there are cores.
         weights: values of initializers that the model has none for.
         spin: whether its threads wait in a loop for work, which is faster where nothing else runs.
+        gpu: number of the GPU that it runs on, see `vcm.device.gpu_of`; None: the processor.
 
     Raises:
-        ModelError: if it is no network that can be run.
+        ModelError: if it is no network that can be run, or the GPU cannot be used.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Session:
         threads: int = 0,
         weights: Arrays | None = None,
         spin: bool = True,
+        gpu: int | None = None,
     ):
         self._what = what
         options = onnxruntime.SessionOptions()
@@ -47,11 +51,11 @@ class Session:
             if weights:
                 values = map(onnxruntime.OrtValue.ortvalue_from_numpy, weights.values())
                 options.add_external_initializers(list(weights), list(values))
-            self._session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(source, options, providers=_providers(gpu))
         except Exception as error:
             raise ModelError(f"{what}: no network that can be run: {_reason(error)}") from error
+        if gpu is not None and self._session.get_providers()[0] != CUDA:  # it does not raise
+            raise ModelError(f"{what}: onnxruntime cannot use GPU {gpu}; run it on the processor")
         self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
         self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
 
@@ -66,6 +70,14 @@ class Session:
         with typed(self._what):
             results: list[NDArray[Any]] = self._session.run(outputs, feed)
         return results
+
+
+def _providers(gpu: int | None) -> list[Any]:
+    """What onnxruntime computes with, the first that it can use of each part of a network."""
+    if gpu is None:
+        return [CPU]
+    # pictures have many sizes, and an exhaustive search is made anew for each
+    return [(CUDA, {"device_id": gpu, "cudnn_conv_algo_search": "HEURISTIC"}), CPU]
 
 
 @contextmanager

@@ -173,9 +173,10 @@ def _checked(data: bytes, codec: PictureCodec) -> tuple[Bitstream, Header]:
     header = stream.header
     if header.fingerprint != codec.fingerprint:
         name = named(header.fingerprint.hex())
+        known = f" ({name})" if name else ""
         raise ModelError(
-            f"the file was made with the model {header.fingerprint.hex()}, the loaded one is "
-            f"{codec.fingerprint.hex()}; "
-            + (f"--weights {name} decodes it" if name else "name its weights with --weights")
+            f"the file was made with the model {header.fingerprint.hex()}{known}, the loaded one "
+            f"is {codec.fingerprint.hex()}",
+            hint="weights",
         )
     return stream, header

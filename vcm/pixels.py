@@ -3,12 +3,12 @@
 import io
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ FORMATS: Final = frozenset(
 )
 Colour = tuple[int, int, int, int]  # red, green, blue, alpha
 _END: Final = b"\xff\xd9"  # of a JPEG
+_TABLE: Final = b"\xff\xc4"  # header that comes before some scans of a progressive one
+_SCAN: Final = b"\xff\xda"  # header of each scan
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,32 +82,58 @@ def flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np
     Raises:
         ImageError: not a picture, damaged, too large, or cut off where that is not allowed.
     """
-    try:
+
+    def read(data: bytes) -> NDArray[np.uint8]:
         return _flat(data, name, background, how)
+
+    try:
+        return _readable(data, name, read)
     except _CutOff:
+        picture = _mended(data, name, read)
         _say(name, "the JPEG is truncated; any missing part is grey")
-        return _flat(data + _END, name, background, how)
-    except _LongText:
-        return _flat(png.without_texts(data), name, background, how)
+        return picture
 
 
 class _CutOff(Exception):
     """A JPEG that lacks its end."""
 
 
-class _LongText(Exception):
+def _mended(data: bytes, name: str, read: Callable[[bytes], T]) -> T:
+    """What is read of a JPEG that lacks its end."""
+    with suppress(_CutOff, ImageError):
+        return read(data + _END)
+    # it ends within a header, which takes in the mark of the end
+    whole = data[: max(data.rfind(_TABLE), data.rfind(_SCAN))]
+    if _SCAN in whole:
+        with suppress(_CutOff):
+            return read(whole + _END)
+    raise ImageError(f"{name!r}: the JPEG is truncated before its pixels; get a fresh copy")
+
+
+class _LongText(ImageError):
     """A PNG with a text or a colour profile that Pillow takes for an attack."""
+
+
+def _readable(data: bytes, name: str, read: Callable[[bytes], T]) -> T:
+    """What is read of a file; of a PNG whose texts Pillow refuses, without these."""
+    with suppress(_LongText):
+        return read(data)
+    with suppress(_LongText):
+        return read(png.without_texts(data, png.TURNED))
+    _say(name, "its EXIF data is too long to be read; the picture is left as it is stored")
+    return read(png.without_texts(data))
 
 
 def _flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np.uint8]:
     with _opened(data, name) as picture:
-        is_deep, is_tiff = deep.is_deep_colour(picture), picture.format == "TIFF"
+        said, is_tiff = deep.said(picture, data), picture.format == "TIFF"
         way = orientation(picture) if is_tiff else 0  # Pillow turns them as it decodes
         _load(picture, how)
         way = way or orientation(picture)
-        told = picture, data, how.bits, partial(_say, name)
-        as_it_lies = deep.colour(*told) if is_deep else None
-        plain = as_it_lies or deep.grey(*told)
+        depth = deep.Depth(said or deep.FULL, how.bits, partial(_say, name))
+        is_grey = picture.mode in ("I", "F", *deep.GREY)
+        as_it_lies = None if said is None or is_grey else deep.colour(picture, data, depth)
+        plain = as_it_lies or deep.grey(picture, data, depth)
         if as_it_lies is None and is_tiff:
             plain = plain if how.upright else turned(plain, BACK.get(way, way))
         elif how.upright:
@@ -127,11 +156,12 @@ def size(data: bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: as `flat`, but for damage behind the header.
     """
-    try:
+
+    def read(data: bytes) -> tuple[int, int]:
         with _opened(data, name) as picture:
             return picture.height, picture.width
-    except _LongText:
-        return size(png.without_texts(data), name)
+
+    return _readable(data, name, read)
 
 
 def way_up(data: bytes, name: str) -> int:
@@ -140,11 +170,12 @@ def way_up(data: bytes, name: str) -> int:
     Raises:
         ImageError: as `size`.
     """
-    try:
+
+    def read(data: bytes) -> int:
         with _opened(data, name) as picture:
             return orientation(picture)
-    except _LongText:
-        return way_up(png.without_texts(data), name)
+
+    return _readable(data, name, read)
 
 
 @contextmanager
@@ -170,7 +201,7 @@ def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         if "MAX_TEXT" in str(error):
-            raise _LongText from error
+            raise _LongText(f"{name!r}: {error}; save it without texts") from error
         raise ImageError(
             f"{name!r} cannot be read as a picture ({error}); it may be damaged: get a fresh copy"
         ) from error

@@ -29,14 +29,18 @@ def significant_bits(data: bytes) -> int | None:
     return None
 
 
-def without_texts(data: bytes) -> bytes:
-    """The same picture without texts and colour profile, which Pillow reads up to 1 MiB only."""
+def without_texts(data: bytes, but: bytes | None = None) -> bytes:
+    """The same picture without texts and colour profile, which Pillow reads up to 1 MiB only.
+
+    Args:
+        but: how texts begin that are kept.
+    """
     kept = io.BytesIO()
     kept.write(SIGNATURE)
     at = len(SIGNATURE)
     for kind, body in chunks(data):
         end = at + 12 + len(body)
-        if kind not in TEXTS or body.startswith(TURNED):
+        if kind not in TEXTS or (but is not None and body.startswith(but)):
             kept.write(data[at:end])
         at = end
     return kept.getvalue()

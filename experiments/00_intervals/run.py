@@ -46,10 +46,10 @@ def numbers(both: list[Matches], weights: Floats) -> dict[str, Floats]:
     return {"AP": whole, "difference": coded - whole}
 
 
-def percentiles(value: float, resampled: Floats) -> dict[str, float]:
+def percentiles(value: float, resampled: Floats) -> tuple[float, float]:
     """Of the plain bootstrap: what the interval was before."""
     low, high = np.percentile(resampled[np.isfinite(resampled)], [2.5, 97.5])
-    return {"low": low, "high": high}
+    return low, high
 
 
 def simulated(both: list[Matches], size: int, trials: int, count: int) -> dict[str, dict]:
@@ -66,7 +66,7 @@ def simulated(both: list[Matches], size: int, trials: int, count: int) -> dict[s
             ("percentiles", percentiles, np.concatenate([halves[:1], doubles])),
         ):
             for metric, values in numbers(both, weights).items():
-                low, high = way(float(values[0]), values[1:]).values()
+                low, high = way(float(values[0]), values[1:])
                 true = truth[metric][0]
                 row = (low <= true <= high, true < low, true > high, high - low)
                 rows.setdefault(f"{metric}, {name}", []).append(row)

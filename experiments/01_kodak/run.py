@@ -16,7 +16,8 @@ from vcm import image
 from vcm.anchors import ANCHORS
 from vcm.bd import bd_rate
 from vcm.errors import MetricError
-from vcm.evaluate.codecs import RatedCodec, build
+from vcm.evaluate.codecs import build
+from vcm.evaluate.rated import RatedCodec
 from vcm.evaluate.store import Store
 from vcm.files import write_atomic
 from vcm.metrics.distortion import psnr

@@ -19,7 +19,8 @@ from scipy.interpolate import PchipInterpolator
 from vcm import image
 from vcm.bd import bd_rate
 from vcm.errors import MetricError
-from vcm.evaluate.codecs import RatedCodec, build
+from vcm.evaluate.codecs import build
+from vcm.evaluate.rated import RatedCodec
 from vcm.evaluate.store import Store
 from vcm.files import add_json
 from vcm.metrics.distortion import psnr

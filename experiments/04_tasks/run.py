@@ -10,35 +10,44 @@ from pathlib import Path
 
 import click
 
-from vcm.commands import eval as evaluation
-from vcm.files import add_json, write_atomic
+from vcm.commands.progress import shown
+from vcm.dataset import load, thinned
+from vcm.evaluate.api import Plan, Report, evaluated, prepared, to_json
+from vcm.files import add_json, held, make_folder, write_atomic
+from vcm.report.files import file_of, write
+from vcm.report.text import lines
+from vcm.scale.pools import pool_of
+from vcm.task import find_task
 
 HERE = Path(__file__).parent
 
 
-def options(row: dict[str, str], study: dict, given: argparse.Namespace) -> evaluation.Options:
-    """The options of `vcm eval` that a row of the study means."""
-    codecs = given.codecs or ",".join([*study["codecs"], *row.get("more", ())])
-    reference = next((text for text in codecs.split(",") if text.startswith("x265:")), None)
-    return evaluation.Options(
-        task=row["task"],
-        text=None,
-        model=str(given.models / row["model"]),
-        data=given.data / row.get("data", "coco213"),
-        only=row.get("only"),
-        photos=given.photos or row.get("photos"),
-        codecs=codecs,
+def plan(row: dict[str, str], study: dict, given: argparse.Namespace) -> Plan:
+    """What a row of the study means."""
+    data = load(given.data / row.get("data", "coco213"), row.get("only"))
+    photos = given.photos or row.get("photos")
+    texts = given.codecs or ",".join([*study["codecs"], *row.get("more", ())])
+    codecs = tuple(text.strip() for text in texts.split(","))
+    told = Plan(
+        find_task(row["task"]),
+        str(given.models / row["model"]),
+        data if photos is None else thinned(data, photos),
+        codecs,
         roi=row.get("roi", "embedded"),
         roi_weights=str(given.models / row["roi_weights"]) if "roi_weights" in row else None,
         on_empty=row.get("on_empty", "background"),
-        weights="base",
-        reference=reference,
-        workers=given.workers,
         cache=given.work / "files",
-        no_cache=False,
-        unchecked=False,
-        wandb=None,
+        reference=next((text for text in codecs if text.startswith("x265:")), None),
     )
+    return prepared(told)
+
+
+def measured(folder: Path, told: Plan, workers: int) -> Report:
+    """An evaluation with its page in a folder."""
+    with held(make_folder(folder)):
+        done = evaluated(told, folder, pool_of(workers, None), click.echo, shown)
+        write(folder, done)
+    return done.report
 
 
 def short(report: dict) -> dict:
@@ -68,13 +77,11 @@ def main() -> None:
             continue
         click.echo(f"== {row['name']}")
         folder = given.work / row["name"].replace(", ", "-").replace(" ", "_")
-        folder.mkdir(parents=True, exist_ok=True)
-        report = evaluation.run(folder, options(row, study, given), click.echo)
-        for line in evaluation.lines(report):
-            click.echo(line)
-        plot = (folder / f"{report['metric'].replace(' ', '-')}.png").read_bytes()
+        report = measured(folder, plan(row, study, given), given.workers)
+        click.echo("\n".join(lines(report)))
+        plot = (folder / file_of(report.metric)).read_bytes()
         write_atomic(target / f"{folder.name}.png", plot)
-        add_json(target / "results.json", {row["name"]: short(report)})
+        add_json(target / "results.json", {row["name"]: short(to_json(report))})
 
 
 if __name__ == "__main__":

@@ -12,10 +12,17 @@ from pathlib import Path
 
 import click
 
-from vcm.commands import eval as evaluation
+from vcm.commands.progress import shown
 from vcm.commands.train import run as train
-from vcm.files import add_json, write_atomic
+from vcm.dataset import load as load_data
+from vcm.dataset import thinned
+from vcm.evaluate.api import Plan, Report, evaluated, prepared, to_json
+from vcm.files import add_json, held, make_folder, write_atomic
+from vcm.report.files import write
 from vcm.report.plots import curve
+from vcm.report.text import lines
+from vcm.scale.pools import pool_of
+from vcm.task import find_task
 from vcm.train.config import Training, load
 from vcm.train.release import release
 
@@ -58,27 +65,27 @@ def tune(study: dict, work: Path) -> None:
         release(path, weights(work, name), photos, config.run.initial if encoder_only else None)
 
 
-def options(row: dict[str, str], codecs: str, given: argparse.Namespace) -> evaluation.Options:
-    """The options of `vcm eval` that a row means."""
-    return evaluation.Options(
-        task=row["task"],
-        text=None,
-        model=str(given.models / row["model"]),
-        data=given.data / "coco213",
-        only=row.get("only"),
-        photos=given.photos,
-        codecs=codecs,
-        roi="embedded",
-        roi_weights=None,
+def plan(row: dict[str, str], codecs: str, given: argparse.Namespace) -> Plan:
+    """What a row of the study means."""
+    data = load_data(given.data / "coco213", row.get("only"))
+    told = Plan(
+        find_task(row["task"]),
+        str(given.models / row["model"]),
+        data if given.photos is None else thinned(data, given.photos),
+        tuple(codecs.split(",")),
         on_empty="background",
-        weights="base",
-        reference=f"vcm:{OURS}",
-        workers=given.workers,
         cache=given.work.parent / "04_tasks" / "files",
-        no_cache=False,
-        unchecked=False,
-        wandb=None,
+        reference=f"vcm:{OURS}",
     )
+    return prepared(told)
+
+
+def measured(folder: Path, told: Plan, workers: int) -> Report:
+    """An evaluation with its page in a folder."""
+    with held(make_folder(folder)):
+        done = evaluated(told, folder, pool_of(workers, None), click.echo, shown)
+        write(folder, done)
+    return done.report
 
 
 def compare(study: dict, given: argparse.Namespace) -> None:
@@ -91,14 +98,14 @@ def compare(study: dict, given: argparse.Namespace) -> None:
         if given.only and row["name"] not in given.only:
             continue
         folder = given.work / slug(row["name"])
-        folder.mkdir(parents=True, exist_ok=True)
-        report = evaluation.run(folder, options(row, codecs, given), click.echo)
-        click.echo("\n".join([f"== {row['name']}", *evaluation.lines(report)]))
-        write_atomic(target / f"{folder.name}.png", curve(report, report["metric"], "png"))
-        for codec in report["codecs"]:
+        report = measured(folder, plan(row, codecs, given), given.workers)
+        click.echo("\n".join([f"== {row['name']}", *lines(report)]))
+        write_atomic(target / f"{folder.name}.png", curve(report, report.metric, "png"))
+        kept = to_json(report)
+        for codec in kept["codecs"]:
             for point in codec["points"]:
                 point.pop("classes", None)
-        kept = {k: v for k, v in report.items() if k != "uncompressed_classes"}
+        del kept["uncompressed_classes"]
         add_json(target / "results.json", {row["name"]: kept})
 
 

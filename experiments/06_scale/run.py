@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vcm import image
-from vcm.commands.batch import Made, Result, Tally, Task
+from vcm.commands.batch import Item, Made, Result, Tally
 from vcm.commands.encode import Encoding, Options
 from vcm.provenance import provenance
 from vcm.scale.manifest import NAME, Line, Manifest
+from vcm.scale.pools import pool_of
 from vcm.scale.shards import Shards
 from vcm.scale.sinks import Folder
 from vcm.scale.sources import File, Source
-from vcm.scale.work import Job, mapped, pool_of
+from vcm.scale.work import Job, mapped
 
 HERE = Path(__file__).parent
 WAYS = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
@@ -32,21 +33,21 @@ LINES = 100_000  # of the manifest whose index is weighed
 class Nothing:
     """A job without work: what is left is the way there and back."""
 
-    def load(self) -> Callable[[Task], Made]:
-        return lambda task: Made(bytes(10_000), {"bpp": 0.0})
+    def load(self) -> Callable[[Item], Made]:
+        return lambda item: Made(bytes(10_000), {"bpp": 0.0})
 
 
 @dataclass(frozen=True)
 class Signed:
     """A job whose reports say which process did it."""
 
-    job: Job[Task, Made]
+    job: Job[Item, Made]
 
-    def load(self) -> Callable[[Task], Made]:
+    def load(self) -> Callable[[Item], Made]:
         work = self.job.load()
 
-        def signed(task: Task) -> Made:
-            data, report = work(task)
+        def signed(item: Item) -> Made:
+            data, report = work(item)
             return Made(data, report | {"process": os.getpid()})
 
         return signed
@@ -59,7 +60,7 @@ def photos(folder: Path) -> Iterator[Source]:
 
 
 def timed(
-    job: Job[Task, Made], sources: Iterator[Source], count: int, way: str, workers: int
+    job: Job[Item, Made], sources: Iterator[Source], count: int, way: str, workers: int
 ) -> dict[str, float]:
     """Pictures a second over so many, once every worker has done one."""
     clocks: list[tuple[float, float]] = []  # of the wall and of this process, after each picture
@@ -76,8 +77,8 @@ def timed(
         tally = Tally(sink, Path(folder), Result(".vcm", "", Path.is_file, False), False)
         pool, start = pool_of(workers, "local" if way == "ray" else None), time.perf_counter()
         first = 0.0
-        for task, made in mapped(Signed(job), tally.todo(enough()), pool):
-            tally.take(task, made)
+        for item, made in mapped(Signed(job), tally.todo(enough()), pool):
+            tally.take(item, made)
             first = first or time.perf_counter() - start
             seen.add(made.report["process"] if isinstance(made, Made) else 0)
             if len(seen) >= workers:
@@ -101,8 +102,8 @@ def kept(sources: list[Source]) -> dict[str, float]:
         for _ in range(2):
             tally = Tally(Folder(Path(folder), ".vcm"), Path(folder), result, False)
             work, start = Nothing().load(), time.perf_counter()
-            for task in tally.todo(sources):
-                tally.take(task, work(task))
+            for item in tally.todo(sources):
+                tally.take(item, work(item))
             seconds = (time.perf_counter() - start) / len(sources)
             tally.sink.close()
         assert tally.kept == len(sources)

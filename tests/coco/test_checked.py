@@ -1,8 +1,11 @@
 """COCO files as tools write them: read where the meaning is plain, else refused by name."""
 
+import contextlib
 import copy
+import io
 import json
 
+import numpy as np
 import pytest
 
 from vcm.coco.truth import checked, files, index, read
@@ -169,8 +172,50 @@ def test_what_is_no_json_object_is_refused(tmp_path, data):
         read(tmp_path / "x.json")
 
 
+def test_ap_is_that_of_pycocotools_on_the_file_as_it_is(tmp_path):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    rng, data = np.random.default_rng(3), copy.deepcopy(PLAIN)
+    data["images"] = [
+        {"id": i, "file_name": f"{i}.jpg", "height": 200, "width": 200} for i in (7, 9, 12)
+    ]
+    data["annotations"], found = [], []
+    for number, image_id in enumerate((7, 7, 9, 9, 12, 12), 1):
+        box = [*rng.integers(0, 90, 2).tolist(), *rng.integers(20, 90, 2).tolist()]
+        fields = {"category_id": 1 + number % 2, "image_id": image_id}
+        data["annotations"].append(
+            fields | {"id": number, "bbox": box, "area": box[2] * box[3], "iscrowd": number // 6}
+        )
+        moved = (np.array(box) + rng.integers(-9, 10, 4)).tolist()
+        found.append(fields | {"bbox": moved, "score": float(rng.random())})
+    (tmp_path / "plain.json").write_text(json.dumps(data))
+    odd = copy.deepcopy(data)
+    for entry in odd["annotations"]:  # the same labels, as some tools write them
+        entry["bbox"] = [str(v) for v in entry["bbox"]]
+        entry |= {"id": f"label {entry['id']}", "area": None, "iscrowd": str(entry["iscrowd"])}
+
+    def scores(truth):
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluated = COCOeval(truth, truth.loadRes(copy.deepcopy(found)), "bbox")
+            evaluated.evaluate()
+            evaluated.accumulate()
+            evaluated.summarize()
+        return evaluated.stats
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = scores(COCO(str(tmp_path / "plain.json")))
+    assert 0.1 < theirs[0] < 0.95
+    for written in (data, odd):
+        np.testing.assert_allclose(scores(index(checked(written, "x"))), theirs, atol=1e-12)
+
+
 def test_masks_are_those_of_pycocotools():
+    from pycocotools import mask
+
     found = index(checked(PLAIN, "x"))
     polygon, runs = (found.annToMask(found.anns[i]) for i in (1, 2))
+    drawn = mask.decode(mask.merge(mask.frPyObjects(CORNERS, 40, 60)))
+    assert np.array_equal(polygon, drawn)
     assert 100 <= polygon.sum() <= 160 and polygon[20:25, 10:40].mean() > 0.8
     assert runs.sum() == 9 and runs[:9, 0].all()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluated import ran
 from markupsafe import escape
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -115,7 +116,7 @@ def options(place):
 
 @pytest.fixture(scope="module")
 def report(place, options):
-    return command.run(place / "out", options, lambda line: None)
+    return ran(place / "out", options, lambda line: None)
 
 
 def test_every_number_is_that_of_the_parts_by_themselves(place, options, report):
@@ -174,7 +175,7 @@ def test_without_labels_it_is_the_agreement_with_what_was_seen_before(
     shutil.copytree(place / "set" / "images", tmp_path / "photos")
     told = replace(options, data=tmp_path / "photos", roi="embedded", reference=None)
     told = replace(told, codecs=f"{place / 'parts.py'}:Levels")
-    again = command.run(tmp_path / "out", told, lambda line: None)
+    again = ran(tmp_path / "out", told, lambda line: None)
     assert again["uncompressed"]["agreement AP"]["value"] == pytest.approx(100)
     for one, other in zip(report["codecs"][0]["points"], again["codecs"][0]["points"], strict=True):
         for metric in ("AP", "AP50"):
@@ -185,13 +186,13 @@ def test_without_labels_it_is_the_agreement_with_what_was_seen_before(
 def test_a_picture_that_one_codec_cannot_code_counts_for_none(place, options, tmp_path):
     parts = place / "parts.py"
     told = replace(options, codecs=f"{parts}:Levels,{parts}:Picky", reference=None)
-    both = command.run(tmp_path / "both", told, lambda line: None)
+    both = ran(tmp_path / "both", told, lambda line: None)
     (name,) = both["failed"]
     assert "not a picture of 280 columns" in both["failed"][name]
     shutil.copytree(place / "set", tmp_path / "set")
     (tmp_path / "set" / "images" / name).unlink()
     told = replace(told, data=tmp_path / "set", codecs=f"{parts}:Levels")
-    without = command.run(tmp_path / "without", told, lambda line: None)
+    without = ran(tmp_path / "without", told, lambda line: None)
     levels, picky = both["codecs"]
     assert levels["points"] == without["codecs"][0]["points"]
     assert [p["bits"] for p in picky["points"]] == [p["bits"] for p in levels["points"]]
@@ -206,10 +207,10 @@ def test_a_score_that_the_task_does_not_expect_stops_before_anything_is_coded(
     (tmp_path / "blocks.toml").write_text(f"{text}[expected]\nscore = 50\ntolerance = 1\n")
     told = replace(options, task=str(tmp_path / "blocks.toml"), codecs="jpeg:at=30/60/90/95")
     with pytest.raises(VcmError, match="50"):
-        command.run(tmp_path / "out", told, lambda line: None)
+        ran(tmp_path / "out", told, lambda line: None)
     kept = [json.loads(gzip.decompress(p.read_bytes())) for p in tmp_path.rglob("*.gz")]
     assert len(kept) == 3 and not any(record["codecs"] for record in kept)
-    report = command.run(tmp_path / "out", replace(told, unchecked=True), lambda line: None)
+    report = ran(tmp_path / "out", replace(told, unchecked=True), lambda line: None)
     assert len(report["codecs"][0]["points"]) == 4
 
 
@@ -253,7 +254,7 @@ def test_a_photo_that_the_model_cannot_take_does_not_stop_the_rest(place, option
     shutil.copytree(place / "set" / "images", tmp_path / "photos")
     image.write(tmp_path / "photos" / "odd.png", np.zeros((200, 333, 3), np.uint8))
     told = replace(options, data=tmp_path / "photos", roi="embedded")
-    report = command.run(tmp_path / "out", told, lambda line: None)
+    report = ran(tmp_path / "out", told, lambda line: None)
     assert report["data"]["pictures"] == 3
     assert re.search("ValueError: a picture of 333 columns", report["failed"]["odd.png"])
 
@@ -263,29 +264,26 @@ def test_a_photo_that_is_replaced_is_measured_again(place, options, tmp_path):
     told = replace(
         options, data=tmp_path / "set", codecs=f"{place / 'parts.py'}:Levels", reference=None
     )
-    before = command.run(tmp_path / "out", told, lambda line: None)
+    before = ran(tmp_path / "out", told, lambda line: None)
     path = next((tmp_path / "set" / "images").glob("*.png"))
     image.write(path, np.ascontiguousarray(image.read(path)[::-1]))
-    after = command.run(tmp_path / "out", told, lambda line: None)
+    after = ran(tmp_path / "out", told, lambda line: None)
     assert after["uncompressed"]["AP"]["value"] < before["uncompressed"]["AP"]["value"] - 10
 
 
 def test_a_codec_that_never_works_is_found_before_any_work(place, options, tmp_path):
     told = replace(options, codecs=f"{options.codecs},{place / 'parts.py'}:Broken")
     with pytest.raises(VcmError, match="broken: ZeroDivisionError: never works"):
-        command.run(tmp_path, told, lambda line: None)
+        ran(tmp_path, told, lambda line: None)
     assert not list(tmp_path.rglob("*.gz"))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_evaluation_is_logged_to_wandb(place, options, tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+def test_an_evaluation_is_logged_to_wandb(place, options, tmp_path, wandb_offline):
     from offline import written
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
     told = replace(options, wandb="project")
-    report = command.run(tmp_path, told, lambda line: None)
+    report = ran(tmp_path, told, lambda line: None)
     values, _ = written(tmp_path)
     assert values["uncompressed/AP"] == pytest.approx(report["uncompressed"]["AP"]["value"])
     assert values["page/path"].endswith(".html") and values["curves/AP/path"].endswith(".png")

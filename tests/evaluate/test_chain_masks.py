@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluated import ran
 from PIL import Image
 from pycocotools import mask as coder
 from pycocotools.coco import COCO
@@ -118,7 +119,7 @@ def decoded(place, setting):
 
 
 def test_mask_ap_is_that_of_the_shapes_and_not_of_their_boxes(place, options):
-    report = command.run(place / "instances", options, lambda line: None)
+    report = ran(place / "instances", options, lambda line: None)
     model = load_model(options.model)
     truth = COCO(place / "set" / "instances.json")
     ids = {entry["file_name"]: entry["id"] for entry in truth.imgs.values()}
@@ -151,8 +152,8 @@ def test_labels_of_boxes_alone_give_ap_of_boxes(place, options):
     shutil.copytree(place / "set" / "images", place / "images")
     boxes = replace(options, data=place / "boxes.json", photos=1)
     with pytest.raises(SpecError, match="needs masks; some objects have boxes only"):
-        command.run(place / "boxes", boxes, lambda line: None)
-    report = command.run(place / "words", replace(boxes, roi="embedded"), lambda line: None)
+        ran(place / "boxes", boxes, lambda line: None)
+    report = ran(place / "words", replace(boxes, roi="embedded"), lambda line: None)
     assert report["uncompressed"].keys() == {"AP", "AP50"} and report["metric"] == "AP"
     assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
 
@@ -160,7 +161,7 @@ def test_labels_of_boxes_alone_give_ap_of_boxes(place, options):
 def test_a_task_s_classes_are_those_of_its_miou(place, options):
     (place / "cats.toml").write_text(TASK.replace("mask_AP", "mIoU").replace(', "dog"]', "]"))
     cats = replace(options, task=str(place / "cats.toml"), model=f"{place / 'parts.py'}:Pixels")
-    report = command.run(place / "cats", cats, lambda line: None)
+    report = ran(place / "cats", cats, lambda line: None)
     for point in report["codecs"][0]["points"]:
         assert point["scores"]["mIoU"]["value"] == pytest.approx(point["classes"]["cat"])
     assert point["classes"].keys() == {"background", "cat", "dog"}
@@ -168,11 +169,11 @@ def test_a_task_s_classes_are_those_of_its_miou(place, options):
     grey = np.full((64, 80, 3), 90, np.uint8)
     image.write(place / "photos" / "grey.png", grey)
     with pytest.raises(MetricError, match="none of the pictures shows a class that counts"):
-        command.run(place / "grey", replace(cats, data=place / "photos", roi="embedded"),
+        ran(place / "grey", replace(cats, data=place / "photos", roi="embedded"),
                     lambda line: None)  # fmt: skip
     (place / "birds.toml").write_text((place / "cats.toml").read_text().replace("cat", "zebra"))
     with pytest.raises(MetricError, match="knows none of the classes zebra"):
-        command.run(place / "birds", replace(cats, task=str(place / "birds.toml"), roi="embedded"),
+        ran(place / "birds", replace(cats, task=str(place / "birds.toml"), roi="embedded"),
                     lambda line: None)  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def test_labelled_miou_is_its_definition_in_the_labels_of_the_set(place, options
     semantic = replace(
         options, task=str(place / "pixels.toml"), model=f"{place / 'parts.py'}:Pixels"
     )
-    report = command.run(place / "semantic", semantic, lambda line: None)
+    report = ran(place / "semantic", semantic, lambda line: None)
     model = load_model(semantic.model)
     scores = []
     for setting, point in zip((4, 16, 256), report["codecs"][0]["points"], strict=True):

@@ -1,19 +1,26 @@
 """Codecs by name, and the store of their files."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from vcm import roi
 from vcm.anchors.roi import rectangles
 from vcm.codec.models import published
 from vcm.codec.runtime import one_rate
+from vcm.dataset import DataSet
 from vcm.errors import SpecError
-from vcm.evaluate.codecs import build, labels, parse
+from vcm.evaluate.codecs import build, is_ours, labels, parse
+from vcm.evaluate.digest import digest_of
 from vcm.evaluate.ours import QUALITIES
+from vcm.evaluate.plan import Plan
 from vcm.evaluate.store import Store, name
+from vcm.evaluate.table import CODECS
 from vcm.metrics.distortion import psnr
+from vcm.task import find_task
 
 KNOWS = """
 import numpy as np
@@ -229,3 +236,53 @@ def test_code_that_changes_while_it_measures_is_not_what_it_measures(monkeypatch
     monkeypatch.setattr("vcm.evaluate.ours.digest_of", lambda *parts: "of another day")
     assert codec.key == before
     assert "of another day" in build("vcm", 0.1, str(tiny_weights)).key
+
+
+def test_files_of_another_torch_are_others(monkeypatch, tiny_weights):
+    before = build("vcm", 0.1, str(tiny_weights)).key
+    monkeypatch.setattr("vcm.evaluate.ours.versions", lambda: {"torch": "of another day"})
+    other = build("vcm", 0.1, str(tiny_weights)).key
+    assert "of another day" in other != before
+    monkeypatch.setattr("vcm.evaluate.ours.processor", lambda: "another machine")
+    assert "another machine" in build("vcm", 0.1, str(tiny_weights)).key
+
+
+@pytest.mark.parametrize("name", ["words.toml", "mask.py"])
+def test_code_and_tables_of_the_words_are_in_the_keys(name, tmp_path, monkeypatch, tiny_weights):
+    """In those of our files, and of what is measured on a picture."""
+    folder = Path(roi.__file__).parent
+    shutil.copytree(folder, tmp_path / "roi")
+    monkeypatch.setattr(roi, "__file__", str(tmp_path / "roi" / "__init__.py"))
+
+    def keys():
+        digest_of.cache_clear()
+        plan = Plan(find_task("coco-person"), "embedded", DataSet("", tmp_path, (), None, None), ())
+        return plan.key, build("vcm", 0.1, str(tiny_weights)).key
+
+    before = keys()
+    assert keys() == before
+    with (tmp_path / "roi" / name).open("a") as file:
+        file.write("# changed")
+    changed = keys()
+    monkeypatch.undo()
+    digest_of.cache_clear()
+    assert changed[0] != before[0] and changed[1] != before[1]
+
+
+def test_all_of_a_picture_is_the_roi_if_none_is_given(photos, tiny_weights):
+    photo = photos["cup"][:64, :70]
+    everything = np.ones(photo.shape[:2], np.bool_)
+    for text in ("vcm", "x265+two", "jpeg"):
+        codec = build(text, 0.1, str(tiny_weights))
+        setting = codec.settings[1]
+        assert codec.encode(photo, None, setting) == codec.encode(photo, everything, setting)
+        assert name(codec, photo, None, setting) == name(codec, photo, everything, setting)
+
+
+def test_the_table_alone_says_which_codec_is_ours():
+    assert [text for text in CODECS if is_ours(text)] == ["vcm"]
+    assert is_ours("vcm:sigma=1:at=10/50") and not is_ours("x265+roi") and not is_ours("a.py:A")
+
+
+def test_the_two_names_of_one_codec_are_one_in_the_cache():
+    assert build("x265-420", 0.1, "base").key == build("x265", 0.1, "base").key

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from evaluated import ran
 
 from vcm import image
 from vcm.cli import main
 from vcm.commands import eval as command
 from vcm.errors import ImageError, MetricError, SpecError
 from vcm.evaluate import run
+from vcm.evaluate.expected import check_expected, main_metric
 from vcm.evaluate.measure import Measurer
-from vcm.evaluate.result import check_expected, main_metric
+from vcm.evaluate.record import to_json as kept
 from vcm.evaluate.score import Scores
 from vcm.scale.local import Processes
 from vcm.task import Expected
@@ -48,7 +50,7 @@ def options(folder, tiny_weights, tmp_path_factory):
 def out(options, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "first"
     said: list[str] = []
-    command.run(out, options, said.append)
+    ran(out, options, said.append)
     assert any("uncompressed agreement mIoU 100.0" in line for line in said)
     return out
 
@@ -103,7 +105,7 @@ def test_one_worker_or_two_stopped_or_not_the_result_is_the_same(options, report
     for count, _ in enumerate(run.measured(plan.without_codecs(), tmp_path / "pictures", one)):
         if count == 1:
             break  # as if stopped
-    again = command.run(tmp_path, replace(options, workers=1, no_cache=True), lambda line: None)
+    again = ran(tmp_path, replace(options, workers=1, no_cache=True), lambda line: None)
     skip = ("date", "command", "commit")
     same = json.loads(json.dumps({k: v for k, v in again.items() if k not in skip}))
     assert same == {k: v for k, v in report.items() if k not in skip}
@@ -137,11 +139,11 @@ def test_a_codec_more_measures_only_that_codec(options, out, monkeypatch):
         raise ImageError(text)
 
     monkeypatch.setattr(Measurer, "coded", refused)
-    before = json.dumps(known["codecs"]["jpeg"])
+    before = json.dumps(kept(known)["codecs"]["jpeg"])
     record = measurer.record(photo, known)
-    assert "webp" in record["codecs"] and "error" in record["codecs"]["webp"]
+    assert record.codecs["webp"].error
     assert coded == ["webp"]
-    assert json.dumps(record["codecs"]["jpeg"]) == before
+    assert json.dumps(kept(record)["codecs"]["jpeg"]) == before
 
 
 def test_an_unexpected_score_stops_before_anything_is_coded(options):
@@ -192,7 +194,7 @@ def test_options_that_cannot_be(options, change, message):
 
 def test_a_model_that_cannot_be_is_said_before_the_work(options, tmp_path):
     with pytest.raises(SpecError, match=r"expected a .pt, .onnx or .tflite file, FILE.py:NAME"):
-        command.run(tmp_path, replace(options, model="magic"), lambda line: None)
+        ran(tmp_path, replace(options, model="magic"), lambda line: None)
     assert not list(tmp_path.rglob("*.gz"))
 
 

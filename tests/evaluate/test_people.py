@@ -6,9 +6,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from evaluated import ran
 from PIL import Image
 
 from vcm import image
@@ -83,7 +85,7 @@ def silent(line):
 def test_no_name_of_a_photo_stops_an_evaluation(place):
     labelled(place, NAMES)
     (place / "set").rename(place / "s\udcebt")
-    report = command.run(place / "out", options(place, data=place / "s\udcebt"), silent)
+    report = ran(place / "out", options(place, data=place / "s\udcebt"), silent)
     assert report["data"]["pictures"] == 4 and not report["failed"]
     assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
     with (place / "out" / "pictures.csv").open(errors="surrogateescape", newline="") as file:
@@ -100,7 +102,7 @@ def test_a_photo_whose_labels_do_not_fit_fails_alone_and_what_is_odd_is_counted(
     labels.append({"image_id": 1, "category_id": 1, "bbox": None})
     write_labels(place, entries, labels)
     said = []
-    report = command.run(place / "out", options(place), said.append)
+    report = ran(place / "out", options(place), said.append)
     assert report["data"]["pictures"] == 3 and list(report["failed"]) == ["b.png"]
     assert "80x64 pixels, its COCO entry says 40x32" in report["failed"]["b.png"]
     left, odd = report["notes"]
@@ -126,29 +128,29 @@ def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
     with pytest.raises(SpecError, match=r"turned by EXIF, and its labels seem .*ignore"):
         looked_at(place)
     raw = looked_at(place, reading=Reading(upright=False))
-    (box,) = raw["original"]["boxes"]
-    assert np.abs(np.array(box) - [10, 20, 40, 36]).max() <= 1 and raw["said"] == []
+    (box,) = raw.original.boxes.tolist()
+    assert np.abs(np.array(box) - [10, 20, 40, 36]).max() <= 1 and raw.said == []
     for entry in entries:
         del entry["height"], entry["width"]
     write_labels(place, entries, labels)  # without sizes there is nothing to compare
-    (line,) = looked_at(place)["said"]
+    (line,) = looked_at(place).said
     assert line.startswith("turned by EXIF: its labels are taken as drawn on the upright picture")
     labels[0]["bbox"] = [50, 20, 30, 16]  # beyond the 64 columns of the upright picture
     write_labels(place, entries, labels)
-    assert any("boxes reach outside the picture" in line for line in looked_at(place)["said"])
+    assert any("boxes reach outside the picture" in line for line in looked_at(place).said)
 
 
 def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(place):
     turned(place)
     with pytest.raises(MetricError, match=r"a.jpg.*by EXIF.*the same for 2 of 2 pictures"):
-        command.run(place / "out", options(place), silent)
+        ran(place / "out", options(place), silent)
     reasons = {f"{i}.png": f"{i}.png: too dark" for i in range(5)} | {"x.png": "broken"}
     assert "0.png: too dark (the same for 5 of 6 pictures)" in str(nothing_measured(reasons))
 
 
 def test_kinds_of_oddities_are_counted():
     said = (["dark: 3 of 9"], [], ["dark: 4 of 9", "cut"])
-    rows = [{"name": f"{i}", "said": lines} for i, lines in enumerate(said)]
+    rows = [SimpleNamespace(name=f"{i}", said=lines) for i, lines in enumerate(said)]
     assert oddities(rows) == ["0: dark: 3 of 9 (and 1 more like it)", "2: cut"]
 
 
@@ -156,7 +158,7 @@ def test_two_evaluations_of_one_folder_are_refused_at_once(place):
     labelled(place, ["a.png"])
     (place / "out").mkdir()
     with held(place / "out"), pytest.raises(OutputError, match="another command writes to"):
-        command.run(place / "out", options(place), silent)
+        ran(place / "out", options(place), silent)
     assert not list((place / "out").iterdir())
 
 
@@ -164,22 +166,19 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_work(place):
     labelled(place, ["a.png"])
     (place / "file").touch()
     with pytest.raises(OutputError, match="it is a file|Not a directory"):
-        command.run(place / "out", options(place, no_cache=False, cache=place / "file"), silent)
+        ran(place / "out", options(place, no_cache=False, cache=place / "file"), silent)
     assert not list((place / "out").iterdir())
     assert list(store.writable(place / "cache").iterdir()) == []
 
 
-def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch):
-    wandb = pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+def test_wandb_without_an_account_is_refused_before_any_work(place, monkeypatch, wandb_offline):
     labelled(place, ["a.png"])
     for name, value in (("WANDB_MODE", "online"), ("NETRC", str(place / "none")),
-                        ("WANDB_SILENT", "true"), ("HOME", str(place))):  # fmt: skip
+                        ("HOME", str(place))):  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    wandb.teardown()  # it reads these settings once for the process
     with pytest.raises(ModelError, match="wandb login"):
-        command.run(place / "out", options(place, wandb="project"), silent)
-    wandb.teardown()  # nor does it keep them
+        ran(place / "out", options(place, wandb="project"), silent)
     assert not (place / "out" / "pictures").exists()
 
 
@@ -221,23 +220,33 @@ def test_pictures_of_12_bits_are_measured_as_they_are(place):
     deep[20:36, 10:40] = 4095
     Image.fromarray(deep).save(place / "set" / "images" / "a.png")
     dark = looked_at(place)
-    assert dark["original"]["boxes"] == [] and "no sample is over 4095" in dark["said"][0]
+    assert len(dark.original.boxes) == 0 and "no sample is over 4095" in dark.said[0]
     seen = looked_at(place, reading=Reading(bits=12))
-    assert seen["original"]["boxes"] == [[10, 20, 40, 36]] and seen["said"] == []
+    assert seen.original.boxes.tolist() == [[10, 20, 40, 36]] and seen.said == []
 
 
 def test_the_command_takes_them_all(place, capsys):
-    labelled(place, ["a.jpg"], exif=None)
-    (place / "set" / "images").rename(place / "photos")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    labelled(place, ["a.png", "b.png", "c.jpg"], exif=exif)
+    photos, deep = place / "photos", np.zeros((64, 80), np.uint16)
+    (place / "set" / "images").rename(photos)
+    deep[20:36, 10:40] = 4095
+    Image.fromarray(deep).save(photos / "b.png")
+    (photos / "c.jpg").write_bytes((photos / "c.jpg").read_bytes()[:-40])
     arguments = ["eval", "--text", "cat", "--model", f"{place / 'parts.py'}:White", "--data"]
     arguments += [str(place / "set"), "-o", str(place / "o"), "--no-cache", "--no-perceptual"]
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2 and "--images" in capsys.readouterr().err
-    more = ["--images", str(place / "photos"), "--exif", "ignore", "--bits", "12", "--strict"]
+    more = ["--images", str(photos), "--exif", "ignore", "--bits", "12", "--strict"]
     with pytest.raises(SystemExit) as ended:
         main([*arguments, *more, "--codecs", "jpeg:at=30/90", "--workers", "1"])
-    assert ended.value.code == 0 and (place / "o" / "results.json").is_file()
+    report = json.loads((place / "o" / "results.json").read_text())
+    assert list(report["failed"]) == ["c.jpg"] and "truncated" in report["failed"]["c.jpg"]
+    # found where it was drawn: not in a picture that is turned, nor in one that is nearly black
+    assert report["uncompressed"]["AP"]["value"] == pytest.approx(100)
+    assert not any("no sample is over" in note for note in report["notes"])
 
 
 def test_a_set_in_a_pipe_of_pictures_is_encoded(tmp_path, tiny_weights):

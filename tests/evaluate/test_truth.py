@@ -10,7 +10,7 @@ import pytest
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.record import stamp
+from vcm.evaluate.record import Record, stamp, unpacked
 from vcm.evaluate.score import Scorer
 from vcm.evaluate.truth import true_roi
 from vcm.scale.sources import read
@@ -58,7 +58,9 @@ def test_true_masks_are_what_the_task_means(folder):
 
 def record(**size):
     box = {"boxes": [[10, 10, 30, 30]], "scores": [0.9], "labels": [0]}
-    return {"name": "a.png", "height": 40, "width": 60, "original": box, **size}
+    told = {"height": 40, "width": 60, **size}
+    kept = {"said": [], "roi_share": 0.0, "roi_source": "", "original": unpacked(box)}
+    return Record("", "a.png", "", **told, **kept)
 
 
 def scorer(plan, names, **size):

@@ -87,7 +87,7 @@ def test_clipseg_without_a_network_says_what_to_do(tmp_path: Path) -> None:
     )
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("vcm.errors.ModelError: CLIPSeg 'CIDAS/clipseg-rd64-refined'")
-    assert "--roi-weights FOLDER" in last
+    assert "give a folder that holds it" in last
 
 
 def test_clipseg_of_a_folder_that_holds_something_else(tmp_path: Path) -> None:

@@ -43,11 +43,11 @@ class Copying:
 
     options: str
 
-    def load(self) -> Callable[[batch.Task], batch.Made]:
-        def work(task: batch.Task) -> batch.Made:
-            if b"bad" in task.data:
+    def load(self) -> Callable[[batch.Item], batch.Made]:
+        def work(item: batch.Item) -> batch.Made:
+            if b"bad" in item.data:
                 raise ImageError("bad")
-            return batch.Made(task.data + self.options.encode(), {"bpp": 1.0, "roi": "none"})
+            return batch.Made(item.data + self.options.encode(), {"bpp": 1.0, "roi": "none"})
 
         return work
 
@@ -56,9 +56,9 @@ class Copying:
 class Never:
     """A job that must not be given any work."""
 
-    def load(self) -> Callable[[batch.Task], batch.Made]:
-        def work(task: batch.Task) -> batch.Made:
-            raise AssertionError(task.where)
+    def load(self) -> Callable[[batch.Item], batch.Made]:
+        def work(item: batch.Item) -> batch.Made:
+            raise AssertionError(item.where)
 
         return work
 

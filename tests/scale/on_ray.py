@@ -14,7 +14,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 from jobs import Doubling
@@ -22,9 +21,11 @@ from jobs import Doubling
 from vcm.cli import main
 from vcm.commands import eval as evaluation
 from vcm.evaluate import run
+from vcm.evaluate.record import to_json
 from vcm.scale.cluster import LOOPBACK, SILENT
 from vcm.scale.local import Processes
-from vcm.scale.work import mapped, pool_of
+from vcm.scale.pools import pool_of
+from vcm.scale.work import mapped
 
 RAY = Path(sys.executable).with_name("ray")
 CODECS = "vcm:at=30,jpeg:at=20"
@@ -120,7 +121,7 @@ def test_an_evaluation_is_the_same(head, folder, tiny_weights, tmp_path):
         assert [d.error for d in run.measured(plan, tmp_path / name, pool)] == [None] * 2
         found = run.records(plan, tmp_path / name)
         assert len(found) == 2
-        records.append(json.dumps(found, sort_keys=True, default=np.ndarray.tolist))
+        records.append(json.dumps({name: to_json(one) for name, one in found.items()}))
     assert records[0] == records[1]
     assert run.records(replace(plan, model="yolo:none"), tmp_path / "ray") == {}
 

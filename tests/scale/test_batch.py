@@ -198,7 +198,7 @@ def test_places_that_cannot_be(tmp_path):
     for name in ("s.tar", "s%d%d.tar", "s%s.tar"):
         with pytest.raises(SpecError, match="expected a name such as out-%05d.tar"):
             Shards(tmp_path / name, ".x")
-    with pytest.raises(SpecError, match="--per-shard"):
+    with pytest.raises(SpecError, match="1 or more pictures in each"):
         Shards(tmp_path / "s%d.tar", ".x", 0)
 
 

@@ -56,7 +56,7 @@ def test_another_set_of_the_same_names_is_refused_before_the_work(output):
     first, second = made("100CANON", "1.png", "2.png"), made("101CANON", "1.png", "2.png")
     run(first, output)
     before = contents()
-    with pytest.raises(OutputError, match="was made from '.*100CANON.*or --overwrite"):
+    with pytest.raises(OutputError, match="was made from '.*100CANON.*another place"):
         run(second, output, Never())
     assert contents() == before
     assert run(second, output, overwrite=True)["done"] == 2
@@ -152,9 +152,9 @@ class Stopped:
     """Ctrl-C at the third picture."""
 
     def load(self):
-        def work(task):
-            if task.place.number < 2:
-                return batch.Made(task.data, {})
+        def work(item):
+            if item.place.number < 2:
+                return batch.Made(item.data, {})
             assert len(list(Path("out").iterdir())) == 1  # the draft
             raise KeyboardInterrupt
 

@@ -122,9 +122,9 @@ def test_without_accelerate_it_says_what_to_install(config, monkeypatch, capsys)
     assert "pip install 'vcm[train]'" in capsys.readouterr().err
 
 
-def test_a_second_run_in_a_folder_leaves_the_first_one_s_wandb_alone(config, tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
-    monkeypatch.setenv("WANDB_MODE", "offline")
+def test_a_second_run_in_a_folder_leaves_the_first_one_s_wandb_alone(
+    config, tmp_path, wandb_offline
+):
     path = config(wandb="project")
     (tmp_path / "run").mkdir()
     with held(tmp_path / "run"):
@@ -181,12 +181,9 @@ def test_what_stops_a_run_in_the_background_saves_it(config, tmp_path, number):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason="needs: pip install 'vcm[wandb]'")
+def test_a_run_is_logged_and_resumed_in_wandb(config, tmp_path, wandb_offline):
     from offline import written
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
     path = config(wandb="project")
     assert run("train", "--config", path) == 0
     values, ids = written(tmp_path / "run")

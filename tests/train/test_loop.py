@@ -9,7 +9,10 @@ import torch
 
 from vcm import image, pipeline, toml
 from vcm.codec.api import Codec
+from vcm.codec.models import published
 from vcm.codec.models.loss import bpp_est, distortion_weights, lmbda_of, weighted_mse
+from vcm.codec.models.published import Preset
+from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.models.tabulate import factorized_tables
 from vcm.codec.nets.transforms import Widths
@@ -19,12 +22,13 @@ from vcm.files import held, make_folder
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import batch, mask_values
+from vcm.train.data import Batch, batch, mask_values
 from vcm.train.kinds import PublishedStep, RoiStep
 from vcm.train.loop import train
 from vcm.train.optim import learning_rate
 from vcm.train.photos import Data, load_photos
 from vcm.train.release import release
+from vcm.train.step import Share
 from vcm.train.trainer import Trainer
 
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
@@ -253,15 +257,22 @@ def test_loss_terms_by_hand():
     assert ends.tolist() == pytest.approx([0.001, 0.01, 0.1])
 
 
-def test_published_codecs_are_trained_with_the_loss_of_the_paper():
-    x, m = torch.zeros(1, 3, 64, 64), torch.full((1, 1, 64, 64), 0.1)
+def test_published_codecs_are_trained_with_the_loss_of_the_paper(seed):
+    config = Training(published=Preset("bmshj2018-hyperprior", 8, 12, lmbda=0.02))
+    x, m = torch.rand(2, 3, 64, 64), torch.full((2, 1, 64, 64), 0.1)
     m[..., :32] = 1
-    losses = [
-        weighted_mse(x + 0.5, x, distortion_weights(m, kind.border))
-        for kind in (RoiStep, PublishedStep)
-    ]
-    assert losses[1].item() == pytest.approx(0.25 * (1 + 0.01) / 2)
-    assert losses[0] > losses[1]
+    data = Batch(x, m, torch.tensor([5000, 5000]))
+    step, share = PublishedStep(published.of_zoo, config, None), Share(0, 2, 7)
+    terms, coded = step(data, share), step.coded(data, share)
+    error = (coded.x_hat - x).square().mean(1, keepdim=True)
+    mse = (error * m.square()).mean()  # a pixel weighs the square of its mask, at the border too
+    assert terms.mse.item() == pytest.approx(mse.item(), rel=1e-5)
+    expected = coded.bpp.mean() + 0.02 * 255**2 * mse
+    assert terms.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    own = RoiStep(RoiHyperprior, Training(model=SIZES), None)
+    coded = own.coded(data, share)
+    error = (coded.x_hat - x).square().mean(1, keepdim=True)
+    assert own(data, share).mse > 1.05 * (error * m.square()).mean()  # whose border weighs more
 
 
 def test_weights_keep_the_border_of_the_roi():

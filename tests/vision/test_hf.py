@@ -244,7 +244,7 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
     )
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("vcm.errors.ModelError: model 'facebook/detr-resnet-50'")
-    assert "hf:FOLDER" in last
+    assert "give a folder that holds it" in last
 
 
 def test_a_segmenters_own_loss_has_gradients(segformer_folder: Path, detr_folder: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from vcm import image
 from vcm.dataset import coco, load
+from vcm.evaluate.expected import check_expected
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.result import check_expected
 from vcm.evaluate.score import Scores
 from vcm.metrics.detection import matches
 from vcm.models import load_model

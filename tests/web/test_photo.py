@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vcm.errors import SpecError
-from vcm.web.studio import Coded, Outcome
+from vcm.web.studio import Comparison, Rendition
 
 pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
 from vcm.web import photo  # noqa: E402 - it needs gradio
@@ -33,16 +33,16 @@ def test_a_size_is_a_number_or_none(size):
         photo.chosen("cup", 0.1, 0.5, False, 30, size)
 
 
-def _outcome(side, times=1.0, decibels=(30.0, 25.0, 26.0)):
+def _comparison(side, times=1.0, decibels=(30.0, 25.0, 26.0)):
     picture = np.zeros((side // 2, side, 3), np.uint8)
-    coded = Coded(b"", picture, ("for the words", 1234, 0.1, *decibels))
-    return Outcome(picture, coded, coded, picture, [], (picture, picture), times)
+    coded = Rendition(b"", picture, ("for the words", 1234, 0.1, *decibels))
+    return Comparison(picture, coded, coded, picture, [], (picture, picture), times)
 
 
 def test_what_is_shown_is_small_enough_to_move_a_slider(tmp_path):
-    _, both, _, *others = photo._values(_outcome(3000), tmp_path)
+    _, both, _, *others = photo._values(_comparison(3000), tmp_path)
     assert {p.shape for p in (*both["value"], *others)} == {(800, 1600, 3)}
-    _, both, _, *others = photo._values(_outcome(300), tmp_path)
+    _, both, _, *others = photo._values(_comparison(300), tmp_path)
     assert {p.shape for p in (*both["value"], *others)} == {(150, 300, 3)}
 
 
@@ -50,10 +50,10 @@ def test_what_is_shown_is_small_enough_to_move_a_slider(tmp_path):
     ("times", "size"), [(1.0, "in as many bytes"), (3.5, "in 3.5 times the bytes")]
 )
 def test_the_slider_says_how_many_bytes_each_side_has(times, size, tmp_path):
-    _, both, *_ = photo._values(_outcome(30, times), tmp_path)
+    _, both, *_ = photo._values(_comparison(30, times), tmp_path)
     assert both["label"].endswith(f"right: evenly, {size}")
 
 
 def test_no_number_is_a_dash(tmp_path):
-    table, *_ = photo._values(_outcome(30, decibels=(math.inf, math.nan, 30)), tmp_path)
+    table, *_ = photo._values(_comparison(30, decibels=(math.inf, math.nan, 30)), tmp_path)
     assert "| for the words | 1,234 | 0.100 | – | – | 30.0 |" in table

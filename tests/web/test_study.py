@@ -1,5 +1,7 @@
 """The second tab: a task over a few photos."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from vcm import image
@@ -84,7 +86,7 @@ def test_photos_of_any_name_become_a_plot_a_table_and_a_page(tmp_path, photos):
     ],
 )
 def test_notes_say_what_flatters_and_what_the_first_tab_does_otherwise(model, without, expected):
-    roi = {"networks": ["embedded"], "pictures_without": without}
-    said = study.notes({"model": {"name": model}, "roi": roi})
+    roi = SimpleNamespace(networks=("embedded",), without=without)
+    said = study.notes(SimpleNamespace(plan=SimpleNamespace(model=model), roi=roi))
     assert len(said) == len(expected)
     assert all(part in sentence for part, sentence in zip(expected, said, strict=True))

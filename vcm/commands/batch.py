@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from vcm.commands.hints import helped
 from vcm.commands.places import all_apart
 from vcm.commands.progress import shown
 from vcm.errors import OutputError, SpecError, UnknownWord, VcmError
@@ -14,18 +15,19 @@ from vcm.roi.mask import NOTHING
 from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line
+from vcm.scale.pools import pool_of
 from vcm.scale.shards import PER_SHARD, Shards
 from vcm.scale.sinks import Folder, Place, Sink, digest
 from vcm.scale.sources import Source, stem
 from vcm.scale.tars import SHARD
-from vcm.scale.work import Here, Job, Pool, mapped, pool_of
+from vcm.scale.work import Here, Job, Pool, mapped
 
 Report = dict[str, Any]
 WAY: Final = ("workers", "ray", "ordered", "per_shard")  # options: the fields of `Way`
 SHOWN: Final = 20  # failures in a report; the manifest has them all
 
 
-class Task(NamedTuple):
+class Item(NamedTuple):
     """One file, read.
 
     Attributes:
@@ -108,7 +110,7 @@ class Tally:
     total: int = 0
     stopped: SpecError | None = None
 
-    def todo(self, sources: Iterable[Source]) -> Iterator[Task]:
+    def todo(self, sources: Iterable[Source]) -> Iterator[Item]:
         """The files that are not done yet, read; how far that is, is shown.
 
         Where the set cannot be read any further it ends: what is under way is done nevertheless.
@@ -119,56 +121,56 @@ class Tally:
             for number, source in enumerate(shown(sources, count, label)):
                 if _damaged(sources):
                     self.sink.spare()
-                task = self._read(self.sink.place(number, stem(source)), source)
-                if task is not None:
-                    yield task
+                item = self._read(self.sink.place(number, stem(source)), source)
+                if item is not None:
+                    yield item
         except SpecError as error:
             self.stopped = error
 
-    def _read(self, place: Place, source: Source) -> Task | None:
+    def _read(self, place: Place, source: Source) -> Item | None:
         """The file; None if it cannot be read, or is done."""
         try:
             data = source.load()
         except VcmError as error:
-            self.take(Task(place, source.where, "", b""), error)
+            self.take(Item(place, source.where, "", b""), error)
             return None
-        task = Task(place, source.where, digest(data), data)
-        if not self.result.overwrite and self.sink.kept(place, self._line(task)):
+        item = Item(place, source.where, digest(data), data)
+        if not self.result.overwrite and self.sink.kept(place, self._line(item)):
             self.kept += 1
             return None
-        return task
+        return item
 
-    def _line(self, task: Task) -> Line:
-        return Line(absolute(task.where), task.sha256, self.result.options, task.place.file)
+    def _line(self, item: Item) -> Line:
+        return Line(absolute(item.where), item.sha256, self.result.options, item.place.file)
 
-    def take(self, task: Task, result: Made | VcmError) -> None:
+    def take(self, item: Item, result: Made | VcmError) -> None:
         """One more is through.
 
         A file that fails is noted with its reason and the others go on. A full or read-only disk
         and a word that is not known stop everything: every further file would fail alike.
         """
-        line = self._line(task)
+        line = self._line(item)
         if isinstance(result, OutputError | UnknownWord):
             raise result
         if isinstance(result, VcmError):
             self.failures += 1
             if self.listed or len(self.failed) < SHOWN:
-                self.failed[task.where] = str(result)
-            self.sink.put(task.place, replace(line, error=str(result)), None)
+                self.failed[item.where] = helped(result)
+            self.sink.put(item.place, replace(line, error=helped(result)), None)
             return
         data, report = result
         if said := report.get("said"):
             self.odd += 1
             if self.listed or len(self.said) < SHOWN:
-                self.said[task.where] = "; ".join(said)
+                self.said[item.where] = "; ".join(said)
         line = replace(line, file_sha256=digest(data), bytes=len(data))
         line = replace(line, bpp=report.get("bpp"), roi=report.get("roi"))
         self.empty += NOTHING in report.get("roi", "")
-        self.sink.put(task.place, line, data)
+        self.sink.put(item.place, line, data)
         self.done += 1
         self.total += len(data)
         if self.listed:
-            self.files.append({"file": str(self.folder / task.place.file)} | report)
+            self.files.append({"file": str(self.folder / item.place.file)} | report)
 
     @property
     def report(self) -> Report:
@@ -190,7 +192,7 @@ class Tally:
 
 
 def run(
-    job: Job[Task, Made],
+    job: Job[Item, Made],
     sources: Iterable[Source],
     places: tuple[Path, Path],
     result: Result,
@@ -241,11 +243,11 @@ def absolute(where: str) -> str:
 
 
 def each(
-    job: Job[Task, Made], sources: Iterable[Source], tally: Tally, pool: Pool, ordered: bool
+    job: Job[Item, Made], sources: Iterable[Source], tally: Tally, pool: Pool, ordered: bool
 ) -> Report:
     try:
-        for task, made in mapped(job, tally.todo(sources), pool, ordered):
-            tally.take(task, made)
+        for item, made in mapped(job, tally.todo(sources), pool, ordered):
+            tally.take(item, made)
         damaged = _damaged(sources)
         tally.failed |= damaged
         tally.failures += len(damaged)

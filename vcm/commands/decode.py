@@ -24,12 +24,12 @@ class Decoding:
     weights: str
     device: str = "cpu"
 
-    def load(self) -> Callable[[batch.Task], batch.Made]:
+    def load(self) -> Callable[[batch.Item], batch.Made]:
         """The work on one file, with the model loaded."""
         codec = self.codec()
 
-        def work(task: batch.Task) -> batch.Made:
-            picture, report = _decoded(task.data, codec)
+        def work(item: batch.Item) -> batch.Made:
+            picture, report = _decoded(item.data, codec)
             return batch.Made(image.packed(Path("x.png"), picture), report)
 
         return work
@@ -50,7 +50,9 @@ def run(
     found, codec = _files(source), how.codec()
     key = digest(f"{codec.fingerprint.hex()} {version('vcm')}".encode())[:16]
     result = batch.Result(".png", key, Path.is_file, overwrite)
-    return batch.run(how, found, (source, output), result, way)
+    report = batch.run(how, found, (source, output), result, way)
+    # of a folder every .vcm file is read, or fails with its reason
+    return report | {"left_out": found.left_out if isinstance(found, Shards) else []}
 
 
 def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str, Any]:
@@ -64,12 +66,16 @@ def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str
 def _files(source: Path) -> Iterable[Source]:
     """The .vcm files of a folder and the folders in it, or of shards."""
     if not source.is_dir():
-        return Shards(str(source), lambda name: name.endswith(".vcm"))
-    paths = sorted(source.rglob("*.vcm"))  # sets of many folders or shards were made so
-    found = [path for path in paths if not hidden(path.name)]
+        return Shards(str(source), _is_ours)
+    paths = sorted(source.rglob("*.*"))  # sets of many folders or shards were made so
+    found = [path for path in paths if _is_ours(path.name) and not hidden(path.name)]
     if not found:
         raise BitstreamError(f"no .vcm file in {str(source)!r}")
     return distinct([File(path.relative_to(source).as_posix(), path) for path in found])
+
+
+def _is_ours(name: str) -> bool:
+    return name.lower().endswith(".vcm")
 
 
 def _decoded(data: bytes, codec: Codec) -> tuple[pipeline.Image, dict[str, Any]]:

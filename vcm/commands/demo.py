@@ -29,7 +29,7 @@ HEAD = (
 )
 
 
-class Coded(NamedTuple):
+class RoundTrip(NamedTuple):
     """One photo coded one way, and what came back."""
 
     sigma: float
@@ -76,7 +76,7 @@ def photos() -> Iterator[tuple[str, str, Image]]:
 
 def _both_ways(
     photo: Image, mask: RoiMask, codec: Codec, weights: str, stem: Path
-) -> tuple[Coded, Coded]:
+) -> tuple[RoundTrip, RoundTrip]:
     """The photo coded evenly, and for its ROI in about as many bytes; decoded elsewhere."""
     even = RoiMask(mask.roi, 1.0, mask.source)
     even_data, even_seconds = _timed(lambda: pipeline.encode(photo, even, codec, quality=QUALITY))
@@ -84,7 +84,7 @@ def _both_ways(
     roi_data, roi_seconds = _timed(lambda: pipeline.encode(photo, mask, codec, quality=quality))
     ways = ((1.0, even_data, even_seconds, "even"), (mask.sigma, roi_data, roi_seconds, "roi"))
     first, second = (
-        Coded(sigma, data, *_decode_elsewhere(data, stem, way, weights, seconds))
+        RoundTrip(sigma, data, *_decode_elsewhere(data, stem, way, weights, seconds))
         for sigma, data, seconds, way in ways
     )
     return first, second
@@ -109,7 +109,7 @@ def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:
     return work(), time.perf_counter() - start
 
 
-def _line(name: str, words: str, photo: Image, roi: NDArray[np.bool_], c: Coded) -> str:
+def _line(name: str, words: str, photo: Image, roi: NDArray[np.bool_], c: RoundTrip) -> str:
     whole, inside, outside = (psnr(photo, c.picture, where) for where in (None, roi, ~roi))
     return (
         f"{name:<10} {words:<8} {c.sigma:>6g} {len(c.data):>7} {_bpp(photo, c):>6.3f} "
@@ -119,7 +119,12 @@ def _line(name: str, words: str, photo: Image, roi: NDArray[np.bool_], c: Coded)
 
 
 def _row(
-    name: str, words: str, photo: Image, mask: RoiMask, coded: tuple[Coded, Coded], detector: Any
+    name: str,
+    words: str,
+    photo: Image,
+    mask: RoiMask,
+    coded: tuple[RoundTrip, RoundTrip],
+    detector: Any,
 ) -> list[Image]:
     """The sheet's row of a photo: original, both decoded pictures, and zooms of all three."""
     window = draw.closest_square(mask.roi)
@@ -141,5 +146,5 @@ def _row(
     ]
 
 
-def _bpp(photo: Image, c: Coded) -> float:
+def _bpp(photo: Image, c: RoundTrip) -> float:
     return 8 * len(c.data) * 3 / photo.size

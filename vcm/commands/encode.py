@@ -47,7 +47,6 @@ class Options(RoiOptions):
     store_text: bool = False
     overwrite: bool = False
     weights: str = "base"
-    device: str = "cpu"
     as_json: bool = False
     reading: Reading = AS_USUAL
 
@@ -77,13 +76,13 @@ class Encoding:
 
     options: Options
 
-    def load(self) -> Callable[[batch.Task], batch.Made]:
+    def load(self) -> Callable[[batch.Item], batch.Made]:
         """The work on one picture, with every model loaded."""
         code = coder(self.options, codec_of(self.options), backend_of(self.options))
 
-        def work(task: batch.Task) -> batch.Made:
+        def work(item: batch.Item) -> batch.Made:
             with image.told() as said:
-                picture = image.parse(task.data, task.where, self.options.reading)
+                picture = image.parse(item.data, item.where, self.options.reading)
             data, report = code(picture)
             return batch.Made(data, report | ({"said": said} if said else {}))
 

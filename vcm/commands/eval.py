@@ -6,37 +6,25 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vcm.coco import truth
 from vcm.coco.places import PicturesMissing
-from vcm.commands.eval_files import write
 from vcm.commands.progress import shown
 from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
-from vcm.evaluate import run as pictures
-from vcm.evaluate.codecs import parse
-from vcm.evaluate.measure import Measurer, available
-from vcm.evaluate.plan import Plan
-from vcm.evaluate.result import (
-    check_expected,
-    nothing_measured,
-    oddities,
-    reference_of,
-    result,
-    uncompressed,
-)
+from vcm.evaluate.api import Done, Plan, Report, Track, check, evaluated, prepared, to_json
 from vcm.evaluate.store import default_folder, writable
 from vcm.files import held, make_folder
 from vcm.image import AS_USUAL, Reading
-from vcm.metrics.learned import NAMES as PERCEPTUAL
-from vcm.models import check_name
+from vcm.report.files import write
+from vcm.report.text import lines
 from vcm.roi.mask import OnEmpty
 from vcm.roi.text import parse as parse_words
-from vcm.scale.work import kept, pool_of
+from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 
+__all__ = ["Options", "lines", "planned", "run", "to_json"]
+
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
-Track = Callable[[Iterator[pictures.Done], int, str], Iterator[pictures.Done]]
 
 
 @dataclass(frozen=True)
@@ -72,15 +60,13 @@ class Options:
     reading: Reading = AS_USUAL
 
 
-def bar(done: Iterator[pictures.Done], length: int, label: str) -> Iterator[pictures.Done]:
+def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
     """The same pictures; standard error tells how far they are."""
     return shown(done, length, label)
 
 
-def run(
-    output: Path, options: Options, say: Callable[[str], None], track: Track = bar
-) -> dict[str, Any]:
-    """Measure, score and write the folder; the report is what results.json holds.
+def run(output: Path, options: Options, say: Callable[[str], None], track: Track = bar) -> Report:
+    """Measure, score and write the folder.
 
     Args:
         say: is told what is being done.
@@ -92,49 +78,16 @@ def run(
     with held(make_folder(output)):
         plan = planned(options, say)
         with _logged(options, plan, output) as wandb_run:
-            report = _run(output, options, plan, say, track)
+            pool = pool_of(options.workers, options.ray)
+            done = evaluated(plan, output, pool, say, track)
+            say("drawing")
+            write(output, done)
             if wandb_run is not None:
-                wandb_run.config.update(
-                    {k: report[k] for k in ("data", "roi", "command", "commit")}
-                )
-                log_evaluation(wandb_run, report, output)
-    return report
-
-
-def _run(
-    output: Path, options: Options, plan: Plan, say: Callable[[str], None], track: Track
-) -> dict[str, Any]:
-    """The same in a folder that no other evaluation writes to."""
-    folder, measurer = output / "pictures", Measurer(plan)
-    measurer.try_codecs()
-    say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
-    failed: dict[str, str] = {}
-    with kept(pool_of(options.workers, options.ray)) as pool:
-
-        def measure(plan: Plan, label: str) -> None:
-            done = pictures.measured(plan, folder, pool)
-            for one in track(done, len(plan.data.photos), label):
-                failed.pop(one.photo.name, None)  # it may have failed before, and not again
-                if one.error is not None:
-                    failed[one.photo.name] = one.error
-
-        measure(plan.without_codecs(), "uncompressed")
-        records = pictures.records(plan, folder)
-        if not records:
-            raise nothing_measured(failed)
-        for line in oddities(records.values()):
-            say(line)
-        scores = uncompressed(plan, measurer.model, records)
-        if not options.unchecked:
-            say(check_expected(plan, scores))
-        measure(plan, "coding and looking")
-    records = pictures.records(plan, folder)
-    reference = options.reference
-    report = result(plan, measurer.model, measurer.codecs, records, reference, say, failed)
-    report["roi"]["networks"] = list(measurer.networks)
-    say("drawing")
-    write(output, report, measurer, records)
-    return report
+                written = to_json(done.report)
+                kept = {k: written[k] for k in ("data", "roi", "command", "commit")}
+                wandb_run.config.update(kept)
+                log_evaluation(wandb_run, written, output)
+    return done.report
 
 
 def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManager[Any]:
@@ -150,24 +103,26 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     task = _task(options)
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
-    check_name(model)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
-    if not codecs or len(set(codecs)) < len(codecs):
-        raise SpecError(f"--codecs: expected different codecs, got {options.codecs!r}")
-    for text in codecs:
-        parse(text)
-    reference_of(codecs, options.reference)
-    data = _data(options)
-    notes = data.notes
-    if data.annotations is not None:
-        notes += truth.read(data.annotations).notes
-    perceptual, lines = available(PERCEPTUAL if options.perceptual else ())
-    for line in (*notes, *(f"left out: {line}" for line in lines)):
+    check(model, codecs, options.reference)
+    plan = Plan(
+        task,
+        model,
+        _data(options),
+        codecs,
+        roi=options.roi,
+        roi_weights=options.roi_weights,
+        on_empty=options.on_empty,
+        weights=options.weights,
+        reading=options.reading,
+        reference=options.reference,
+        unchecked=options.unchecked,
+    )
+    plan = prepared(plan, options.perceptual)
+    for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
         say(line)
     cache = None if options.no_cache else writable(options.cache or default_folder())
-    roi = options.roi, options.roi_weights, options.on_empty
-    plan = Plan(task, model, data, codecs, *roi, options.weights, cache, perceptual, tuple(lines))
-    return replace(plan, reading=options.reading, notes=notes)
+    return replace(plan, cache=cache)
 
 
 def _data(options: Options) -> DataSet:
@@ -192,45 +147,3 @@ def _model_of(task: TaskSpec) -> str:
         told = f"task {task.name}" if task.name != "text" else "--text"
         raise SpecError(f"{told} names no model; give one with --model")
     return f"{task.model}:{task.weights}"
-
-
-def lines(report: dict[str, Any]) -> list[str]:
-    """The table for people."""
-    metric = report["metric"]
-    shares = list(report["bits_at"])
-    width = max(len(c["name"]) for c in report["codecs"])
-    column = max(18, len(f"BD-rate {metric}") + 2, len(f"99 % of {metric}") + 2)
-    head = "".join(f"{s + ' % of ' + metric:>{column}}" for s in shares)
-    text = [f"bits per pixel needed for a share of the uncompressed {metric}:"]
-    text.append(f"{'':<{width}}{head}{'BD-rate ' + metric:>{column}}{'ROI-PSNR':>12}")
-    for codec in report["codecs"]:
-        name = codec["name"]
-        cells = [_rate(report["bits_at"][s][name]) for s in shares]
-        bds = [report["bd"].get(m, {}).get(name) for m in (metric, "ROI-PSNR")]
-        text.append(
-            f"{name:<{width}}"
-            + "".join(f"{cell:>{column}}" for cell in cells)
-            + "".join(f"{_percent(v):>{w}}" for v, w in zip(bds, (column, 12), strict=True))
-        )
-    text.append(f"BD-rates against {report['reference']}; {len(report['failed'])} pictures failed")
-    if any(v.get("thin") for m in (metric, "ROI-PSNR") for v in report["bd"].get(m, {}).values()):
-        text.append(
-            "*: the two curves share less than half of their scores, or over 5 % of the resamples "
-            "have no BD-rate; measure more rates"
-        )
-    if report["unknown_classes"]:
-        text.append(f"AP 0, the model does not know them: {', '.join(report['unknown_classes'])}")
-    text += [f"  {name}: {reason}" for name, reason in report["failed"].items()]
-    return [*text, *report["notes"]]
-
-
-def _rate(value: dict[str, Any]) -> str:
-    if value["value"] is None:
-        return "not reached"
-    return f"{'<= ' if value['at_most'] else ''}{value['value']:.3f}"
-
-
-def _percent(bd: dict[str, Any] | None) -> str:
-    if bd is None or bd["value"] is None:
-        return "-"
-    return f"{bd['value']:+.1f} %{'*' if bd['thin'] else ''}"

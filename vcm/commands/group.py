@@ -3,11 +3,14 @@
 import contextlib
 import errno
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from vcm.commands.hints import helped
 from vcm.errors import VcmError
+
+_NO_MEMORY: Final = ("can't allocate memory", "out of memory")  # of the machine, of a GPU
 
 
 class Failure(click.ClickException):
@@ -20,8 +23,21 @@ class Failure(click.ClickException):
         click.echo(f"vcm: {' '.join(self.message.split())}", err=True)
 
 
+class Command(click.Command):
+    """A command that says which of its own options helps where it fails."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except VcmError as error:
+            raise Failure(helped(error)) from error
+
+
 class Group(click.Group):
     """Commands in the order of their definition; errors end as one line without a traceback."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in order."""
@@ -53,8 +69,8 @@ def _in_one_line() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if "home directory" in str(error):  # as pathlib says it, to whatever library asked
             raise Failure("there is no home folder; set HOME to a folder") from error
-        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
-            raise  # torch has no type of its own for this one
+        if isinstance(error, RuntimeError) and not any(text in str(error) for text in _NO_MEMORY):
+            raise  # torch has no type of its own for these
         advice = "close other programs or give a smaller picture"
         raise Failure(f"not enough memory; {advice}") from error
     except OSError as error:

@@ -115,6 +115,7 @@ _ROI: Final = (
                  "picture evenly (default), all of it as background, or stop."),
     click.option("--roi-backend", type=Named(BACKENDS), help=_LOOKS),
     roi_weights,
+    device,
 )  # fmt: skip
 
 _RATE: Final = (
@@ -164,6 +165,7 @@ _PAGE: Final = (
     click.option("--roi-backend", type=Named(BACKENDS), default="embedded", show_default=True,
                  help=_LOOKS),
     roi_weights,
+    device,
     click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True,
                  metavar="NUMBER", help="Where to listen; another one if it is taken."),
     click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vcm import draw, image, roi
 from vcm.commands import places, words
 from vcm.errors import SpecError
+from vcm.image import AS_USUAL, Reading
 from vcm.pipeline import find_roi
 from vcm.roi.acquire import look
 from vcm.roi.base import Backend
@@ -39,6 +40,7 @@ class RoiOptions:
     on_empty: OnEmpty | None = None
     roi_backend: str | None = None
     roi_weights: str | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if len(self.ways) > 1:
@@ -88,7 +90,7 @@ def backend_of(options: RoiOptions) -> Backend | None:
     spec = options.spec()
     if spec is None:
         return None
-    return roi.backend_for(spec, options.backend, options.roi_weights)
+    return roi.backend_for(spec, options.backend, options.roi_weights, options.device)
 
 
 def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], RoiMask]:
@@ -111,7 +113,13 @@ def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], R
     return lambda picture: RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "none: coded evenly")
 
 
-def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions) -> dict[str, Any]:
+def run(
+    source: Path,
+    output: Path,
+    save_mask: Path | None,
+    options: RoiOptions,
+    reading: Reading = AS_USUAL,
+) -> dict[str, Any]:
     """Draw what an ROI choice selects; its share of the picture and its source as a report."""
     if not options.ways:
         raise SpecError(f"there is no ROI to show; give it by {_WAYS}")
@@ -119,7 +127,7 @@ def run(source: Path, output: Path, save_mask: Path | None, options: RoiOptions)
         image.format_of(path)  # refuse a bad name before the work
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
-    picture, spec, backend = image.read(source), options.spec(), backend_of(options)
+    picture, spec, backend = image.read(source, reading), options.spec(), backend_of(options)
     told, heat = words.said(backend, spec), []
     if spec is None or backend is None:
         mask = chooser(options, backend)(picture)

@@ -1,15 +1,16 @@
 """Curves of an evaluation, compared: BD-rates and the bits that a score needs, with intervals."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.bd import bd_rate, overlap
 from vcm.errors import MetricError
-from vcm.evaluate.intervals import NONE, interval
+from vcm.evaluate.estimates import BdRate, Difference, RateAt
+from vcm.evaluate.intervals import interval
 from vcm.evaluate.score import Point
-from vcm.metrics.perceptual import decibels
+from vcm.metrics.table import metric as of
 from vcm.rd import RDCurve, RDPoint
 
 Floats = NDArray[np.float64]
@@ -42,8 +43,9 @@ class Curve:
             MetricError: if two points cost the same, or no picture has the metric.
         """
         bits, pixels = self._costs.get(metric, (self.bits, self.pixels))
+        rising = of(metric).rising
         points = [
-            RDPoint(round(b), round(pixels[r]), _scaled(metric, float(p.scores.values[metric][r])))
+            RDPoint(round(b), round(pixels[r]), rising(float(p.scores.values[metric][r])))
             for b, p in zip(bits[r], self.points, strict=True)
         ]
         return RDCurve(self.name, metric, tuple(points))
@@ -62,19 +64,13 @@ def _cost(
     return np.stack([weights @ (has * p.bits) for p in points], 1), weights @ (has * pixels)
 
 
-def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
-    """BD-rate in percent with its interval, or why there is none; MS-SSIM is compared in dB.
-
-    Returns:
-        "value", or None with a "reason"; "overlap" of the two curves; "known", the share of the
-        resamples that have a BD-rate (None without resamples); "thin" if one of them is small;
-        "low" and "high", None if too few resamples have a BD-rate.
-    """
+def bd(anchor: Curve, test: Curve, metric: str) -> BdRate:
+    """BD-rate with its interval, or why there is none; on the metric's own scale (`Metric`)."""
     try:
         whole = anchor.resample(metric, 0), test.resample(metric, 0)
         value, shared = bd_rate(*whole), overlap(*whole)
     except MetricError as error:
-        return {"value": None, "reason": str(error), "thin": False}
+        return BdRate(None, str(error))
 
     def one(r: int) -> float:
         try:
@@ -85,8 +81,7 @@ def bd(anchor: Curve, test: Curve, metric: str) -> dict[str, Any]:
     resampled = np.array([one(r) for r in range(1, len(anchor.pixels))])
     known = float(np.isfinite(resampled).mean()) if len(resampled) else None
     thin = shared < THIN or (known is not None and known < STEADY)
-    found = {"value": value, "overlap": shared, "known": known, "thin": thin}
-    return found | interval(value, resampled)
+    return BdRate(value, "", shared, known, thin, *interval(value, resampled))
 
 
 def rates_at(curve: Curve, metric: str, targets: Floats) -> Floats:
@@ -95,46 +90,40 @@ def rates_at(curve: Curve, metric: str, targets: Floats) -> Floats:
     Args:
         targets: (1 + R,), the score of the set as it is and of each resample.
     """
+    sign = 1 if of(metric).higher else -1
     scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
-    rows = zip(curve.bpp(), scores, targets, strict=True)
+    rows = zip(curve.bpp(), sign * scores, sign * targets, strict=True)
     return np.array([crossing(bpp, row, target) for bpp, row, target in rows])
 
 
-def bits_at(curve: Curve, metric: str, targets: Floats) -> dict[str, Any]:
+def bits_at(curve: Curve, metric: str, targets: Floats) -> RateAt:
     """Bits per pixel at which a curve first reaches a score, with its interval.
 
     Args:
         targets: as of `rates_at`.
-
-    Returns:
-        "value" in bits per pixel, or None with a "reason"; "at_most": the score is reached at
-        the lowest rate measured; "low" and "high", None where the score is not reached.
     """
     scores = [float(p.scores.values[metric][0]) for p in curve.points]
     rates = rates_at(curve, metric, targets)
     if np.isinf(rates[0]):
-        best = f"best {max(scores):.1f}"
-        return {"value": None, "reason": f"{metric} {targets[0]:.1f} not reached ({best})"}
-    at_most = bool(scores[0] >= targets[0])
-    return {"value": float(rates[0]), "at_most": at_most} | interval(rates[0], rates[1:])
+        best = f"best {(max if of(metric).higher else min)(scores):.1f}"
+        return RateAt(None, f"{metric} {targets[0]:.1f} not reached ({best})")
+    at_most = bool(of(metric).better(scores[0], float(targets[0])))
+    return RateAt(float(rates[0]), "", at_most, *interval(rates[0], rates[1:]))
 
 
-def difference(rates: Floats, against: Floats) -> dict[str, Any]:
+def difference(rates: Floats, against: Floats) -> Difference:
     """How many percent more bits one codec needs than another, on the same photos.
 
     Args:
         rates, against: (1 + R,), of `rates_at`; resampled alike, so that what is hard about a
             photo is hard for both.
-
-    Returns:
-        "value", or None if one of them does not reach the score; "low" and "high".
     """
     with np.errstate(invalid="ignore"):
         percent = 100 * (rates / against - 1)
     percent[np.isinf(against)] = np.nan  # and in resamples there is nothing to compare either
     if not np.isfinite(percent[0]):
-        return {"value": None} | NONE
-    return {"value": float(percent[0])} | interval(percent[0], percent[1:])
+        return Difference(None)
+    return Difference(float(percent[0]), *interval(percent[0], percent[1:]))
 
 
 def crossing(bpp: Floats, scores: Floats, target: float) -> float:
@@ -153,8 +142,3 @@ def crossing(bpp: Floats, scores: Floats, target: float) -> float:
     share = (target - best[at - 1]) / (best[at] - best[at - 1])
     low, high = np.log(bpp[at - 1]), np.log(bpp[at])
     return float(np.exp(low + share * (high - low)))
-
-
-def _scaled(metric: str, value: float) -> float:
-    """A score on the scale that curves are interpolated on."""
-    return decibels(value) if metric.endswith("MS-SSIM") else value

@@ -1,6 +1,6 @@
 """95 % intervals of numbers that are resampled, also where the resamples sit off the number."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,17 @@ from scipy.special import ndtr, ndtri
 Floats = NDArray[np.float64]
 TAIL: Final = 0.025  # on either side of the interval
 ENOUGH: Final = 0.5  # of the resamples that a number needs to have an interval
-Interval = dict[str, float | None]
-NONE: Final[Interval] = {"low": None, "high": None}
+
+
+class Interval(NamedTuple):
+    """Its ends; None: there is none, or it is infinite."""
+
+    low: float | None = None
+    high: float | None = None
 
 
 def interval(value: float, resampled: Floats) -> Interval:
-    """The bias-corrected bootstrap interval, "low" and "high"; None if too few resamples have one.
+    """The bias-corrected bootstrap interval; no ends if too few resamples have the number.
 
     AP of fewer pictures is higher, so plain percentiles of resamples lie off the value. Here the
     percentiles are those that would be right if the value sat in the middle. An end that is
@@ -28,13 +33,13 @@ def interval(value: float, resampled: Floats) -> Interval:
     """
     known = resampled[~np.isnan(resampled)]
     if len(known) < ENOUGH * len(resampled) or not len(known):
-        return dict(NONE)
+        return Interval()
     below = ((known < value).mean() + (known <= value).mean()) / 2
     off = ndtri(np.clip(below, 0.5 / len(known), 1 - 0.5 / len(known)))
     places = ndtr(2 * off + ndtri([TAIL, 1 - TAIL]))
     # no interpolation: some may be infinite
     low, high = np.quantile(known, places, method="nearest")
-    return {"low": _finite(low), "high": _finite(high)}
+    return Interval(_finite(low), _finite(high))
 
 
 def _finite(value: float) -> float | None:

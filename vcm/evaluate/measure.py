@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm import image
 from vcm.dataset import VOC
-from vcm.errors import ModelError, VcmError, WorkerError
-from vcm.evaluate.codecs import Image, Roi, build
+from vcm.errors import VcmError, WorkerError
+from vcm.evaluate.codecs import build
 from vcm.evaluate.plan import TRUTH, Plan
-from vcm.evaluate.record import Record, is_done, packed, stamp
+from vcm.evaluate.quality import Judge
+from vcm.evaluate.rated import Image, Roi
+from vcm.evaluate.record import Confusion, Record, Row, Rows, Seen, stamp
 from vcm.evaluate.store import Store
 from vcm.evaluate.truth import check_photo, known, true_roi
-from vcm.metrics import learned
-from vcm.metrics.distortion import psnr
-from vcm.metrics.perceptual import SIDE_MIN, ms_ssim_in
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
 from vcm.pipeline import find_roi
@@ -29,8 +28,6 @@ from vcm.scale.sources import Source, read
 from vcm.vision.base import Detector, Segmenter
 
 Labels = NDArray[np.uint8]
-SIMILARITIES: Final = ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM")
-CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
 
 class Measurer:
@@ -49,7 +46,7 @@ class Measurer:
         self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
         self._store = Store(plan.cache)
         self.networks, self.find_roi = _roi_finder(plan)
-        self._perceptual = {name: learned.load(name) for name in plan.perceptual}
+        self._judge = Judge(plan.perceptual)
 
     def record(self, photo: Source, earlier: Record | None) -> Record:
         """Everything that is measured on one picture.
@@ -61,7 +58,7 @@ class Measurer:
             ImageError: if the picture cannot be read.
             SpecError: if its labels do not fit it.
         """
-        if earlier and all(is_done(earlier, t, c) for t, c in self.codecs.items()):
+        if earlier and all(earlier.is_done(t, c) for t, c in self.codecs.items()):
             return earlier
         with image.told() as said:
             picture = read(photo, self.plan.reading)
@@ -69,22 +66,23 @@ class Measurer:
         with blamed(f"ROI by {self.plan.roi}"):
             roi = self.find_roi(photo, picture)
         itself = self._itself(picture)
-        record = earlier or {
-            "key": self.plan.key,
-            "name": photo.name,
-            "stamp": stamp(photo, self.plan.data),
-            "height": picture.shape[0],
-            "width": picture.shape[1],
-            "said": said,
-            "roi_share": roi.share,
-            "roi_source": roi.source,
-            "original": self._seen(photo, picture, itself),
-            "codecs": {},
+        record = earlier or Record(
+            key=self.plan.key,
+            name=photo.name,
+            stamp=stamp(photo, self.plan.data),
+            height=picture.shape[0],
+            width=picture.shape[1],
+            said=said,
+            roi_share=roi.share,
+            roi_source=roi.source,
+            original=self._seen(photo, picture, itself),
+        )
+        new = {
+            text: self._rows(text, photo, picture, roi.roi, itself)
+            for text, codec in self.codecs.items()
+            if not record.is_done(text, codec)
         }
-        for text, codec in self.codecs.items():
-            if not is_done(record, text, codec):
-                record["codecs"][text] = self._rows(text, photo, picture, roi.roi, itself)
-        return record
+        return replace(record, codecs=record.codecs | new)
 
     def _odd(self, photo: Source, picture: Image) -> list[str]:
         """What is odd about the labels of a photo; raises SpecError if they do not fit it."""
@@ -117,27 +115,18 @@ class Measurer:
 
     def _rows(
         self, text: str, photo: Source, picture: Image, roi: Roi, itself: Labels | None
-    ) -> Record:
+    ) -> Rows:
         codec = self.codecs[text]
-        rows: Record = {"key": codec.key, "settings": {}}
+        rows = Rows(codec.key)
         for setting in codec.settings:
             try:
                 data, decoded = self.coded(text, picture, roi, setting)
             except VcmError as error:
-                return rows | {"error": f"{codec.name} at {setting:g}: {error}"}
-            row = {"bytes": len(data), "output": self._seen(photo, decoded, itself)}
-            rows["settings"][f"{setting:g}"] = row | self._quality(picture, decoded, roi)
+                return replace(rows, error=f"{codec.name} at {setting:g}: {error}")
+            seen = self._seen(photo, decoded, itself)
+            scores = self._judge.scores(picture, decoded, roi)
+            rows.settings[f"{setting:g}"] = Row(len(data), seen, scores)
         return rows
-
-    def _quality(self, picture: Image, decoded: Image, roi: Roi) -> dict[str, float]:
-        places = {"PSNR": None, "ROI-PSNR": roi, "background PSNR": ~roi}
-        scores = {k: min(psnr(picture, decoded, where), CAP) for k, where in places.items()}
-        if min(picture.shape[:2]) >= SIDE_MIN:
-            values = ms_ssim_in(picture, decoded, (np.ones_like(roi), roi, ~roi))
-            scores |= dict(zip(SIMILARITIES, values, strict=True))
-        if min(picture.shape[:2]) >= learned.SIDE_MIN:
-            scores |= {k.upper(): d(picture, decoded) for k, d in self._perceptual.items()}
-        return {k: v for k, v in scores.items() if np.isfinite(v)}
 
     def _itself(self, original: Image) -> Labels | None:
         """What a segmenter says of the original, if labels are wanting; None else."""
@@ -147,16 +136,16 @@ class Measurer:
         with blamed(self.plan.model):
             return model.segment(original)
 
-    def _seen(self, photo: Source, picture: Image, itself: Labels | None) -> Record:
+    def _seen(self, photo: Source, picture: Image, itself: Labels | None) -> Seen:
         """What the task model makes of a picture: objects, or a confusion with what is true."""
         if self.model.kind == "semantic":
             return self._confusion(photo, picture, itself)
         model: Detector = self.model  # type: ignore[assignment]
         with blamed(self.plan.model):
-            return packed(model.detect(picture))
+            return model.detect(picture)
 
-    def _confusion(self, photo: Source, picture: Image, itself: Labels | None) -> Record:
-        """Pixels by true and seen class, as [true, seen, count] triples."""
+    def _confusion(self, photo: Source, picture: Image, itself: Labels | None) -> Confusion:
+        """Pixels by true and seen class."""
         model: Segmenter = self.model  # type: ignore[assignment]
         with blamed(self.plan.model):
             seen = model.segment(picture)
@@ -166,8 +155,8 @@ class Measurer:
             names, true = VOC, self.plan.data.labels(photo)
             seen = relabelled(seen, model.names, VOC)
         counts = confusion(true, seen, len(names))
-        pairs = np.argwhere(counts).tolist()
-        return {"confusion": [[*pair, int(counts[tuple(pair)])] for pair in pairs]}
+        pairs = np.argwhere(counts)
+        return Confusion(np.column_stack([pairs, counts[tuple(pairs.T)]]))
 
 
 @contextmanager
@@ -196,15 +185,3 @@ def _roi_finder(plan: Plan) -> tuple[tuple[str, ...], Callable[[Source, Image], 
             return find_roi(picture, task, backend, plan.on_empty)
 
     return networks(backend, (*task.phrases, *task.exclude)), find
-
-
-def available(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-    """The perceptual metrics that can be loaded here, and a line for each that cannot."""
-    usable, lines = [], []
-    for name in names:
-        try:
-            learned.load(name)
-            usable.append(name)
-        except (ModelError, VcmError) as error:
-            lines.append(f"{name.upper()}: {error}")
-    return tuple(usable), lines

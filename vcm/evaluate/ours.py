@@ -1,27 +1,20 @@
 """This package's codec in an evaluation: one model for all rates, or one model a rate."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vcm import codec as codec_package
 from vcm import container, pipeline
+from vcm import roi as roi_package
 from vcm.codec.api import Codec
 from vcm.errors import SpecError
+from vcm.evaluate.digest import digest_of
+from vcm.evaluate.rated import Image, Roi, Settings, whole
 from vcm.provenance import processor, versions
-from vcm.roi import mask
 from vcm.roi.mask import RoiMask
 
-Image = NDArray[np.uint8]  # (H, W, 3) RGB
-Roi = NDArray[np.bool_]  # (H, W)
-Settings = tuple[float, ...]
 QUALITIES: Final[Settings] = (0, 12, 25, 40, 55, 70, 85)
 JOIN: Final = "+"  # between the weights of a curve
 
@@ -31,7 +24,7 @@ class Ours:
     """One model at one sigma; its settings are qualities.
 
     Attributes:
-        made_by: weights and code, as they were when it was built: either may change meanwhile.
+        made_by: weights, code and machine, as they were when it was built: they may change.
     """
 
     codec: Codec
@@ -53,8 +46,8 @@ class Ours:
     def _effort(self, words: str) -> str:
         return f"{words} {self.effort}" if self.effort else ""
 
-    def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
-        mask = RoiMask(roi, self.sigma, "")
+    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
+        mask = RoiMask(whole(image, roi), self.sigma, "")
         return pipeline.encode(image, mask, self.codec, quality=setting, effort=self.effort)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -83,13 +76,11 @@ class Several:
 
     @property
     def key(self) -> str:
-        # their files are read by none but the first: another processor rounds otherwise
-        by = versions().get("compressai", ""), versions()["torch"], processor()
-        return f"{self.made_by} {' '.join(by)} sigma {self.sigma:g}"
+        return f"{self.made_by} sigma {self.sigma:g}"
 
-    def encode(self, image: Image, roi: Roi, setting: float) -> bytes:
-        codec = self.codecs[int(setting) - 1]
-        return pipeline.encode(image, RoiMask(roi, self.sigma, ""), codec, quality=0)
+    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
+        mask = RoiMask(whole(image, roi), self.sigma, "")
+        return pipeline.encode(image, mask, self.codecs[int(setting) - 1], quality=0)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         made_with = container.unpack(data).header.fingerprint
@@ -120,18 +111,8 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
 
 
 def _made_by(codecs: Sequence[Codec]) -> str:
+    """All that decides on the bytes of a file: another torch or processor rounds otherwise."""
+    code = digest_of(codec_package, pipeline, container, roi_package)
     weights = " ".join(codec.card["sha256"] for codec in codecs)
-    return (
-        f"vcm {container.VERSION} {digest_of(codec_package, pipeline, container, mask)} {weights}"
-    )
-
-
-@cache
-def digest_of(*parts: ModuleType) -> str:
-    """Of modules, and of all in packages and below: files are others when these are changed."""
-    total = hashlib.sha256()
-    for part in parts:
-        path = Path(str(part.__file__))
-        for module in sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path]:
-            total.update(module.read_bytes())
-    return total.hexdigest()[:12]
+    machine = versions().get("compressai", ""), versions()["torch"], processor()
+    return f"vcm {container.VERSION} {code} {weights} {' '.join(machine)}"

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from vcm import plugin
+from vcm import roi as roi_package
 from vcm.dataset import DataSet
+from vcm.evaluate.digest import digest_of
 from vcm.image import AS_USUAL, Reading
 from vcm.provenance import versions
 from vcm.roi.embedded import built_in
@@ -26,7 +28,7 @@ class Plan:
         task: words, sigma, tau, classes and metric.
         model: "adapter:weights", or a file; see `vcm.models`.
         data: pictures and ground truth.
-        codecs: texts, see `vcm.evaluate.codecs`.
+        codecs: texts as for `--codecs`: "vcm:sigma=0.3", "x265+roi".
         roi: words-to-mask backend, or "truth".
         roi_weights: of the backend; None: its own.
         on_empty: what pictures become in which the words find nothing, see `acquire`.
@@ -36,6 +38,8 @@ class Plan:
         left_out: a line for each of these that cannot be had, and why.
         reading: how picture files are read.
         notes: a line each on what was joined or left out of the labels.
+        reference: text of the codec that BD-rates are against; None: the first that is not ours.
+        unchecked: whether an uncompressed score that the task does not expect is taken.
     """
 
     task: TaskSpec
@@ -51,6 +55,8 @@ class Plan:
     left_out: tuple[str, ...] = ()
     reading: Reading = AS_USUAL
     notes: tuple[str, ...] = ()
+    reference: str | None = None
+    unchecked: bool = False
 
     def without_codecs(self) -> "Plan":
         """The part that only looks at the uncompressed pictures."""
@@ -70,7 +76,8 @@ class Plan:
         if self.data.annotations is not None:
             data.append(_stamp(self.data.annotations))
         models = [_identity(m) for m in (self.model, self.roi, self.roi_weights) if m]
-        parts = [words, built_in(), *models, data, self.on_empty, self.perceptual, versions()]
+        finder = [built_in(), digest_of(roi_package)]  # masks depend on both
+        parts = [words, *finder, *models, data, self.on_empty, self.perceptual, versions()]
         parts.append(asdict(self.reading))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -1,19 +1,104 @@
-"""What is kept of a picture, a dictionary that JSON can hold: nothing is measured twice."""
+"""What is kept of a picture: nothing is measured twice.
 
-from typing import Any, Final
+The file is JSON, `to_json` and `from_json` alone know its keys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vcm.dataset import DataSet
-from vcm.evaluate.codecs import RatedCodec
+from vcm.evaluate.rated import RatedCodec
 from vcm.scale.sources import File, Source
 from vcm.scale.tars import Member
 from vcm.vision.base import Objects
 
-Record = dict[str, Any]
-ARRAYS: Final[dict[str, type[np.generic]]] = {
-    "boxes": np.float32, "scores": np.float32, "labels": np.int32, "confusion": np.int64
-}  # fmt: skip
+Json = dict[str, Any]
+OWN: Final = ("bytes", "output")  # of a row, beside its scores
+
+
+class Confusion(NamedTuple):
+    """What a segmenter makes of a picture.
+
+    Attributes:
+        triples: (n, 3) int64: true class, seen class, pixels; pairs without a pixel are left out.
+    """
+
+    triples: NDArray[np.int64]
+
+
+Seen = Objects | Confusion
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture by one codec at one setting.
+
+    Attributes:
+        bytes: of the file.
+        output: what the task model makes of the decoded picture.
+        scores: of the decoded picture, by metric; those that it has.
+    """
+
+    bytes: int
+    output: Seen
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A picture by one codec.
+
+    Attributes:
+        key: of the codec, see `RatedCodec`.
+        settings: by the setting as a text, "%g".
+        error: why they are not whole, or "".
+    """
+
+    key: str
+    settings: dict[str, Row] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that was measured on a picture.
+
+    Attributes:
+        key: of the plan.
+        name: of the picture.
+        stamp: of its files, see `stamp`.
+        height, width: in pixels.
+        said: what is odd about it.
+        roi_share: of its pixels that are ROI, in [0, 1].
+        roi_source: what gave the ROI.
+        original: what the task model makes of the picture as it is.
+        codecs: by their texts.
+    """
+
+    key: str
+    name: str
+    stamp: str
+    height: int
+    width: int
+    said: list[str]
+    roi_share: float
+    roi_source: str
+    original: Seen
+    codecs: dict[str, Rows] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+    def is_done(self, text: str, codec: RatedCodec) -> bool:
+        """Whether it holds what this codec would give; what failed is tried again."""
+        rows = self.codecs.get(text)
+        settings = [f"{s:g}" for s in codec.settings]
+        return rows is not None and rows.key == codec.key and list(rows.settings) == settings
 
 
 def stamp(photo: Source, data: DataSet) -> str:
@@ -30,36 +115,59 @@ def stamp(photo: Source, data: DataSet) -> str:
     return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
 
 
-def is_done(record: Record, text: str, codec: RatedCodec) -> bool:
-    """Whether the record holds what this codec would give; what failed is tried again."""
-    rows = record["codecs"].get(text, {})
-    settings = [f"{s:g}" for s in codec.settings]
-    return rows.get("key") == codec.key and list(rows["settings"]) == settings
+def to_json(record: Record) -> Json:
+    """A record as its file has it."""
+    codecs = {text: _rows_to_json(rows) for text, rows in record.codecs.items()}
+    return vars(record) | {"original": packed(record.original), "codecs": codecs}
 
 
-def packed(found: Objects) -> Record:
-    """Objects as JSON has them; a thousandth of a pixel is exact enough."""
-    record: Record = {
-        "boxes": [[round(v, 3) for v in box] for box in found.boxes.tolist()],
-        "scores": [round(v, 6) for v in found.scores.tolist()],
-        "labels": found.labels.tolist(),
+def from_json(known: Mapping[str, Any]) -> Record:
+    """The record of a file.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is none.
+    """
+    codecs = {text: _rows_from_json(rows) for text, rows in known["codecs"].items()}
+    return Record(**{**known, "original": unpacked(known["original"]), "codecs": codecs})
+
+
+def _rows_to_json(rows: Rows) -> Json:
+    settings = {
+        setting: {"bytes": row.bytes, "output": packed(row.output)} | row.scores
+        for setting, row in rows.settings.items()
     }
-    return record | ({} if found.masks is None else {"masks": found.masks})
+    return {"key": rows.key, "settings": settings} | ({"error": rows.error} if rows.error else {})
 
 
-def unpacked(record: Record) -> Objects:
-    """Objects of a record."""
+def _rows_from_json(rows: Json) -> Rows:
+    settings = {
+        setting: Row(
+            row["bytes"], unpacked(row["output"]), {k: v for k, v in row.items() if k not in OWN}
+        )
+        for setting, row in rows["settings"].items()
+    }
+    return Rows(rows["key"], settings, rows.get("error", ""))
+
+
+def packed(seen: Seen) -> Json:
+    """What was seen, as JSON has it; a thousandth of a pixel is exact enough."""
+    if isinstance(seen, Confusion):
+        return {"confusion": seen.triples.tolist()}
+    record: Json = {
+        "boxes": [[round(v, 3) for v in box] for box in seen.boxes.tolist()],
+        "scores": [round(v, 6) for v in seen.scores.tolist()],
+        "labels": seen.labels.tolist(),
+    }
+    return record | ({} if seen.masks is None else {"masks": seen.masks})
+
+
+def unpacked(known: Json) -> Seen:
+    """What was seen, of JSON."""
+    if "confusion" in known:
+        return Confusion(np.array(known["confusion"], np.int64).reshape(-1, 3))
     return Objects(
-        np.array(record["boxes"], np.float32).reshape(-1, 4),
-        np.array(record["scores"], np.float32),
-        np.array(record["labels"], np.int64),
-        record.get("masks"),
+        np.array(known["boxes"], np.float32).reshape(-1, 4),
+        np.array(known["scores"], np.float32),
+        np.array(known["labels"], np.int64),
+        known.get("masks"),
     )
-
-
-def lean(record: Record) -> Record:
-    """The same record, its long lists as arrays: a seventh of the memory. JSON cannot hold it."""
-    rows = (row for rows in record["codecs"].values() for row in rows["settings"].values())
-    for output in (record["original"], *(row["output"] for row in rows)):
-        output |= {k: np.array(output[k], kind) for k, kind in ARRAYS.items() if k in output}
-    return record

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from vcm.errors import VcmError
 from vcm.evaluate.measure import Measurer
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.record import Record, lean, stamp
+from vcm.evaluate.record import Record, from_json, stamp, to_json
 from vcm.files import make_folder, write_atomic
 from vcm.scale.sources import Source
 from vcm.scale.work import Pool, mapped
@@ -69,7 +69,7 @@ def measured(plan: Plan, folder: Path, pool: Pool) -> Iterator[Done]:
         if isinstance(record, VcmError):
             yield Done(task.photo, str(record))
             continue
-        data = gzip.compress(json.dumps(record).encode(), compresslevel=3, mtime=0)
+        data = gzip.compress(json.dumps(to_json(record)).encode(), compresslevel=3, mtime=0)
         write_atomic(_path(folder, task.photo), data)
         yield Done(task.photo, None)
 
@@ -80,19 +80,22 @@ def records(plan: Plan, folder: Path) -> dict[str, Record]:
     All of them are in memory: some 7 kB a picture and setting of a detector's hundreds of boxes.
     """
     found = ((photo.name, load(folder, photo, plan)) for photo in plan.data.photos)
-    return {name: lean(record) for name, record in found if record is not None}
+    return {name: record for name, record in found if record is not None}
 
 
 def load(folder: Path, photo: Source, plan: Plan) -> Record | None:
     """The record of a picture, or None if there is none of this plan."""
     try:
-        record: Any = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
+        told: Any = json.loads(gzip.decompress(_path(folder, photo).read_bytes()))
     except (OSError, EOFError, ValueError, zlib.error):  # none yet, or damaged
         return None
-    if not isinstance(record, dict):  # of another program
-        return None
     known = {"key": plan.key, "name": photo.name, "stamp": stamp(photo, plan.data)}
-    return record if known.items() <= record.items() else None
+    if not isinstance(told, dict) or not known.items() <= told.items():  # of another plan
+        return None
+    try:
+        return from_json(told)
+    except (AttributeError, KeyError, TypeError, ValueError):  # of another program
+        return None
 
 
 def _path(folder: Path, photo: Source) -> Path:

@@ -9,22 +9,20 @@ from numpy.typing import NDArray
 
 from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
-from vcm.evaluate.codecs import RatedCodec
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.record import Record, is_done, unpacked
+from vcm.evaluate.rated import RatedCodec
+from vcm.evaluate.record import Confusion, Record, Row, Seen
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
-from vcm.vision.base import Kind
+from vcm.metrics.table import METRICS, agreement
+from vcm.vision.base import Kind, Objects
 from vcm.vision.names import BACKGROUND, coco_name
 
 _log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 1_000
 SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
-QUALITY: Final = (
-    "PSNR", "ROI-PSNR", "background PSNR", "MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM",
-    "ST-LPIPS", "LPIPS", "DISTS",
-)  # fmt: skip
+QUALITY: Final = tuple(name for name, metric in METRICS.items() if not metric.of_task)
 
 
 class Scores(NamedTuple):
@@ -100,7 +98,7 @@ class Scorer:
         photos = {photo.name: photo for photo in plan.data.photos}
         self._labelled = plan.data.annotations is not None
         if kind == "semantic":
-            self._score: Callable[[Sequence[Record]], Scores] = self._semantic
+            self._score: Callable[[Sequence[Seen]], Scores] = self._semantic
             self._semantic_names = tuple(names if plan.data.masks is None else VOC)
             self._counted = counted(self._semantic_names, plan.task.classes)
             self.unknown = _unknown(self._semantic_names, self._counted, names)
@@ -108,7 +106,7 @@ class Scorer:
             return
         self._masks = kind == "instances"
         self._score = self._detection
-        ids = [photos[r["name"]].id if self._labelled else i for i, r in enumerate(records)]
+        ids = [photos[r.name].id if self._labelled else i for i, r in enumerate(records)]
         self._ids = ids
         if self._labelled:
             assert plan.data.annotations is not None
@@ -124,32 +122,32 @@ class Scorer:
 
     def original(self) -> Scores:
         """Of the uncompressed pictures."""
-        return self._score([r["original"] for r in self._records])
+        return self._score([r.original for r in self._records])
 
     def points(self, codec: str) -> list[Point]:
         """Of each setting of a codec, in ascending order of bits."""
-        settings = self._records[0]["codecs"][codec]["settings"]
+        settings = self._records[0].codecs[codec].settings
         points = [self._point(codec, setting) for setting in settings]
         return sorted(points, key=lambda p: float(p.bits.sum()))
 
     def _point(self, codec: str, setting: str) -> Point:
-        rows = [r["codecs"][codec]["settings"][setting] for r in self._records]
-        scores = self._score([row["output"] for row in rows])
-        has = {m: np.array([m in row for row in rows], np.float64) for m in QUALITY}
+        rows = [r.codecs[codec].settings[setting] for r in self._records]
+        scores = self._score([row.output for row in rows])
+        has = {m: np.array([m in row.scores for row in rows], np.float64) for m in QUALITY}
         has = {m: there for m, there in has.items() if there.any()}
         values = scores.values | {m: self._mean(rows, m, has[m]) for m in has}
-        bits = np.array([8.0 * row["bytes"] for row in rows])
+        bits = np.array([8.0 * row.bytes for row in rows])
         return Point(float(setting), bits, Scores(values, scores.classes), has)
 
-    def _mean(self, rows: Sequence[Record], metric: str, has: Floats) -> Floats:
+    def _mean(self, rows: Sequence[Row], metric: str, has: Floats) -> Floats:
         """Mean over the pictures that have the metric: the background of some is empty."""
-        values = np.array([row.get(metric, 0.0) for row in rows])
+        values = np.array([row.scores.get(metric, 0.0) for row in rows])
         with np.errstate(invalid="ignore"):  # a resample may hold none of them
             mean: Floats = (self._weights @ values) / (self._weights @ has)
         return mean
 
-    def _detection(self, seen: Sequence[Record]) -> Scores:
-        found = {i: unpacked(record) for i, record in zip(self._ids, seen, strict=True)}
+    def _detection(self, seen: Sequence[Seen]) -> Scores:
+        found = {i: _objects(one) for i, one in zip(self._ids, seen, strict=True)}
         values: dict[str, Floats] = {}
         classes: dict[str, float] = {}
         for masks in [False, True] if self._masks else [False]:
@@ -160,9 +158,9 @@ class Scorer:
                 classes = result.per_class()
         return Scores(values, classes)
 
-    def _semantic(self, seen: Sequence[Record]) -> Scores:
+    def _semantic(self, seen: Sequence[Seen]) -> Scores:
         count = len(self._semantic_names)
-        confusions = np.stack([_dense(record["confusion"], count) for record in seen])
+        confusions = np.stack([_dense(one, count) for one in seen])
         iou = class_iou(confusions, self._weights[:1])[0]
         if np.isnan(iou[self._counted]).all():
             raise MetricError("mIoU: none of the pictures shows a class that counts")
@@ -205,11 +203,11 @@ def _unknown(
 def _check_sizes(truth: Any, ids: Sequence[int], records: Sequence[Record]) -> None:
     """Raise MetricError if boxes were drawn on pictures of another size; fill in sizes unsaid."""
     for image, record in zip(ids, records, strict=True):
-        entry, own = truth.imgs[image], (record["height"], record["width"])
+        entry, own = truth.imgs[image], (record.height, record.width)
         said = entry.setdefault("height", own[0]), entry.setdefault("width", own[1])
         if said != own:
             raise MetricError(
-                f"{record['name']}: {own[1]}x{own[0]} pixels, its COCO entry says "
+                f"{record.name}: {own[1]}x{own[0]} pixels, its COCO entry says "
                 f"{said[1]}x{said[0]}: was it resized or turned? Its boxes would not fit"
             )
 
@@ -219,7 +217,7 @@ def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> d
     annotations = [
         entry
         for i, record in enumerate(records)
-        for entry in _entries(i, record["original"], masks)
+        for entry in _entries(i, _objects(record.original), masks)
     ]
     for number, entry in enumerate(annotations, 1):
         entry["id"] = number
@@ -228,13 +226,12 @@ def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> d
             f"the model is sure of nothing (confidence {SURE:g}) on these pictures: "
             f"there is nothing to agree with"
         )
-    images = [{"id": i, "height": r["height"], "width": r["width"]} for i, r in enumerate(records)]
+    images = [{"id": i, "height": r.height, "width": r.width} for i, r in enumerate(records)]
     categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _entries(image: int, record: Record, masks: bool) -> Iterable[dict[str, Any]]:
-    found = unpacked(record)
+def _entries(image: int, found: Objects, masks: bool) -> Iterable[dict[str, Any]]:
     for i in np.flatnonzero(found.scores >= SURE).tolist():
         x1, y1, x2, y2 = found.boxes[i].tolist()
         entry = {
@@ -244,19 +241,22 @@ def _entries(image: int, record: Record, masks: bool) -> Iterable[dict[str, Any]
             "area": (x2 - x1) * (y2 - y1),
             "iscrowd": 0,
         }
-        yield entry | ({"segmentation": record["masks"][i]} if masks else {})
+        yield entry | ({"segmentation": found.masks[i]} if masks and found.masks else {})
 
 
-def _dense(triples: Iterable[Sequence[int]], classes: int) -> NDArray[np.int64]:
+def _objects(seen: Seen) -> Objects:
+    """What a detector saw."""
+    assert isinstance(seen, Objects)
+    return seen
+
+
+def _dense(seen: Seen, classes: int) -> NDArray[np.int64]:
+    """Pixels by true and seen class: (classes, classes)."""
+    assert isinstance(seen, Confusion)
     counts = np.zeros((classes, classes), np.int64)
-    for true, seen, count in triples:
-        counts[true, seen] = count
+    true, found, pixels = seen.triples.T
+    counts[true, found] = pixels
     return counts
-
-
-def agreement(metric: str) -> str:
-    """What a score is called without labels: the model's agreement with itself."""
-    return f"agreement {metric}"
 
 
 def _named(metric: str, labelled: bool) -> str:
@@ -279,5 +279,6 @@ def complete(
 
 def _missing(record: Record, text: str, codec: RatedCodec) -> str:
     """Why the rows of a codec do not count, "" if they do."""
-    error: str = record["codecs"].get(text, {}).get("error", "")
-    return error or ("" if is_done(record, text, codec) else f"{text}: not measured")
+    rows = record.codecs.get(text)
+    error = rows.error if rows else ""
+    return error or ("" if record.is_done(text, codec) else f"{text}: not measured")

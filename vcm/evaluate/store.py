@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import SpecError
-from vcm.evaluate.codecs import Image, RatedCodec, Roi
+from vcm.evaluate.rated import Image, RatedCodec, Roi, whole
 from vcm.files import make_folder, write_atomic
 
 
@@ -50,7 +50,7 @@ class Store:
     def __init__(self, folder: Path | None):
         self._folder = folder
 
-    def encoded(self, codec: RatedCodec, image: Image, roi: Roi, setting: float) -> bytes:
+    def encoded(self, codec: RatedCodec, image: Image, roi: Roi | None, setting: float) -> bytes:
         """The file of a picture: an earlier one if everything it depends on is the same."""
         if self._folder is None:
             return codec.encode(image, roi, setting)
@@ -64,10 +64,12 @@ class Store:
         return data
 
 
-def name(codec: RatedCodec, image: Image, roi: Roi, setting: float) -> str:
+def name(codec: RatedCodec, image: Image, roi: Roi | None, setting: float) -> str:
     """SHA-256 in hex of codec, setting, pixels and, if the codec uses it, ROI."""
     total = hashlib.sha256(f"2 {codec.key} {setting:g} {image.shape}".encode())
-    parts: list[NDArray[np.uint8]] = [image, *([np.packbits(roi)] if codec.uses_roi else [])]
+    parts: list[NDArray[np.uint8]] = [image]
+    if codec.uses_roi:
+        parts.append(np.packbits(whole(image, roi)))
     for part in parts:
         total.update(np.ascontiguousarray(part).tobytes())
     return total.hexdigest()

@@ -9,8 +9,8 @@ import numpy as np
 
 from vcm.dataset import VOC, DataSet, coco
 from vcm.errors import SpecError
-from vcm.evaluate.codecs import Image, Roi
 from vcm.evaluate.plan import Plan
+from vcm.evaluate.rated import Image, Roi
 from vcm.metrics.detection import categories, has_masks
 from vcm.roi.acquire import unwarned
 from vcm.roi.mask import RoiMask, valued

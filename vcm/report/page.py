@@ -4,13 +4,16 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from vcm.errors import MissingExtra
+from vcm.evaluate.estimates import BdRate, Difference, Number
+from vcm.evaluate.report import Report
+from vcm.metrics.table import metric
 from vcm.report.plots import drawn
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -31,7 +34,7 @@ class Row(NamedTuple):
     panels: Sequence[Panel]
 
 
-def page(result: dict[str, Any], rows: Sequence[Row], title: str) -> str:
+def page(report: Report, rows: Sequence[Row], title: str) -> str:
     """The HTML text.
 
     Raises:
@@ -47,10 +50,10 @@ def page(result: dict[str, Any], rows: Sequence[Row], title: str) -> str:
     environment.filters |= {
         "number": number, "percent": percent, "ground": ground, "picture": webp,
     }  # fmt: skip
-    environment.globals["decimals"] = decimals
-    plots = [(metric, picture.decode()) for metric, picture in drawn(result, "svg")]
+    environment.globals["metric_of"] = metric
+    plots = [(metric, picture.decode()) for metric, picture in drawn(report, "svg")]
     template = environment.get_template(TEMPLATE.name)
-    return template.render(result=result, plots=_inline(plots), rows=rows, title=title)
+    return template.render(report=report, plots=_inline(plots), rows=rows, title=title)
 
 
 def _inline(plots: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -61,12 +64,12 @@ def _inline(plots: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def number(value: dict[str, Any] | None, digits: int = 3) -> str:
+def number(found: Number, digits: int = 3) -> str:
     """A value with its interval, or a dash."""
-    if value is None or value.get("value") is None:
+    if found.value is None:
         return "–"
-    text = f"{value['value']:.{digits}f}"
-    low, high = value.get("low"), value.get("high")
+    text = f"{found.value:.{digits}f}"
+    low, high = found.low, found.high
     if low is None and high is None:
         return text
     ends = [f"{low:.{digits}f}" if low is not None else "?"]
@@ -74,28 +77,23 @@ def number(value: dict[str, Any] | None, digits: int = 3) -> str:
     return f"{text} ({ends[0]} to {ends[1]})"
 
 
-def percent(value: dict[str, Any] | None) -> str:
-    """A BD-rate with its interval."""
-    if value is None or value.get("value") is None:
+def percent(found: BdRate | Difference) -> str:
+    """A BD-rate or a difference with its interval, or a dash."""
+    if found.value is None:
         return "–"
-    text = f"{value['value']:+.1f} %"
-    low, high = value.get("low"), value.get("high")
+    text = f"{found.value:+.1f} %"
+    low, high = found.low, found.high
     if low is None and high is None:
         return text
     ends = ("?" if end is None else f"{end:+.0f}" for end in (low, high))
     return f"{text} ({' to '.join(ends)})"
 
 
-def ground(value: dict[str, Any]) -> str:
+def ground(found: BdRate) -> str:
     """What a BD-rate stands on."""
-    known = value.get("known")
+    known = found.known
     of = "" if known is None else f", {100 * known:.0f} % of the resamples have a BD-rate"
-    return f"{100 * value['overlap']:.0f} % of the scores are shared{of}"
-
-
-def decimals(metric: str) -> int:
-    """Decimals that tell two scores apart: of a metric in 0 to 1 or in percent or dB."""
-    return 4 if metric.endswith(("MS-SSIM", "LPIPS", "DISTS")) else 2
+    return f"{100 * found.overlap:.0f} % of the scores are shared{of}"
 
 
 def webp(picture: Image) -> str:

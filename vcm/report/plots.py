@@ -4,39 +4,20 @@ import io
 from collections.abc import Iterator
 from typing import Any, Final
 
+from vcm.evaluate.report import CodecReport, Report
+from vcm.metrics.table import axis as axis_of
+
 WIDTH, HEIGHT = 7.5, 6.0  # inches, the legend below the axes included
 COLOURS: Final = (*(f"C{n}" for n in range(10)), "black", "gold", "navy", "lime")
-LABELS: Final = {
-    "AP": "AP, %", "AP50": "AP50, %", "mask_AP": "mask AP, %", "mIoU": "mIoU, %",
-    "PSNR": "PSNR, dB", "ROI-PSNR": "PSNR of the ROI, dB",
-    "background PSNR": "PSNR of the background, dB",
-    "ST-LPIPS": "ST-LPIPS (lower is better)",
-    "LPIPS": "LPIPS (lower is better)", "DISTS": "DISTS (lower is better)",
-}  # fmt: skip
 
 
-def drawn(result: dict[str, Any], format: str) -> Iterator[tuple[str, bytes]]:
+def drawn(report: Report, format: str) -> Iterator[tuple[str, bytes]]:
     """Metric and picture ("png" or "svg") of score over bits per pixel, the task's metric first."""
-    for metric in metrics(result):
-        yield metric, curve(result, metric, format)
+    for metric in report.metrics():
+        yield metric, curve(report, metric, format)
 
 
-def metrics(result: dict[str, Any]) -> list[str]:
-    """The metrics that every codec's points have, the task's first."""
-    points = [p["scores"] for codec in result["codecs"] for p in codec["points"]]
-    return [
-        result["metric"],
-        *(m for m in points[0] if m != result["metric"] and all(m in p for p in points)),
-    ]
-
-
-def label(metric: str) -> str:
-    """A metric with its unit, for an axis."""
-    _, agreement, own = metric.rpartition("agreement ")
-    return f"{agreement}{LABELS.get(own, own)}"
-
-
-def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
+def curve(report: Report, metric: str, format: str) -> bytes:
     """One metric over bits per pixel, a line a codec, with the intervals over pictures."""
     import matplotlib
 
@@ -44,12 +25,12 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     from matplotlib import pyplot, ticker
 
     figure, axis = pyplot.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
-    for number, codec in enumerate(result["codecs"]):
+    for number, codec in enumerate(report.codecs):
         _line(axis, codec, metric, COLOURS[number % len(COLOURS)])
-    original = result["uncompressed"].get(metric)
+    original = report.uncompressed.get(metric)
     if original is not None:
-        axis.axhline(original["value"], color="grey", linestyle=":", label="uncompressed")
-    axis.set(xlabel="bits per pixel", ylabel=label(metric), xscale="log")
+        axis.axhline(original.value, color="grey", linestyle=":", label="uncompressed")
+    axis.set(xlabel="bits per pixel", ylabel=axis_of(metric), xscale="log")
     axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
@@ -62,16 +43,14 @@ def curve(result: dict[str, Any], metric: str, format: str) -> bytes:
     return buffer.getvalue()
 
 
-def _line(axis: Any, codec: dict[str, Any], metric: str, colour: str) -> None:
-    points = codec["points"]
-    rates = [p["bpp"]["value"] for p in points]
-    scores = [p["scores"][metric] for p in points]
-    ours = codec["text"].partition(":")[0] == "vcm"
-    style = "-" if ours else "--"
+def _line(axis: Any, codec: CodecReport, metric: str, colour: str) -> None:
+    rates = [p.bpp.value for p in codec.points]
+    scores = [p.scores[metric] for p in codec.points]
+    style = "-" if codec.ours else "--"
     axis.plot(
-        rates, [s["value"] for s in scores], style, color=colour, marker="o", markersize=4,
-        linewidth=2 if ours else 1.3, label=codec["name"],
+        rates, [s.value for s in scores], style, color=colour, marker="o", markersize=4,
+        linewidth=2 if codec.ours else 1.3, label=codec.name,
     )  # fmt: skip
-    if all(s["low"] is not None for s in scores):
-        low, high = ([s[end] for s in scores] for end in ("low", "high"))
+    if all(s.low is not None for s in scores):
+        low, high = [s.low for s in scores], [s.high for s in scores]
         axis.fill_between(rates, low, high, color=colour, alpha=0.08, linewidth=0)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from vcm import plugin
+from vcm.device import elsewhere
 from vcm.errors import SpecError
 from vcm.roi.base import Backend, networks
 from vcm.task import TaskSpec
@@ -28,7 +29,7 @@ def load_backend(name: str, **options: Any) -> Backend:
         name: a key of `BACKENDS`, or "FILE.py:NAME" for a class of the caller's own.
 
     Raises:
-        SpecError: if there is no such backend.
+        SpecError: if there is no such backend, or it cannot run on the device that it is given.
         ModelError, MissingExtra: if what it needs is not there.
 
     Example:
@@ -47,21 +48,31 @@ def load_backend(name: str, **options: Any) -> Backend:
     return backend
 
 
-def backend_for(task: TaskSpec, name: str = "embedded", weights: str | None = None) -> Backend:
+def backend_for(
+    task: TaskSpec, name: str = "embedded", weights: str | None = None, device: str = "cpu"
+) -> Backend:
     """A words-to-mask backend as a task wants it, with all that its words need.
 
     Raises:
         UnknownWord: if the backend says before it looks that it does not know one.
         SpecError, ModelError, MissingExtra: as `load_backend` does.
     """
-    backend = chosen_backend(name, weights, task.detail)
+    backend = chosen_backend(name, weights, task.detail, device)
     networks(backend, (*task.phrases, *task.exclude))
     return backend
 
 
-def chosen_backend(name: str, weights: str | None, detail: int) -> Backend:
-    """A words-to-mask backend as options say; detail counts for those of `DETAILED`."""
-    options: dict[str, Any] = {} if weights is None else {"weights": weights}
+def chosen_backend(name: str, weights: str | None, detail: int, device: str = "cpu") -> Backend:
+    """A words-to-mask backend as options say; detail counts for those of `DETAILED`.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one that it can use. A class
+            of the caller's own is told if it is not "cpu".
+
+    Raises:
+        SpecError, ModelError, MissingExtra: as `load_backend` does.
+    """
+    options: dict[str, Any] = elsewhere(device) | ({} if weights is None else {"weights": weights})
     if name in DETAILED:
         options["detail"] = detail
     return load_backend(name, **options)

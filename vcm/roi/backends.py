@@ -12,33 +12,35 @@ from vcm.roi.segmenter import Segmenter
 _log = logging.getLogger(__name__)
 
 
-def embedded(weights: str | Path | None = None, detail: int = 1) -> Composed:
+def embedded(weights: str | Path | None = None, detail: int = 1, device: str = "cpu") -> Composed:
     """The built-in network and the specialists; arguments and errors are those of `Embedded`."""
-    base = Embedded(weights, detail)
-    return Composed(base, base.recall)
+    base = Embedded(weights, detail, device)
+    return Composed(base, base.recall, device=device)
 
 
-def segmenter(weights: str = "yolo11n-seg.pt") -> Backend:
+def segmenter(weights: str = "yolo11n-seg.pt", device: str = "cpu") -> Backend:
     """A YOLO segmenter and, if its words are the vocabulary's, the specialists."""
-    base = Segmenter(weights)
-    return Composed(base) if base.has_coco_classes else base
+    base = Segmenter(weights, device)
+    return Composed(base, device=device) if base.has_coco_classes else base
 
 
-def auto(weights: str | None = None, detail: int = 1) -> Composed:
+def auto(weights: str | None = None, detail: int = 1, device: str = "cpu") -> Composed:
     """The segmenter for what it knows, if it is there; for all else the built-in network.
 
     Args:
         weights: path of a YOLO segmentation checkpoint; None: there is none.
         detail: of the built-in network.
+        device: of all networks, as `vcm.device.gpu_of` takes it.
 
     Raises:
         ModelError: if the file is no such checkpoint.
+        SpecError: if the networks cannot run on such a device.
     """
-    base = Embedded(detail=detail)
-    return Composed(base, base.recall, _segmenter(weights))
+    base = Embedded(detail=detail, device=device)
+    return Composed(base, base.recall, _segmenter(weights, device), device)
 
 
-def _segmenter(weights: str | None) -> Segmenter | None:
+def _segmenter(weights: str | None, device: str) -> Segmenter | None:
     """The segmenter of a checkpoint; None, and why in the log, if it cannot be had."""
     if weights is None:
         return None
@@ -46,7 +48,7 @@ def _segmenter(weights: str | None) -> Segmenter | None:
         _log.warning("auto: no checkpoint %s; using the built-in network", weights)
         return None
     try:
-        return Segmenter(weights)
+        return Segmenter(weights, device)
     except MissingExtra as error:
         _log.warning("auto: %s; using the built-in network", error)
         return None

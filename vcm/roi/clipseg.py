@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from vcm.device import device_of
 from vcm.errors import MissingExtra
 from vcm.vision import hub
 
@@ -24,8 +25,10 @@ class ClipSeg:
 
     Args:
         weights: hub id or local folder.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         MissingExtra: if transformers is not installed.
         ModelError: if the weights cannot be loaded, for lack of a network for instance.
     """
@@ -34,7 +37,8 @@ class ClipSeg:
     tau: Final = 0.4
     growth: Final = 1.0
 
-    def __init__(self, weights: str = "CIDAS/clipseg-rd64-refined"):
+    def __init__(self, weights: str = "CIDAS/clipseg-rd64-refined", device: str = "cpu"):
+        on = device_of(device)
         try:
             from transformers import AutoProcessor, CLIPSegForImageSegmentation
         except ImportError as error:
@@ -42,10 +46,11 @@ class ClipSeg:
         self._processor, self._model = hub.load(
             "CLIPSeg",
             weights,
-            "--roi-weights FOLDER",
+            "words' folder",
             AutoProcessor.from_pretrained,
             CLIPSegForImageSegmentation.from_pretrained,
         )
+        self._model.to(on)
 
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
@@ -67,9 +72,9 @@ class ClipSeg:
             padding=True,
             truncation=True,
             return_tensors="pt",
-        )
+        ).to(self._model.device)
         pixels = inputs.pop("pixel_values")  # (1, 3, h, w)
         logits = self._model(pixel_values=pixels.expand(len(text), -1, -1, -1), **inputs).logits
         maps = logits.reshape(len(text), *pixels.shape[-2:]).sigmoid().float()
-        result: NDArray[np.float32] = maps.numpy()
+        result: NDArray[np.float32] = maps.cpu().numpy()
         return result

@@ -41,6 +41,7 @@ class Composed:
         base: finds the classes of the vocabulary; name, tau and growth are its own.
         recall: of the base, by class, where it is known.
         preferred: is asked instead of it for every phrase that it knows.
+        device: of the specialists, as `vcm.device.gpu_of` takes it.
 
     Specialists find what is no class, see `vcm.roi.specialists`. They are loaded when a phrase
     asks for them.
@@ -51,11 +52,12 @@ class Composed:
         base: Base,
         recall: Mapping[str, float] | None = None,
         preferred: Segmenter | None = None,
+        device: str = "cpu",
     ):
         self.name: Final = base.name
         self.tau: Final = base.tau
         self.growth: Final = base.growth
-        self._base, self._preferred = base, preferred
+        self._base, self._preferred, self._device = base, preferred, device
         self._recall: Final = recall or {}
         self._asks: Final[dict[str, list[Ask]]] = {}
 
@@ -101,7 +103,7 @@ class Composed:
 
     def _special(self, name: str) -> Ask:
         on = ground(name)
-        return Ask(specialist(finder(name)), name, self._class(on) if on else None)
+        return Ask(specialist(finder(name), self._device), name, self._class(on) if on else None)
 
     def _plane(self, ask: Ask, maps: Mapping[Backend, Iterator[Floats]]) -> Floats:
         """What was found for it: (H, W) in [0, 1], on the base's scale."""

@@ -32,21 +32,22 @@ class Embedded:
         weights: a safetensors file; None: the one that comes with the package.
         detail: 2 looks at the picture at twice the size as well: small things are found more
             often, in three to four times the time.
+        device: as `vcm.device.gpu_of` takes it.
 
     Raises:
         ModelError: if the file is missing, damaged or of another network.
-        SpecError: if detail is neither 1 nor 2.
+        SpecError: if detail is neither 1 nor 2, or the network cannot run on such a device.
     """
 
     name: Final = "embedded"
     growth: Final = 0.5
 
-    def __init__(self, weights: str | Path | None = None, detail: int = 1):
+    def __init__(self, weights: str | Path | None = None, detail: int = 1, device: str = "cpu"):
         if detail not in LOOKS:
             raise SpecError(f"detail: expected 1 or 2, got {detail!r}")
         self.detail: Final = detail
         path = Path(weights or DEFAULT)
-        self._run, card = session.load(path)
+        self._run, card = session.load(path, device)
         self.tau: Final = _threshold(path, card)
         self.recall: Final = _recall(path, card)
 

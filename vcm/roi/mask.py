@@ -78,7 +78,7 @@ def valued(
     if roi.any():
         return RoiMask(roi, sigma, source)
     if on_empty == "error":
-        raise SpecError(f"{empty}; try a lower --tau, other words or another --on-empty")
+        raise SpecError(empty, hint="empty")
     if on_empty == "background":
         _log.warning("%s: all of the picture is background", empty)
         return RoiMask(roi, sigma, f"{source}: {NOTHING}, all background")

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from vcm.device import device_of
 from vcm.errors import ModelError, UnknownWord
 from vcm.roi.embedded import cover
 from vcm.roi.vocabulary import forms, vocabulary
@@ -19,8 +21,10 @@ class Segmenter:
 
     Args:
         weights: path of a YOLO segmentation checkpoint, or a name that ultralytics downloads.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded or is no segmenter.
     """
@@ -29,7 +33,8 @@ class Segmenter:
     tau: Final = 0.3
     growth: Final = 1.0  # an instance is found or it is not
 
-    def __init__(self, weights: str = "yolo11n-seg.pt"):
+    def __init__(self, weights: str = "yolo11n-seg.pt", device: str = "cpu"):
+        self._device: Final = device_of(device)
         self._model = load_yolo(weights)
         self._names = {name.lower(): int(i) for i, name in self._model.names.items()}
         if self._model.task != "segment":
@@ -46,7 +51,7 @@ class Segmenter:
             UnknownWord: if a phrase stands for none of the model's classes.
         """
         wanted = [self._classes(phrase) for phrase in phrases]
-        found = instances(self._model, image, LEAST_CONFIDENCE)
+        found = instances(self._model, image, LEAST_CONFIDENCE, self._device)
 
         def plane(classes: tuple[int, ...]) -> NDArray[np.float32]:
             target = np.zeros(image.shape[:2], np.float32)
@@ -96,11 +101,15 @@ def has_coco_classes(model: Any) -> bool:
 
 
 def instances(
-    model: Any, image: NDArray[np.uint8], confidence: float
+    model: Any, image: NDArray[np.uint8], confidence: float, device: torch.device | None = None
 ) -> list[tuple[NDArray[np.bool_], int, float]]:
-    """Mask (H, W) bool, class index and confidence of each instance; image: (H, W, 3) RGB."""
+    """Mask (H, W) bool, class index and confidence of each instance; image: (H, W, 3) RGB.
+
+    Args:
+        device: None: the one that ultralytics chooses.
+    """
     bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
-    (result,) = model.predict(bgr, conf=confidence, verbose=False, retina_masks=True)
+    (result,) = model.predict(bgr, conf=confidence, verbose=False, retina_masks=True, device=device)
     if result.masks is None:
         return []
     masks = result.masks.data.cpu().numpy() > 0.5

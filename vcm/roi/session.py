@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm import weightfile
+from vcm.device import gpu_of
 from vcm.errors import ModelError
 from vcm.ort import Session
 from vcm.roi.vocabulary import vocabulary
@@ -21,12 +22,17 @@ Planes = NDArray[np.float32]
 Run = Callable[[Planes], Planes]
 
 
-def load(path: Path) -> tuple[Run, dict[str, str]]:
+def load(path: Path, device: str = "cpu") -> tuple[Run, dict[str, str]]:
     """The network in a weight file, ready to run, and the file's card.
+
+    Args:
+        device: as `vcm.device.gpu_of` takes it.
 
     Raises:
         ModelError: if the file is missing, damaged or of another network.
+        SpecError: if there is no such device, or onnxruntime cannot use it.
     """
+    gpu = gpu_of(device)
     tensors, card = weightfile.read(path, KIND)
     classes = len(vocabulary().classes)
     if not {GRAPH, "words"} <= tensors.keys() or len(tensors["words"]) != classes:
@@ -35,7 +41,8 @@ def load(path: Path) -> tuple[Run, dict[str, str]]:
     weights = {
         name: (t.float() if t.is_floating_point() else t).numpy() for name, t in tensors.items()
     }
-    session = Session(graph, str(path), threads=torch.get_num_threads(), weights=weights)
+    threads = torch.get_num_threads()
+    session = Session(graph, str(path), threads=threads, weights=weights, gpu=gpu)
 
     def run(x: Planes) -> Planes:
         (probabilities,) = session.run({"x": x}, ["probabilities"])

@@ -23,18 +23,21 @@ PACKAGES: Final = {
     "writing": "rapidocr-onnxruntime",
     "codes": "opencv-python",
 }
+ON_DEVICE: Final = ("faces",)  # those that take a device; the others run on the processor
 ON: Final = "on"  # the table of what counts only on something else
 
 
 @cache
-def specialist(name: str) -> Backend:
-    """The specialist of that name, loaded once.
+def specialist(name: str, device: str = "cpu") -> Backend:
+    """The specialist of that name, loaded once for each device.
 
     Raises:
         MissingExtra, ModelError: if what it needs is not there.
+        SpecError: if it cannot run on such a device.
     """
     module, cls = SPECIALISTS[name]
-    loaded: Backend = getattr(import_module(module), cls)()
+    options = {"device": device} if name in ON_DEVICE else {}
+    loaded: Backend = getattr(import_module(module), cls)(**options)
     return loaded
 
 

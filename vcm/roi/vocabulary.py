@@ -135,10 +135,8 @@ class Vocabulary(NamedTuple):
 
     def _unknown(self, word: str) -> UnknownWord:
         near = difflib.get_close_matches(word.lower()[:60], self.meaning, 3, 0.6)
-        hint = f", near it: {', '.join(near)}" if near else ""
-        return UnknownWord(
-            f"unknown word {word[:40]!r}{hint}; for any words use --roi-backend clipseg"
-        )
+        told = f", near it: {', '.join(near)}" if near else ""
+        return UnknownWord(f"unknown word {word[:40]!r}{told}", hint="any words")
 
 
 @cache

@@ -40,8 +40,9 @@ class Cluster:
     def __init__(self, address: str, workers: int | None = None):
         if workers is not None and (address != LOCAL or workers < 1):
             raise SpecError(
-                f"--workers: expected 1 or more with --ray {LOCAL}, else none: the cluster says; "
-                f"got {workers} with --ray {address}"
+                f"workers: expected 1 or more for a cluster of our own, {LOCAL!r}, and none for "
+                f"another one, which has its own number; got {workers} for {address!r}",
+                hint="cluster's workers",
             )
         self._address, self._workers = address, workers
 
@@ -78,7 +79,7 @@ def _connected(address: str, workers: int | None) -> Any:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise SpecError(f"--ray {address}: no cluster: {reason}") from error
+        raise SpecError(f"no Ray cluster at {address!r}: {reason}", hint="cluster") from error
     return ray
 
 
@@ -99,11 +100,13 @@ def _check_answers(address: str) -> None:
         return
     host, colon, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise SpecError(f"--ray: expected auto, {LOCAL} or HOST:PORT, got {address!r}")
+        raise SpecError(f"Ray cluster: expected auto, {LOCAL} or HOST:PORT, got {address!r}")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        raise SpecError(f"--ray {address}: nothing answers there ({error}); check it") from error
+        raise SpecError(
+            f"no Ray cluster at {address!r}: nothing answers there ({error})", hint="cluster"
+        ) from error
 
 
 def _in_worker(folder: str, function: Any, *rest: Any) -> Any:

@@ -23,7 +23,7 @@ class Processes:
 
     def __init__(self, workers: int):
         if workers < 1:
-            raise SpecError(f"--workers: expected 1 or more, got {workers}")
+            raise SpecError(f"workers: expected 1 or more, got {workers}")
         self.room = 3 * workers  # no worker waits for the reading of its next picture
         self._workers = workers
 
@@ -35,8 +35,8 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise WorkerError(
-                "a worker process died, perhaps for lack of memory; the same command goes on "
-                "where it stopped, with fewer --workers it needs less"
+                "a worker process died, perhaps for lack of memory; fewer of them need less",
+                hint="fewer workers",
             ) from error
 
 

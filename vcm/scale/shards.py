@@ -44,7 +44,7 @@ class Shards:
         if len(_NUMBER.findall(pattern.name)) != 1 or pattern.name.count("%") != 1:
             raise SpecError(f"shards: expected a name such as out-%05d.tar, got {pattern.name!r}")
         if per_shard < 1:
-            raise SpecError(f"--per-shard: expected 1 or more, got {per_shard}")
+            raise SpecError(f"shards: expected 1 or more pictures in each, got {per_shard}")
         self._folder, self._name = make_folder(pattern.parent), pattern.name
         self._suffix, self._per_shard = suffix, per_shard
         self._manifest, self._overwrite, self._set = Manifest(pattern.parent), overwrite, set_

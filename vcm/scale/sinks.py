@@ -129,8 +129,8 @@ def check_free(path: Path, source: str | None) -> None:
     """
     if path.exists():
         raise OutputError(
-            f"{str(path)!r} was made from {source!r}; move it away, give another place, or "
-            f"--overwrite"
+            f"{str(path)!r} was made from {source!r}; move it away or give another place",
+            hint="replace",
         )
 
 
@@ -149,6 +149,6 @@ def write(path: Path, data: bytes, may_replace: bool) -> None:
 def unnamed(path: Path) -> OutputError:
     """That something is there of which the manifest does not know."""
     return OutputError(
-        f"{str(path)!r} is there already and {NAME} does not name it; give another place, or "
-        f"--overwrite"
+        f"{str(path)!r} is there already and {NAME} does not name it; give another place",
+        hint="replace",
     )

@@ -1,6 +1,5 @@
 """The same work on many tasks: few at a time are in memory, and whoever does them may be lost."""
 
-import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -70,32 +69,6 @@ def kept(pool: Pool) -> Iterator[Pool]:
     """The pool, started once for several rounds of `mapped`."""
     with pool as submit:
         yield Entered(submit, pool.room)
-
-
-def pool_of(workers: int | None, ray: str | None) -> Pool:
-    """The processes that are asked for: of a Ray cluster, or so many of this machine.
-
-    Args:
-        workers: None: one a core.
-        ray: "auto", "local" or the address of a cluster; None for none.
-
-    Raises:
-        SpecError: if there cannot be so many.
-    """
-    if ray is not None:
-        from vcm.scale.cluster import Cluster
-
-        return Cluster(ray, workers)
-    from vcm.scale.local import Processes
-
-    return Processes(_cores() if workers is None else workers)
-
-
-def _cores() -> int:
-    """Cores that this process may use, which a scheduler may have made fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def mapped(

@@ -81,13 +81,13 @@ def _picture(photo: Photo, side: int) -> Tensor:
     return torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
 
 
-@torch.no_grad()
 def _pairs(
     net: PixelWordNet, measured: Iterator[tuple[Photo, NDArray[np.float32]]]
 ) -> Iterator[Pair]:
     """What the head reads of each photo, and the detectors' mean at the same places."""
     for photo, maps in measured:
-        seen = net.middle(net.backbone(_picture(photo, LONG_SIDE)))
+        with torch.no_grad():  # not around the measuring, which needs gradients
+            seen = net.middle(net.backbone(_picture(photo, LONG_SIDE)))
         wanted = torch.from_numpy(maps).mean(0)[None, None]
         wanted = F.interpolate(wanted, seen.shape[2:], mode="bilinear", align_corners=False)
         yield seen.bfloat16(), wanted - wanted.mean()

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.errors import MissingExtra, ModelError
+from vcm.device import device_of
+from vcm.errors import MissingExtra, ModelError, SpecError
 from vcm.vision.base import Kind
 
 NAMES: Final = (
@@ -25,8 +26,10 @@ class DeepLab:
 
     Args:
         path: a .tflite file.
+        device: "cpu" or "auto": such files run on the processor.
 
     Raises:
+        SpecError: if it is another device.
         MissingExtra: if ai-edge-litert is not installed.
         ModelError: if the file is missing or no such network.
     """
@@ -34,7 +37,9 @@ class DeepLab:
     kind: Final[Kind] = "semantic"
     names: Final = NAMES
 
-    def __init__(self, path: str | Path, threads: int = 1):
+    def __init__(self, path: str | Path, threads: int = 1, device: str = "cpu"):
+        if device != "auto" and device_of(device).type != "cpu":
+            raise SpecError(f"device {device}: {path} runs on the processor only; give auto")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:

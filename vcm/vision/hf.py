@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 from torch import Tensor
 
+from vcm.device import device_of
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision import hub
 from vcm.vision.base import CONFIDENCE, MASKED, Image, Kind, Objects, rle, sorted_objects
@@ -28,7 +29,7 @@ KINDS: Final[dict[str, tuple[Kind, ...]]] = {
     "AutoModelForSemanticSegmentation": ("semantic",),
     UNIVERSAL: ("instances", "semantic"),
 }
-WHERE: Final = "hf:FOLDER"
+FOLDER: Final = "model's folder"  # the hint where one cannot be loaded
 
 
 class HuggingFace:
@@ -42,19 +43,22 @@ class HuggingFace:
         kind: for Mask2Former and MaskFormer, "instances" or "semantic". None: "instances" if at
             least half of its names are things of COCO, such as "person", and none is the
             background; otherwise "semantic", as for ADE20K and for Cityscapes' 19 classes.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         MissingExtra: if transformers is not installed.
         ModelError: if the weights cannot be loaded or are incomplete, or the model does
             something else.
     """
 
-    def __init__(self, weights: str, kind: Kind | None = None):
+    def __init__(self, weights: str, kind: Kind | None = None, device: str = "cpu"):
+        on = device_of(device)
         try:
             import transformers
         except ImportError as error:
             raise MissingExtra("transformers", "clipseg") from error
-        (config,) = hub.load("model", weights, WHERE, transformers.AutoConfig.from_pretrained)
+        (config,) = hub.load("model", weights, FOLDER, transformers.AutoConfig.from_pretrained)
         auto = _task(weights, config)
         names = _names(config.id2label)
         self.kind: Final[Kind] = _kind(weights, KINDS[auto], names, kind)
@@ -65,9 +69,9 @@ class HuggingFace:
             raise ModelError(f"{weights}: expected at most 255 classes, got {len(self.names)}")
         load = partial(getattr(transformers, auto).from_pretrained, output_loading_info=True)
         self._processor, loaded = hub.load(
-            "model", weights, WHERE, transformers.AutoImageProcessor.from_pretrained, load
+            "model", weights, FOLDER, transformers.AutoImageProcessor.from_pretrained, load
         )
-        self._model = _complete(weights, *loaded).float().eval().requires_grad_(False)
+        self._model = _complete(weights, *loaded).to(on).float().eval().requires_grad_(False)
 
     @torch.inference_mode()
     def detect(self, image: Image) -> Objects:
@@ -81,7 +85,9 @@ class HuggingFace:
         (found,) = self._processor.post_process_object_detection(
             output, threshold=CONFIDENCE, target_sizes=[size]
         )
-        return sorted_objects(*(found[key].numpy() for key in ("boxes", "scores", "labels")))
+        return sorted_objects(
+            *(found[key].numpy(force=True) for key in ("boxes", "scores", "labels"))
+        )
 
     @torch.inference_mode()
     def segment(self, image: Image) -> NDArray[np.uint8]:
@@ -89,7 +95,7 @@ class HuggingFace:
         (labels,) = self._processor.post_process_semantic_segmentation(
             self._run(image), target_sizes=[image.shape[:2]]
         )
-        shifted: NDArray[np.uint8] = (labels.numpy() + self._shift).astype(np.uint8)
+        shifted: NDArray[np.uint8] = (labels.numpy(force=True) + self._shift).astype(np.uint8)
         return shifted
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -127,7 +133,7 @@ class HuggingFace:
 
     def _run(self, image: Image) -> Any:
         inputs = self._processor(images=pillow.fromarray(image), return_tensors="pt")
-        return self._model(**inputs)
+        return self._model(**inputs.to(self._model.device))
 
     def _normalised(self, x: Tensor) -> Tensor:
         processor = self._processor
@@ -183,7 +189,7 @@ def _instances(found: Any) -> Objects:
     infos = found["segments_info"]
     pairs = zip(infos, found["segmentation"] if infos else [], strict=True)
     best = sorted(pairs, key=lambda pair: -pair[0]["score"])[:MASKED]
-    infos, masks = [info for info, _ in best], [mask.numpy() > 0.5 for _, mask in best]
+    infos, masks = [info for info, _ in best], [mask.numpy(force=True) > 0.5 for _, mask in best]
     boxes = np.array([_box(mask) for mask in masks], np.float32)
     scores, labels = ([info[key] for info in infos] for key in ("score", "label_id"))
     return sorted_objects(

@@ -7,13 +7,13 @@ from typing import Any
 from vcm.errors import ModelError
 
 
-def load(name: str, weights: str, where: str, *loaders: Callable[..., Any]) -> list[Any]:
+def load(name: str, weights: str, hint: str, *loaders: Callable[..., Any]) -> list[Any]:
     """What the loaders make of the weights; transformers loads models in evaluation mode.
 
     Args:
         name: what people call the model.
         weights: hub id or local folder.
-        where: how a folder is given instead, for the message: "--roi-weights FOLDER".
+        hint: of the error, see `VcmError`: how a folder is given instead.
         loaders: `from_pretrained` of classes of transformers.
 
     Raises:
@@ -25,8 +25,9 @@ def load(name: str, weights: str, where: str, *loaders: Callable[..., Any]) -> l
         return [loader(weights, local_files_only=local) for loader in loaders]
     except Exception as error:  # transformers raises many kinds
         raise ModelError(
-            f"{name} {weights!r} cannot be loaded; with a network it is downloaded, without "
-            f"one give a folder that holds it: {where} ({_first_line(error)})"
+            f"{name} {weights!r} cannot be loaded ({_first_line(error)}); with a network it is "
+            "downloaded, without one give a folder that holds it",
+            hint=hint,
         ) from error
 
 

@@ -37,7 +37,8 @@ def importance(model: Features, x: Tensor, projections: int, generator: torch.Ge
     for k in range(projections):
         parts = []
         for f, size in zip(features, sizes, strict=True):
-            s = torch.randn(f.shape, generator=generator) / size.sqrt()[:, None, None, None]
+            drawn = torch.randn(f.shape, generator=generator, device=generator.device)
+            s = drawn.to(f.device) / size.sqrt()[:, None, None, None]
             parts.append((f * s).sum())
         kept = k + 1 < projections
         (gradient,) = torch.autograd.grad(torch.stack(parts).sum(), x, retain_graph=kept)

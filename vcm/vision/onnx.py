@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
+from vcm.device import gpu_of
 from vcm.errors import ModelError
 from vcm.ort import Session
 from vcm.vision.base import Image, Kind, Objects, sorted_objects
@@ -37,16 +38,19 @@ class PicoDet:
 
     Args:
         weights: path of an .onnx file.
+        device: as `vcm.device.gpu_of` takes it.
 
     Raises:
+        SpecError: if there is no such device, or onnxruntime cannot use it.
         ModelError: if the file is missing or holds another network.
     """
 
     kind: Final[Kind] = "boxes"
     names: Final = COCO
 
-    def __init__(self, weights: str):
-        self._net = Session(Path(weights), weights, threads=torch.get_num_threads())
+    def __init__(self, weights: str, device: str = "cpu"):
+        gpu = gpu_of(device)
+        self._net = Session(Path(weights), weights, threads=torch.get_num_threads(), gpu=gpu)
         self._height, self._width = _checked(weights, self._net)
         self._points: Final = _points(self._height, self._width)
 

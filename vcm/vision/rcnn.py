@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vcm.device import device_of
 from vcm.errors import ModelError
 from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import coco_name
@@ -30,14 +31,18 @@ class Rcnn:
             (detectron2 downloads the weights), or a config of your own (.yaml, or a folder with
             a config.yaml) whose MODEL.WEIGHTS names a checkpoint, from the config's folder if it
             is no whole path. A .pkl checkpoint is a pickle: it can run code, so know its source.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         ModelError: if detectron2 is not installed, config or checkpoint cannot be loaded or are
             incomplete, or the model is another one than Faster or Mask R-CNN.
     """
 
-    def __init__(self, weights: str):
+    def __init__(self, weights: str, device: str = "cpu"):
+        on = device_of(device)
         cfg = _config(weights)
+        cfg.MODEL.DEVICE = str(on)
         self.names: Final = _names(weights, cfg)
         self._net = _loaded(weights, cfg)
         self._format: str = cfg.INPUT.FORMAT  # "BGR" or "RGB", as its backbone was trained
@@ -59,7 +64,8 @@ class Rcnn:
         x = torch.from_numpy(np.ascontiguousarray(resized, np.float32)).permute(2, 0, 1)
         height, width = image.shape[:2]
         with torch.no_grad():
-            found = self._net([{"image": x, "height": height, "width": width}])[0]["instances"]
+            (output,) = self._net([{"image": x, "height": height, "width": width}])
+        found = output["instances"].to("cpu")
         masks = None
         if self.kind == "instances":
             masks = [rle(mask.numpy()) for mask in found.pred_masks]
@@ -138,7 +144,6 @@ def _config(weights: str) -> Any:
             f"config.yaml ({_reason(error)})"
         ) from error
     _check(weights, cfg)
-    cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = CONFIDENCE
     cfg.TEST.DETECTIONS_PER_IMAGE = MASKED if cfg.MODEL.MASK_ON else MOST
     return cfg

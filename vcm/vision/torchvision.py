@@ -15,6 +15,7 @@ from torchvision import models
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import resize_boxes
 
+from vcm.device import device_of
 from vcm.errors import ModelError
 from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import BACKGROUND, coco_name
@@ -37,12 +38,15 @@ class TorchVision:
             state dict of that model, a .pth or .safetensors file. The file says how many classes
             there are; where these are as many as those of the default weights they have their
             names, otherwise "class 1" and so on.
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
+        SpecError: if there is no such device.
         ModelError: if there is no such model, or its weights cannot be downloaded or loaded.
     """
 
-    def __init__(self, weights: str):
+    def __init__(self, weights: str, device: str = "cpu"):
+        self._device: Final = device_of(device)
         name, _, path = weights.partition("=")
         default = _default(name)
         if path in type(default).__members__:
@@ -50,7 +54,7 @@ class TorchVision:
         self._transforms = default.transforms()
         self._net: Any
         self._net, count = _local(name, path, default) if path else _downloaded(name, default)
-        self._net.eval().requires_grad_(False)
+        self._net.to(self._device).eval().requires_grad_(False)
         self.kind: Final[Kind] = _kind(name)
         self.names: Final = _names(count, default)
         if self.kind != "semantic":
@@ -67,7 +71,9 @@ class TorchVision:
 
         At most 300, or 100 with masks.
         """
-        (found,) = self._net([torch.tensor(image).permute(2, 0, 1) / 255])
+        x = torch.tensor(image, device=self._device).permute(2, 0, 1) / 255
+        (found,) = self._net([x])
+        found = {key: value.cpu() for key, value in found.items()}
         masks = None
         if self.kind == "instances":
             pairs = zip(found["masks"][:, None], found["boxes"][:, None], strict=True)
@@ -79,9 +85,9 @@ class TorchVision:
     @torch.inference_mode()
     def segment(self, image: Image) -> NDArray[np.uint8]:
         """Index of each pixel's name: (H, W) uint8; image: (H, W, 3) uint8 RGB."""
-        x = self._transforms(pillow.fromarray(image))[None]
+        x = self._transforms(pillow.fromarray(image))[None].to(self._device)
         logits = F.interpolate(self._net(x)["out"], image.shape[:2], mode="bilinear")
-        labels: NDArray[np.uint8] = logits[0].argmax(0).numpy().astype(np.uint8)
+        labels: NDArray[np.uint8] = logits[0].argmax(0).cpu().numpy().astype(np.uint8)
         return labels
 
     def features(self, x: Tensor) -> list[Tensor]:

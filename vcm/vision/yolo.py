@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image as pillow
 
+from vcm.device import device_of
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision.base import CONFIDENCE, MASKED, MOST, Image, Kind, Objects, rle, sorted_objects
 from vcm.vision.names import coco_name
@@ -23,13 +24,16 @@ class Yolo:
 
     Args:
         weights: path of a .pt file, or an ultralytics name (which ultralytics downloads).
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded, or does something else.
+        SpecError: if there is no such device.
     """
 
-    def __init__(self, weights: str):
+    def __init__(self, weights: str, device: str = "cpu"):
+        self._device: Final = device_of(device)
         self._model = load_yolo(weights)
         if self._model.task not in KINDS:
             raise ModelError(
@@ -47,7 +51,12 @@ class Yolo:
         """
         bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
         (result,) = self._model.predict(
-            bgr, conf=CONFIDENCE, max_det=self._most, verbose=False, retina_masks=True
+            bgr,
+            conf=CONFIDENCE,
+            max_det=self._most,
+            verbose=False,
+            retina_masks=True,
+            device=self._device,
         )
         boxes, masks = result.boxes.cpu().numpy(), None
         if self.kind == "instances":

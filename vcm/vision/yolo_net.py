@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from vcm.device import device_of
 from vcm.errors import ModelError
 from vcm.vision.yolo import KINDS, load_yolo
 
@@ -23,17 +24,20 @@ class YoloNet:
 
     Args:
         weights: path of a .pt file, or an ultralytics name (which ultralytics downloads).
+        device: as `vcm.device.device_of` takes it; pictures must be there, too.
 
     Raises:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the checkpoint cannot be loaded, or is no YOLO detector or segmenter.
+        SpecError: if there is no such device.
     """
 
     stride: Final = 32  # sides of its pictures are multiples of it
 
-    def __init__(self, weights: str):
+    def __init__(self, weights: str, device: str = "cpu"):
         from ultralytics.cfg import get_cfg
 
+        on = device_of(device)
         yolo = load_yolo(weights)
         is_network = isinstance(yolo.model, nn.Module)  # of an exported file it is a name
         head: Any = yolo.model.model[-1] if is_network and yolo.task in KINDS else None
@@ -43,7 +47,7 @@ class YoloNet:
                 f"({type(head).__name__})"
             )
         head.end2end = False  # of two branches the one whose gradients reach the pixels
-        self.net: Any = yolo.model.float().eval().requires_grad_(False)
+        self.net: Any = yolo.model.to(on).float().eval().requires_grad_(False)
         # Only the head: it gives what the loss needs; batch normalisation stays as it was.
         self.net.model[-1].training = True
         given = self.net.args if isinstance(self.net.args, dict) else vars(self.net.args)

@@ -10,7 +10,7 @@ from vcm import draw
 from vcm.errors import SpecError
 from vcm.files import write_atomic
 from vcm.web.parts import HIGH, Example, Shown, picture, place, said, uploaded
-from vcm.web.studio import Choice, Coded, Outcome, Studio
+from vcm.web.studio import Choice, Comparison, Rendition, Studio
 
 AT_ONCE: Final = 2  # photos that are worked on side by side
 SIDE: Final = 1_600  # pixels of a picture that is shown: every touch writes six of them
@@ -51,10 +51,10 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
             return {says: HELP, results: gr.Column(visible=False)}
         choice = chosen(words, sigma, tau, closely, quality, size)
         path = uploaded(photo["path"], folder)
-        outcome = studio.outcome(path, choice, lambda share, what: progress(share, desc=what))
+        compared = studio.compared(path, choice, lambda share, what: progress(share, desc=what))
         file = place(folder, f"{path.stem}.vcm")
-        write_atomic(file, outcome.roi.data)
-        values = ("\n\n".join(outcome.notes), *_values(outcome, file))
+        write_atomic(file, compared.roi.data)
+        values = ("\n\n".join(compared.notes), *_values(compared, file))
         return dict(zip((says, *places), values, strict=True))
 
     gr.on(
@@ -143,13 +143,13 @@ def _results() -> tuple[Any, ...]:
     return numbers, both, file, outlined, heat, before, after
 
 
-def _values(outcome: Outcome, file: Path) -> tuple[Any, ...]:
+def _values(compared: Comparison, file: Path) -> tuple[Any, ...]:
     """What the places of the results show."""
-    pictures = (outcome.roi.picture, outcome.even.picture, outcome.outlined, outcome.heat)
-    roi, even, *others = (draw.within(p, SIDE) for p in (*pictures, *outcome.seen))
+    pictures = (compared.roi.picture, compared.even.picture, compared.outlined, compared.heat)
+    roi, even, *others = (draw.within(p, SIDE) for p in (*pictures, *compared.seen))
     return (
-        HEAD + "\n".join(_row(coded) for coded in (outcome.roi, outcome.even)),
-        gr.update(value=(roi, even), label=_sides(outcome.times)),
+        HEAD + "\n".join(_row(coded) for coded in (compared.roi, compared.even)),
+        gr.update(value=(roi, even), label=_sides(compared.times)),
         str(file),
         *others,
     )
@@ -160,7 +160,7 @@ def _sides(times: float) -> str:
     return f"left: coded for the words; right: evenly, in {size}"
 
 
-def _row(coded: Coded) -> str:
+def _row(coded: Rendition) -> str:
     label, size, bpp, *decibels = coded.numbers
     # nan: there is no such part; inf: it is as before
     cells = (f"{v:.1f}" if math.isfinite(v) else "–" for v in decibels)

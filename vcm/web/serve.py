@@ -26,6 +26,7 @@ def run(
     say: Callable[[str], None],
     roi_backend: str = "embedded",
     roi_weights: str | None = None,
+    device: str = "cpu",
 ) -> None:
     """Serve the page until it is stopped; uploads and results go with it.
 
@@ -35,10 +36,11 @@ def run(
         browser: whether to open one.
         say: is told the address.
         roi_backend, roi_weights: what turns words into a mask.
+        device: of all networks, as `vcm.device.device_of` takes it.
 
     Raises:
         MissingExtra: if gradio is not installed.
-        SpecError: if nothing can listen there.
+        SpecError: if nothing can listen there, or a network cannot run on such a device.
         ModelError: if a model cannot be loaded.
     """
     if find_spec("gradio") is None:
@@ -53,7 +55,7 @@ def run(
         from vcm.web.page import launch
         from vcm.web.studio import Studio
 
-        studio = Studio(weights, model, roi_backend, roi_weights)
+        studio = Studio(weights, model, roi_backend, roi_weights, device)
         say(f"http://{host}:{port} (Ctrl-C stops)")
         launch(studio, Path(folder), host, port, upload * 2**20, browser)
 
@@ -64,4 +66,4 @@ def _free(host: str, port: int) -> None:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
-        raise SpecError(f"cannot listen on {host}:{port}: {error}; try another --port") from error
+        raise SpecError(f"cannot listen on {host}:{port}: {error}", hint="port") from error

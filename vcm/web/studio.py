@@ -44,7 +44,7 @@ class Choice:
     closely: bool = False
 
 
-class Coded(NamedTuple):
+class Rendition(NamedTuple):
     """A file, and the picture in it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Coded(NamedTuple):
     numbers: tuple[str, int, float, float, float, float]
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """Everything that the page shows of one photo; pictures are (H, W, 3) uint8 RGB.
 
     Attributes:
@@ -66,8 +66,8 @@ class Outcome(NamedTuple):
     """
 
     outlined: Image
-    roi: Coded
-    even: Coded
+    roi: Rendition
+    even: Rendition
     heat: Image
     notes: list[str]
     seen: tuple[Image, Image]
@@ -81,9 +81,11 @@ class Studio:
         weights: of the codec.
         model: task model, as for `vcm eval --model`.
         roi_backend, roi_weights: what turns words into a mask, as for `vcm encode`.
+        device: of all networks, as `vcm.device.device_of` takes it.
 
     Raises:
-        VcmError: if a model cannot be loaded, or the weights are of a published codec.
+        VcmError: if a model cannot be loaded or run on such a device, or the weights are of a
+            published codec.
     """
 
     def __init__(
@@ -92,25 +94,29 @@ class Studio:
         model: str = "embedded",
         roi_backend: str = "embedded",
         roi_weights: str | None = None,
+        device: str = "cpu",
     ):
         self.weights: Final = weights
         self.model: Final = model
         self.roi: Final = (roi_backend, roi_weights)
-        self.codec: Final = Codec.load(weights)
+        self.codec: Final = Codec.load(weights, device=device)
         if not self.codec.any_rate:
             raise SpecError(
-                f"--weights {weights}: a published model has one rate, and its files do not tell "
-                "where the bits went; the page needs a model of ours, such as base"
+                f"{weights}: a published model has one rate, and its files do not tell where the "
+                "bits went; the page needs a model of ours, such as base",
+                hint="own weights",
             )
-        look = chosen_backend(*self.roi, detail=1)
+        look = chosen_backend(*self.roi, detail=1, device=device)
         self.looks_twice: Final = roi_backend in DETAILED
-        closely = chosen_backend(*self.roi, detail=2) if self.looks_twice else look
+        closely = look
+        if self.looks_twice:
+            closely = chosen_backend(*self.roi, detail=2, device=device)
         self._looks: Final = look, closely
         self.tau: Final = look.tau
-        self._model: Final = load_model(model)
+        self._model: Final = load_model(model, device)
         self._turn: Final = threading.Lock()  # an interpreter or a user's class serves one thread
 
-    def outcome(self, path: str | Path, choice: Choice, progress: Progress) -> Outcome:
+    def compared(self, path: str | Path, choice: Choice, progress: Progress) -> Comparison:
         """A photo coded as chosen, beside itself coded evenly, in as many bytes if possible.
 
         Raises:
@@ -137,7 +143,7 @@ class Studio:
             notes.append(
                 f"Evenly the photo cannot be so small: it takes {times:g} times the bytes."
             )
-        return Outcome(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
+        return Comparison(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
 
     def opened_file(self, data: bytes) -> tuple[Image, dict[str, Any]]:
         """The picture in a .vcm file, and what the file says of itself.
@@ -150,7 +156,7 @@ class Studio:
         bounded(described["height"] * described["width"], "`vcm decode`")
         return pipeline.decode(data, self.codec), described
 
-    def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Coded:
+    def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Rendition:
         """In so many bytes, or in as few as it takes."""
         even = RoiMask(mask.roi, 1.0, mask.source)
         try:
@@ -160,13 +166,13 @@ class Studio:
 
     def _coded(
         self, label: str, picture: Image, mask: RoiMask, quality: float, size: int | None
-    ) -> Coded:
+    ) -> Rendition:
         rate: dict[str, Any] = {"quality": quality} if size is None else {"size": size}
         data = pipeline.encode(picture, mask, self.codec, **rate)
         decoded = pipeline.decode(data, self.codec)
         bpp = 8 * len(data) / mask.roi.size
         inside, outside, whole = (psnr(picture, decoded, w) for w in (mask.roi, ~mask.roi, None))
-        return Coded(data, decoded, (label, len(data), bpp, inside, outside, whole))
+        return Rendition(data, decoded, (label, len(data), bpp, inside, outside, whole))
 
     def _heat(self, picture: Image, data: bytes) -> tuple[Image, float]:
         """Where the bits went, drawn; and the bits per pixel of what is brightest."""

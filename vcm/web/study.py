@@ -3,12 +3,16 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from vcm import image
-from vcm.commands import eval as evaluation
+from vcm.dataset import load
 from vcm.errors import SpecError, VcmError
-from vcm.evaluate.run import Done
+from vcm.evaluate.api import Done, Plan, Report, evaluated, prepared
+from vcm.report.files import file_of, write
+from vcm.report.text import lines
+from vcm.scale.pools import pool_of
+from vcm.task import find_task
 from vcm.web.pictures import opened, placeless
 from vcm.web.studio import Progress
 
@@ -73,9 +77,9 @@ def study(wanted: Wanted, place: Path, progress: Progress) -> Study:
         except VcmError as error:
             raise SpecError(placeless(str(error), place)) from error
         kept = Path(tempfile.mkdtemp(dir=place))
-        plot = (folder / f"{report['metric'].replace(' ', '-')}.png").rename(kept / "plot.png")
+        plot = (folder / file_of(report.metric)).rename(kept / "plot.png")
         page = (folder / "index.html").rename(kept / "index.html")
-    return Study(plot, evaluation.lines(report), notes(report), page)
+    return Study(plot, lines(report), notes(report), page)
 
 
 def _copied(photos: Sequence[str], folder: Path) -> None:
@@ -85,48 +89,38 @@ def _copied(photos: Sequence[str], folder: Path) -> None:
         image.write(folder / f"{number:02d}-{Path(photo).stem[:40]}.png", opened(photo))
 
 
-def _measured(wanted: Wanted, folder: Path, progress: Progress) -> dict[str, Any]:
+def _measured(wanted: Wanted, folder: Path, progress: Progress) -> Report:
     def track(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
         progress(0.0, label)
         for number, one in enumerate(done):
             progress((number + 1) / length, label)
             yield one
 
-    options = _options(wanted, folder / "photos")
-    return evaluation.run(folder, options, lambda line: progress(0.0, line), track)
+    plan = Plan(
+        find_task(wanted.task),
+        wanted.model,
+        load(folder / "photos"),
+        tuple(wanted.codecs),
+        roi=wanted.roi[0],
+        roi_weights=wanted.roi[1],
+        on_empty="background",
+        weights=wanted.weights,
+        unchecked=True,
+    )
+    plan = prepared(plan, perceptual=False)  # their weights come by the network
+    done = evaluated(plan, folder, pool_of(1, None), lambda line: progress(0.0, line), track)
+    write(folder, done)
+    return done.report
 
 
-def notes(report: dict[str, Any]) -> list[str]:
+def notes(report: Report) -> list[str]:
     """What the page of `vcm eval` says of its ROI, and where the first tab does otherwise."""
-    said, roi = [], report["roi"]
-    if "embedded" in roi["networks"] and report["model"]["name"].startswith("embedded"):
+    said, roi = [], report.roi
+    if "embedded" in roi.networks and report.plan.model.startswith("embedded"):
         said.append("**ROI and task come from one network: scores flatter the codec.**")
-    if count := roi["pictures_without"]:
+    if count := roi.without:
         said.append(
             f"Photos on which nothing was found: {count} (all background here; the first tab codes "
             "them evenly)."
         )
     return said
-
-
-def _options(wanted: Wanted, photos: Path) -> evaluation.Options:
-    return evaluation.Options(
-        task=wanted.task,
-        text=None,
-        model=wanted.model,
-        data=photos,
-        only=None,
-        photos=None,
-        codecs=",".join(wanted.codecs),
-        roi=wanted.roi[0],
-        roi_weights=wanted.roi[1],
-        on_empty="background",
-        weights=wanted.weights,
-        reference=None,
-        workers=1,
-        cache=None,
-        no_cache=True,
-        unchecked=True,
-        wandb=None,
-        perceptual=False,  # their weights come by the network
-    )

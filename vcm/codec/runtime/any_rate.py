@@ -12,8 +12,9 @@ from vcm.codec.nets.lma import TwoValues
 from vcm.codec.runtime.decoder import Decoder
 from vcm.codec.runtime.encoder import Encoder
 from vcm.codec.runtime.latent import LatentCoder
-from vcm.codec.runtime.precision import Precision, device_of
+from vcm.codec.runtime.precision import Precision
 from vcm.codec.runtime.weights import ENCODER_KIND, TASK, Weights, load
+from vcm.device import device_of
 from vcm.errors import SpecError
 
 

@@ -21,7 +21,7 @@ from vcm.codec.models.halves import outside
 from vcm.codec.models.published import Preset
 from vcm.codec.nets.lma import TwoValues
 from vcm.codec.runtime.encoder import check
-from vcm.codec.runtime.precision import device_of
+from vcm.device import device_of
 from vcm.errors import BitstreamError, ModelError, SpecError
 
 FORMAT: Final = "vcm-published-1"

@@ -5,8 +5,6 @@ from typing import Final
 
 import torch
 
-from vcm.errors import SpecError
-
 # Latents. Strided convolutions in bfloat16 by AMX (oneDNN of torch 2.14) leave memory as it was in
 # results of one column and five rows or more; those of h_a are four times narrower than its input.
 NARROW: Final = 4
@@ -43,22 +41,3 @@ def has_bf16(device: torch.device = CPU) -> bool:
     except AttributeError:  # older versions of torch cannot tell
         return False
     return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-
-
-def device_of(name: str) -> torch.device:
-    """The device of "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
-
-    Raises:
-        SpecError: if it is none of these, or there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise SpecError(f"device: expected auto, cpu or cuda, got {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SpecError(f"device {name}: there are {torch.cuda.device_count()} CUDA devices here")
-    return device

@@ -1,4 +1,4 @@
-"""What `vcm eval` writes: numbers, tables, plots and the page."""
+"""An evaluation as a folder: numbers, a table of pictures, plots and the page."""
 
 import csv
 import io
@@ -7,40 +7,40 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm import draw
+from vcm.evaluate.api import Evaluated, to_json
 from vcm.evaluate.measure import Measurer
-from vcm.evaluate.plan import Plan
-from vcm.evaluate.record import Record, unpacked
+from vcm.evaluate.record import Record, Seen
 from vcm.evaluate.result import rows_for_csv
 from vcm.files import write_atomic
 from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
 from vcm.scale.sources import Source, read
-from vcm.vision.base import Image
+from vcm.vision.base import Image, Objects
 
 SHOWN: Final = 4  # photos on the page
 SIDE: Final = 1_200  # pixels of them: the page shows them small, and WebP ends at 16,383
 
 
-def write(
-    output: Path,
-    report: dict[str, Any],
-    measurer: Measurer,
-    records: dict[str, Record],
-) -> None:
+def write(output: Path, done: Evaluated) -> None:
     """Write results.json, pictures.csv, plots and index.html.
 
     Raises:
         OutputError: if that cannot be written.
     """
-    plan = measurer.plan
-    write_atomic(output / "results.json", (json.dumps(report, indent=1) + "\n").encode())
-    write_atomic(output / "pictures.csv", _csv(list(rows_for_csv(plan, records))))
+    report, plan = done.report, done.report.plan
+    write_atomic(output / "results.json", (json.dumps(to_json(report), indent=1) + "\n").encode())
+    write_atomic(output / "pictures.csv", _csv(list(rows_for_csv(plan, done.records))))
     for metric, plot in drawn(report, "png"):
-        write_atomic(output / f"{metric.replace(' ', '-')}.png", plot)
+        write_atomic(output / file_of(metric), plot)
     title = f"vcm eval: {plan.task.description or plan.task.text}"
-    rows = _rows(measurer, plan, report, records)
     # names of files may be no text
-    write_atomic(output / "index.html", page(report, rows, title).encode(errors="surrogateescape"))
+    text = page(report, _rows(done), title).encode(errors="surrogateescape")
+    write_atomic(output / "index.html", text)
+
+
+def file_of(metric: str) -> str:
+    """The name of the file of a metric's plot."""
+    return f"{metric.replace(' ', '-')}.png"
 
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
@@ -51,42 +51,44 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode(errors="surrogateescape")
 
 
-def _rows(
-    measurer: Measurer, plan: Plan, report: dict[str, Any], records: dict[str, Record]
-) -> list[Row]:
+def _rows(done: Evaluated) -> list[Row]:
     """A few photos, each codec at its setting whose rate is nearest to that of the lower third."""
-    rates = sorted(p["bpp"]["value"] for c in report["codecs"] for p in c["points"])
+    report, records, measurer = done
+    rates = sorted(p.bpp.value for c in report.codecs for p in c.points)
     middle = rates[len(rates) // 3]
     chosen = {
-        c["text"]: min(c["points"], key=lambda p: abs(p["bpp"]["value"] - middle))["setting"]
-        for c in report["codecs"]
+        c.text: min(c.points, key=lambda p: abs(p.bpp.value - middle)).setting
+        for c in report.codecs
     }
-    fit = [p for p in plan.data.photos if p.name in records and p.name not in report["failed"]]
-    fit.sort(key=lambda p: abs(records[p.name]["roi_share"] - 0.25))
+    photos = report.plan.data.photos
+    fit = [p for p in photos if p.name in records and p.name not in report.failed]
+    fit.sort(key=lambda p: abs(records[p.name].roi_share - 0.25))
     return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
 
 
 def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
     picture = read(photo, measurer.plan.reading)
     roi = measurer.find_roi(photo, picture).roi
-    outlined = _seen(measurer, draw.outlined(picture, roi), record["original"])
+    outlined = _seen(measurer, draw.outlined(picture, roi), record.original)
     panels = [Panel("original", draw.within(outlined, SIDE))]
     for text, setting in settings.items():
         data, decoded = measurer.coded(text, picture, roi, setting)
-        row = record["codecs"][text]["settings"][f"{setting:g}"]
+        row = record.codecs[text].settings[f"{setting:g}"]
         bpp = 8 * len(data) / roi.size
-        quality = "nothing found" if "ROI-PSNR" not in row else f"ROI {row['ROI-PSNR']:.1f} dB"
+        quality = (
+            f"ROI {row.scores['ROI-PSNR']:.1f} dB" if "ROI-PSNR" in row.scores else "nothing found"
+        )
         caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
-        seen = _seen(measurer, decoded, row["output"])
+        seen = _seen(measurer, decoded, row.output)
         panels.append(Panel(caption, draw.within(seen, SIDE)))
-    return Row(f"{photo.name}: {record['roi_source']}", panels)
+    return Row(f"{photo.name}: {record.roi_source}", panels)
 
 
-def _seen(measurer: Measurer, picture: Image, output: Record) -> Image:
+def _seen(measurer: Measurer, picture: Image, output: Seen) -> Image:
     """The picture with what the model finds on it."""
     model = measurer.model
     if model.kind == "semantic":
         labels = model.segment(picture)  # type: ignore[attr-defined]
         return draw.classes(picture, labels, model.names)
-    found = unpacked(output)
-    return draw.boxed(draw.instances(picture, found), draw.labelled(found, model.names))
+    assert isinstance(output, Objects)
+    return draw.boxed(draw.instances(picture, output), draw.labelled(output, model.names))
