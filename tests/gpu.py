@@ -14,7 +14,7 @@ from skimage import data as pictures
 import vcm
 from vcm import container
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.metrics.distortion import psnr
 from vcm.weightfile import find
@@ -39,7 +39,7 @@ def latent(data, codec):
     stream = container.unpack(data)
     head = stream.header
     told = head.height, head.width, Control(head.quality / 100), head.tile
-    return codec.decoder.read(Strings(stream.z, stream.y), *told).cpu()
+    return codec.decoder.read(strings_of(stream), *told).cpu()
 
 
 def main() -> None:

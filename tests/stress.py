@@ -20,7 +20,7 @@ from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.constants import latent_size
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.nets import integer
 from vcm.codec.nets.control import Controls
 from vcm.roi.mask import RoiMask
@@ -49,7 +49,7 @@ def reading(data: bytes, floats: bool) -> str:
     try:
         with torch.inference_mode():
             latents = Codec.load().latents
-            y_hat = latents.read(Strings(stream.z, stream.y), *size, control, head.tile)
+            y_hat = latents.read(strings_of(stream), *size, control, head.tile)
     except Exception as error:  # all that can go wrong is what is asked for
         return repr(error)
     return hashlib.sha256(y_hat.numpy().tobytes()).hexdigest()[:16]

@@ -17,16 +17,19 @@ from hypothesis import strategies as st
 from vcm import container
 from vcm.container import Bitstream, Header, describe, fields, pack, sections, unpack, v1
 from vcm.container.sections import MAX_TEXT, Entry
+from vcm.container.varint import read_varint, varint
 from vcm.errors import BitstreamError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FINGERPRINT = bytes(range(8))
-SMALL = Bitstream(Header(FINGERPRINT, 5, 7, 5000), b"\xaa", b"\xbb\xcc", "cat")
+SMALL = Bitstream(Header(FINGERPRINT, 5, 7, 5000), b"\xaa", b"\xbb\xcc", "cat", version=1)
+NEW = dataclasses.replace(SMALL, version=2)
+BOTH = pytest.mark.parametrize("small", [SMALL, NEW], ids=["v1", "v2"])
 
 # Bytes written by hand from docs/bitstream.md; the checksums by another implementation of CRC-32.
 GOLDEN = {
     "smallest": (
-        Bitstream(Header(bytes(8), 1, 1, 0), b"", b""),
+        Bitstream(Header(bytes(8), 1, 1, 0), b"", b"", version=1),
         "89 56 43 4D 01 00 00 00 00 00 00 00 00 00 01 00 00 00 01 00 00 00 00 00 00 00 02"
         "01 00 00 00 00 00 00 00 00  02 00 00 00 00 00 00 00 00",
         "",
@@ -38,10 +41,27 @@ GOLDEN = {
         "AA BB CC 63 61 74",
     ),
     "extremes": (
-        Bitstream(Header(b"\xff" * 8, 4096, 65535, 10000, 65535), b"123456789", b""),
+        Bitstream(Header(b"\xff" * 8, 4096, 65535, 10000, 65535), b"123456789", b"", version=1),
         "89 56 43 4D 01 00 FF FF FF FF FF FF FF FF 00 10 00 00 FF FF 00 00 10 27 FF FF 02"
         "01 09 00 00 00 26 39 F4 CB  02 00 00 00 00 00 00 00 00",
         "31 32 33 34 35 36 37 38 39",
+    ),
+}
+NEWER = {
+    "smallest": (
+        Bitstream(Header(bytes(8), 1, 1, 0), b"", b""),
+        "89 56 43 4D 02 00 00 00 00 00 00 00 00 01 01 00 00 00 00",
+    ),
+    "text": (
+        NEW,
+        "89 56 43 4D 02 00 01 02 03 04 05 06 07 05 07 88 27 80 01 02 01 03 03 AA BB CC 63 61 74",
+    ),
+    "map, tiles": (
+        Bitstream(
+            Header(b"\xff" * 8, 4096, 65535, 10000, 96), b"123456789", b"", "a", b"\x01\x00\x05\xff"
+        ),
+        "89 56 43 4D 02 FF FF FF FF FF FF FF FF 80 20 FF FF 03 90 4E 98 09 00 02 03 01 04 04"
+        "31 32 33 34 35 36 37 38 39 61 01 00 05 FF",
     ),
 }
 
@@ -51,10 +71,15 @@ headers = st.builds(
     st.binary(min_size=8, max_size=8),
     st.tuples(sides, sides).filter(lambda hw: hw[0] * hw[1] <= container.MAX_PIXELS),
     st.integers(0, 10_000),
-    st.integers(0, 65_535),
+    st.integers(0, 63).map(lambda n: 4 * n),
 )
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=MAX_TEXT // 4)
-bitstreams = st.builds(Bitstream, headers, st.binary(), st.binary(), st.none() | texts)
+bitstreams = st.builds(
+    Bitstream, headers, st.binary(), st.binary(), st.none() | texts, st.binary(max_size=300)
+)
+old_bitstreams = st.builds(
+    Bitstream, headers, st.binary(), st.binary(), st.none() | texts, st.just(b""), st.just(1)
+)
 
 
 def crc32(data: bytes) -> int:
@@ -74,7 +99,7 @@ def forge(data: bytes, at: int, value: bytes) -> bytes:
     return bytes(head) + struct.pack("<I", zlib.crc32(head)) + data[58:]
 
 
-@given(bitstreams)
+@given(bitstreams | old_bitstreams)
 def test_what_is_packed_is_unpacked(expected: Bitstream) -> None:
     assert unpack(pack(expected)) == expected
 
@@ -88,6 +113,38 @@ def test_golden_bytes(name: str) -> None:
     assert unpack(data) == expected
 
 
+@pytest.mark.parametrize("name", NEWER)
+def test_golden_bytes_of_version_2(name: str) -> None:
+    expected, body = NEWER[name]
+    data = bytes.fromhex(body)
+    data += struct.pack("<I", crc32(data))
+    assert pack(expected) == data
+    assert unpack(data) == expected
+
+
+def test_the_container_of_a_photo_takes_28_bytes() -> None:
+    for side in (128, 768, 4096, 16_383):
+        header = Header(FINGERPRINT, side, side, 9999, 96)
+        z, y = bytes(300), bytes(16_383)
+        assert len(pack(Bitstream(header, z, y))) - len(z) - len(y) == 28
+
+
+@given(st.integers(0, 2**35 - 1), st.binary(max_size=3))
+def test_numbers_of_any_length(value: int, tail: bytes) -> None:
+    data = varint(value)
+    assert len(data) == max(1, -(-value.bit_length() // 7))
+    assert read_varint(b"x" + data + tail, 1) == (value, 1 + len(data))
+    for length in range(len(data)):
+        with pytest.raises(BitstreamError, match="truncated"):
+            read_varint(data[:length], 0)
+
+
+@pytest.mark.parametrize("data", [b"\x80\x00", b"\xff\x80\x00", b"\x80" * 6, b"\xff" * 5])
+def test_numbers_spelt_too_long_are_refused(data: bytes) -> None:
+    with pytest.raises(BitstreamError, match="longer than any encoder"):
+        read_varint(data, 0)
+
+
 @given(st.binary() | st.binary().map(lambda tail: pack(SMALL)[: len(tail)] + tail))
 def test_any_bytes_give_a_bitstream_or_a_bitstream_error(data: bytes) -> None:
     try:
@@ -98,7 +155,7 @@ def test_any_bytes_give_a_bitstream_or_a_bitstream_error(data: bytes) -> None:
         assert pack(found) == data
 
 
-@given(bitstreams, st.data())
+@given(old_bitstreams, st.data())
 def test_a_forged_head_gives_a_bitstream_or_a_bitstream_error(
     original: Bitstream, data: st.DataObject
 ) -> None:
@@ -117,15 +174,34 @@ def test_a_forged_head_gives_a_bitstream_or_a_bitstream_error(
         assert pack(found) == forged
 
 
-def test_every_truncation_is_found() -> None:
-    data = pack(SMALL)
+@given(bitstreams, st.data())
+def test_a_forged_file_of_version_2_gives_a_bitstream_or_a_bitstream_error(
+    original: Bitstream, data: st.DataObject
+) -> None:
+    whole = bytearray(pack(original)[:-4])
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(5, min(len(whole) - 1, 40)))] = data.draw(st.integers(0, 255))
+    forged = bytes(whole) + struct.pack("<I", zlib.crc32(whole))
+    try:
+        found = unpack(forged)
+    except BitstreamError as error:
+        assert "\n" not in str(error)
+    else:
+        ancillary = len(pack(found)) < len(forged)  # which nobody knows yet: skipped
+        assert ancillary or pack(found) == forged
+
+
+@BOTH
+def test_every_truncation_is_found(small: Bitstream) -> None:
+    data = pack(small)
     for length in range(len(data)):
         with pytest.raises(BitstreamError, match="truncated" if length else "empty"):
             unpack(data[:length])
 
 
-def test_every_flipped_bit_and_changed_byte_is_found() -> None:
-    data = pack(SMALL)
+@BOTH
+def test_every_flipped_bit_and_changed_byte_is_found(small: Bitstream) -> None:
+    data = pack(small)
     for at in range(len(data)):
         for change in range(1, 256):
             damaged = data[:at] + bytes([data[at] ^ change]) + data[at + 1 :]
@@ -133,7 +209,7 @@ def test_every_flipped_bit_and_changed_byte_is_found() -> None:
                 unpack(damaged)
 
 
-@given(bitstreams, st.binary(min_size=1))
+@given(bitstreams | old_bitstreams, st.binary(min_size=1))
 def test_appended_bytes_are_found(original: Bitstream, tail: bytes) -> None:
     with pytest.raises(BitstreamError, match="appended"):
         unpack(pack(original) + tail)
@@ -153,8 +229,8 @@ def test_huge_lengths_cost_nothing() -> None:
 @pytest.mark.parametrize(
     ("at", "value", "message"),
     [
-        (4, b"\x02", "made by a newer vcm"),
-        (4, b"\x00", "expected version in 1, got 0"),
+        (4, b"\x03", "format version 3, this vcm reads 1 to 2: it was made by a newer vcm"),
+        (4, b"\x00", "format version 0"),
         (5, b"\x03", "expected flags in 0..1, got 3"),
         (5, b"\x00", r"expected the ids \[1, 2\], got \[1, 2, 3\]"),
         (14, b"\x00", "expected height in 1..65535, got 0"),
@@ -222,7 +298,6 @@ def test_unsafe_texts_in_a_file_are_refused(body: bytes) -> None:
 
 
 def test_unknown_sections_are_skipped_or_said_to_be_newer() -> None:
-    """What a version with more sections goes by; version 1 has no others."""
     parts = {sections.Z: b"z", 200: b"a note", sections.Y: b"y"}
     data, entries = b"head", []
     for id_, body in parts.items():
@@ -236,9 +311,33 @@ def test_unknown_sections_are_skipped_or_said_to_be_newer() -> None:
         sections.bodies(data, critical, 4, 100)
 
 
+def with_section(id_: int) -> bytes:
+    """NEW with a further section in place of its text."""
+    data = pack(NEW)[:-4].replace(b"\x01\x03\x03\xaa", bytes([1, id_, 3, 0xAA]))
+    return data + struct.pack("<I", zlib.crc32(data))
+
+
+def test_unknown_sections_of_version_2() -> None:
+    assert unpack(with_section(200)) == dataclasses.replace(NEW, text=None)
+    assert unpack(with_section(sections.MAP)) == dataclasses.replace(NEW, text=None, map=b"cat")
+    with pytest.raises(BitstreamError, match="section 9: .* made by a newer vcm"):
+        unpack(with_section(9))
+    for known in (sections.Z, sections.Y):
+        with pytest.raises(BitstreamError, match="ascending ids"):
+            unpack(with_section(known))
+
+
+@pytest.mark.parametrize("tile", [2, 256, 65_535])
+def test_tiles_that_no_encoder_makes_are_not_written(tile: int) -> None:
+    with pytest.raises(BitstreamError, match="multiple of 4"):
+        pack(dataclasses.replace(NEW, header=dataclasses.replace(NEW.header, tile=tile)))
+
+
 def test_every_version_has_a_reader_and_the_newest_is_written() -> None:
-    assert sorted(container.READERS) == list(range(1, container.VERSION + 1))
-    assert pack(SMALL)[4] == container.VERSION
+    assert sorted(container.VERSIONS) == list(range(1, container.VERSION + 1))
+    assert pack(Bitstream(SMALL.header, b"", b""))[4] == container.VERSION
+    for version in container.VERSIONS:
+        assert pack(dataclasses.replace(SMALL, version=version))[4] == version
 
 
 def test_describe_says_what_the_file_says() -> None:
@@ -289,9 +388,10 @@ def test_the_document_has_the_tables_and_the_example_of_the_code() -> None:
     document = (REPOSITORY / "docs" / "bitstream.md").read_text()
     for table in (v1.HEADER, v1.ENTRY, v1.CHECKSUM):
         assert fields.table(table) in document
-    example = document.split("## 4. Example")[1].split("```")[1]
-    rows = re.findall(r"^((?:[0-9A-F]{2} )+)", example, re.MULTILINE)
-    assert bytes.fromhex("".join(rows)) == pack(SMALL)
+    examples = document.split("## 4. Example")[1].split("```")[1::2]
+    for example, stream in zip(examples, (NEW, SMALL), strict=True):
+        rows = re.findall(r"^((?:[0-9A-F]{2} )+)", example, re.MULTILINE)
+        assert bytes.fromhex("".join(rows)) == pack(stream)
 
 
 def test_reading_needs_the_standard_library_only() -> None:

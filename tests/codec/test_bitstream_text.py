@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import struct
+import zlib
 from bisect import bisect_right
 from pathlib import Path
 
@@ -28,7 +29,8 @@ class ByTheText:
     """Section 3.2, word by word."""
 
     def __init__(self, data: bytes, cdf, length, offset, silent=0):
-        self.words = [int(word) for word in np.frombuffer(data, "<u4")]
+        data += bytes(-len(data) % 4)
+        self.words = [int(word) for word in np.frombuffer(data, ">u4")]
         self.lower, self.range = 0, TOP
         self.point = self.word() << 32 | self.word()
         self.rest, self.count, self.silent = 8 * len(data), 0, silent
@@ -52,7 +54,7 @@ class ByTheText:
             self.lower, self.range = (self.lower << 32) % 2**64, self.range << 32
             self.point = (self.point << 32 | self.word()) % 2**64
         self.rest -= 24 - math.log2(left[entry + 1] - left[entry])
-        assert self.rest >= -64
+        assert self.rest >= -96
         return entry
 
     def part(self, rows):
@@ -79,7 +81,7 @@ class Model:
             self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             card = file.metadata()
         assert card["format"] == "vcm-codec-1" and card["sha256"] == self.digest("").hex()
-        self.sizes = json.loads(card["sizes"])
+        self.sizes = {"below": 0} | json.loads(card["sizes"])
         decoder = "g_s.", "inverse_gain.", "parameters_y.", "tables."
         self.fingerprint = self.digest(decoder)[:8]
 
@@ -111,11 +113,17 @@ class Model:
         w, b = (self.tensors[f"g_s.{name}.{k}"].astype(np.float32) for k in ("weight", "bias"))
         return convolution(x, w, b)
 
-    def gain(self, name: str, quality: int):
-        L = self.tensors[f"{name}.log_gain"].astype(np.float32)
-        p = (len(L) - 1) * quality / 10_000
-        k = min(int(p), len(L) - 2)
-        return np.exp(L[k] + np.float32(p - k) * (L[k + 1] - L[k]))[:, None, None]
+    def gain(self, name: str, quality):
+        """(channels, h, w) of qualities (h, w)."""
+        E = self.tensors[f"{name}.log_gain"].astype(np.float32)
+        below, slope = self.sizes["below"], (E[7] - E[0]) / 7
+        for n in range(1, below + 1):
+            D = self.tensors[f"{name}.log_below"].astype(np.float32)
+            E = np.concatenate([[E[n - 1] - n * slope + D[n - 1]], E])
+        p = (7 * quality / 10_000 + below).clip(0, len(E) - 1)
+        k = np.minimum(p.astype(int), len(E) - 2)
+        log = E[k] + (p - k)[..., None].astype(np.float32) * (E[k + 1] - E[k])
+        return np.exp(log).transpose(2, 0, 1)
 
     def blocks(self, name: str, count: int, f):
         for block in (f"{name}.{i}" for i in range(count)):
@@ -125,16 +133,22 @@ class Model:
             )
         return f
 
-    def latent(self, z: bytes, y: bytes, h: int, w: int, quality: int, side: int):
-        """Sections 3.3 and 3.4: y_hat in sixteenths, (M, h, w)."""
-        M, Z, level = self.sizes["M"], self.sizes["Z"], (quality * 255 + 5000) // 10_000
+    def latent(self, z: bytes, y: bytes, quality, side: int):
+        """Sections 3.3 and 3.4: y_hat in sixteenths, (M, h, w), of qualities (h, w)."""
+        M, Z, (h, w) = self.sizes["M"], self.sizes["Z"], quality.shape
+        level = np.floor_divide(quality * 255 + 5000, 10_000)
         size = Z, -(-h // 4), -(-w // 4)
         reader = self.string(z, "z")
         z_hat = reader.part(np.repeat(np.arange(Z), size[1] * size[2])).reshape(size).clip(-15, 15)
         reader.end()
-        plane = np.full((1, *size[1:]), level)
-        a = self.relu("h_s1", np.concatenate([16 * z_hat, plane, 255 - plane]))
-        a = self.relu("h_s3", shuffled(self.relu("h_s2", shuffled(a))))[:, :h, :w]
+        edged = np.pad(level, ((0, -h % 4), (0, -w % 4)), mode="edge")
+        best = edged.reshape(size[1], 4, size[2], 4).max((1, 3)).clip(0, 255)[None]
+        a = self.relu("h_s1", np.concatenate([16 * z_hat, best, 255 - best]))
+        a = shuffled(self.relu("h_s2", shuffled(a)))
+        if self.sizes["below"]:
+            seen = (edged[None] + 384) * 3 // 8
+            a = np.concatenate([a, seen, 255 - seen])
+        a = self.relu("h_s3", a)[:, :h, :w]
         features = np.pad(a, ((0, 0), (0, h % 2), (0, w % 2)))
         y_hat, known, rows, means = np.zeros((4, M, *features.shape[1:]), int)
         reader = self.string(y, "y", silent=1)
@@ -147,7 +161,8 @@ class Model:
             a = np.concatenate([a[:, r::2, c::2] for r in (0, 1) for c in (0, 1)])
             a = self.integers(f"out.{i}", a, groups=4).reshape(4, 2, M // 4, *a.shape[1:])
             for place, (row, mean) in zip(places(i), a, strict=True):
-                rows[place] = np.rint((row / 4 + 18 + (level - 128) * 5 / 64).clip(0, 63))
+                own = np.pad(level, ((0, h % 2), (0, w % 2)), mode="edge")[place[1:]]
+                rows[place] = np.rint((row / 4 + 18 + (own - 128) * 5 / 64).clip(0, 63))
                 means[place] = np.rint(mean.clip(-(2**15), 2**15))
             for top, left in ((top, left) for top in tops for left in lefts):
                 bottom, right = (min(h, top + side), min(w, left + side)) if side else (h, w)
@@ -162,14 +177,14 @@ class Model:
         reader.end()
         return y_hat[:, :h, :w]
 
-    def picture(self, y_hat, quality: int):
+    def picture(self, y_hat, quality):
         """Section 3.5: (16 h, 16 w, 3) uint8."""
         widths = self.sizes["synthesis"]
         y = y_hat.astype(np.float32) / 16 * self.gain("inverse_gain", quality)
         u = np.einsum("chw,coab->ohawb", y, self.tensors["g_s.linear.weight"].astype(np.float32))
         f = self.real("head", 4 * y) * self.gain("g_s.quality16", quality)
         f = self.real("up", self.blocks("body16", widths["blocks16"], f))
-        f = shuffled(f) * self.gain("g_s.quality8", quality)
+        f = shuffled(f) * self.gain("g_s.quality8", quality.repeat(2, 0).repeat(2, 1))
         f = self.real("tail", self.blocks("body8", widths["blocks8"], f))
         u = (u.reshape(f.shape) + f).reshape(3, 8, 8, *f.shape[1:]).transpose(3, 1, 4, 2, 0)
         u = u.reshape(8 * f.shape[1], 8 * f.shape[2], 3)
@@ -202,17 +217,111 @@ def places(i: int, top=0, left=0, bottom=None, right=None):
     return [np.s_[c::4, row:bottom:2, column:right:2] for c, row, column in starts]
 
 
-def decoded(data: bytes, model: Model):
-    """Section 1, for files that are whole: the picture, and y_hat."""
+class Levels:
+    """Section 3.8, word by word."""
+
+    def __init__(self, data: bytes, header: int):
+        self.data, self.at = data, 1
+        self.qualities, last = [], header
+        for _ in range(data[0] + 1):
+            step, self.at = number(data, self.at)
+            last -= step
+            self.qualities.append(last)
+        self.range, self.code, self.counts = 2**32 - 1, 0, {}
+        for _ in range(4):
+            self.code = self.code << 8 | self.byte()
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1] if self.at <= len(self.data) else 0
+
+    def bit(self, *context: object) -> int:
+        counts = self.counts.setdefault(context, [1, 1])
+        p = min(max(65_536 * counts[0] // sum(counts), 1), 65_535)
+        bound = (self.range >> 16) * p
+        bit = int(self.code >= bound)
+        self.code, self.range = (
+            (self.code - bound, self.range - bound) if bit else (self.code, bound)
+        )
+        while self.range < 2**24:
+            self.range, self.code = self.range << 8, self.code << 8 | self.byte()
+        counts[bit] += 2
+        if sum(counts) > 1024:
+            counts[:] = [(n + 1) // 2 for n in counts]
+        return bit
+
+    def level(self, a: int, b: int, c: int) -> int:
+        left = list(range(len(self.qualities)))
+        context = 3 * (4 * ((a == b) + 2 * (b == c) + 4 * (a == c)) + (a, b, c).count(0))
+        for i, asked in enumerate((a, b, c)):
+            if asked in left and len(left) > 1:
+                if self.bit("same", context + i):
+                    return asked
+                left.remove(asked)
+        if len(left) == 1:
+            return left[0]
+        node = 1
+        for _ in range(4):
+            node = 2 * node + self.bit("number", node)
+        assert node - 16 in left
+        return node - 16
+
+    def plane(self, h: int, w: int):
+        found = np.zeros((h + 1, w + 2), int)  # with what is beyond
+        for y in range(1, h + 1):
+            for x in range(1, w + 1):
+                found[y, x] = self.level(found[y, x - 1], found[y - 1, x], found[y - 1, x + 1])
+        assert self.at >= len(self.data) and self.data[-1]
+        return np.array(self.qualities)[found[1:, 1:-1]]
+
+
+def number(data: bytes, at: int) -> tuple[int, int]:
+    """A varint, and the position after it."""
+    end = next(i for i in range(at, len(data)) if data[i] < 128) + 1
+    return sum((byte & 127) << 7 * i for i, byte in enumerate(data[at:end])), end
+
+
+def version_1(data: bytes):
+    """Section 1.2, for files that are whole."""
     _, _, _, fingerprint, height, width, quality, tile, count = struct.unpack_from(
         "<4sBB8sIIHHB", data
     )
-    assert fingerprint == model.fingerprint
     z, y = (struct.unpack_from("<BII", data, 27 + 9 * i)[1] for i in range(2))
     start = 27 + 9 * count + 4
-    strings = data[start : start + z], data[start + z : start + z + y]
-    y_hat = model.latent(*strings, -(-height // 16), -(-width // 16), quality, tile)
-    return model.picture(y_hat, quality)[:height, :width], y_hat
+    words = (np.frombuffer(data, "<u4", n // 4, at) for n, at in ((z, start), (y, start + z)))
+    strings = [part.astype(">u4").tobytes() for part in words]
+    return fingerprint, height, width, quality, tile, *strings, b""
+
+
+def version_2(data: bytes):
+    """Section 1.1, for files that are whole."""
+    assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+    at, values, bodies = 13, [], {}
+    for _ in range(3):
+        value, at = number(data, at)
+        values.append(value)
+    layout, at = data[at], at + 1
+    lengths = {}
+    for id_ in (1, 2):
+        lengths[id_], at = number(data, at)
+    count, at = (data[at], at + 1) if layout & 128 else (0, at)
+    for _ in range(count):
+        id_ = data[at]
+        lengths[id_], at = number(data, at + 1)
+    for id_, length in lengths.items():
+        bodies[id_], at = data[at : at + length], at + length
+    return data[5:13], *values, 4 * (layout & 63), bodies[1], bodies[2], bodies.get(4, b"")
+
+
+def decoded(data: bytes, model: Model):
+    """Of a whole file: the picture, y_hat, and the quality of each latent."""
+    read = version_1 if data[4] == 1 else version_2
+    fingerprint, height, width, quality, tile, z, y, levels = read(data)
+    assert fingerprint == model.fingerprint
+    h, w = -(-height // 16), -(-width // 16)
+    plane = Levels(levels, quality).plane(h, w) if levels else np.full((h, w), quality)
+    y_hat = model.latent(z, y, plane, tile)
+    return model.picture(y_hat, plane)[:height, :width], y_hat, plane
 
 
 def agree(a, b) -> bool:
@@ -234,10 +343,11 @@ def test_a_string_is_read_by_the_text_alone():
     reader.end()
 
 
-def test_the_golden_file_is_decoded_by_the_text_alone():
-    expected = np.load(GOLDEN / "v1.npz")
-    model = Model(GOLDEN / "v1.safetensors")
-    picture, y_hat = decoded((GOLDEN / "v1.vcm").read_bytes(), model)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_golden_files_are_decoded_by_the_text_alone(version):
+    expected = np.load(GOLDEN / f"v{version}.npz")
+    model = Model(GOLDEN / f"v{version}.safetensors")
+    picture, y_hat, _ = decoded((GOLDEN / f"v{version}.vcm").read_bytes(), model)
     assert np.array_equal(y_hat, expected["y_hat"][0])
     assert agree(picture, expected["x_hat"])
 
@@ -246,6 +356,7 @@ def test_the_golden_file_is_decoded_by_the_text_alone():
     ("weights", "side", "quality"),
     [
         (GOLDEN / "v1.safetensors", 24, 31.23),
+        (GOLDEN / "v2.safetensors", 24, 31.23),
         (BASE, None, 100),
         (BASE, None, 0),
     ],
@@ -256,8 +367,8 @@ def test_a_photo_is_decoded_by_the_text_alone(weights, side, quality, photos):
     roi = RoiMask(photo[..., 0] > 100, 0.3, "")
     data = pipeline.encode(photo, roi, codec, quality=quality)
     model = Model(weights)
-    picture, y_hat = decoded(data, model)
+    picture, y_hat, plane = decoded(data, model)
     assert agree(picture, pipeline.decode(data, codec))
     reach = 1 + model.sizes["synthesis"]["blocks8"] + 2 * model.sizes["synthesis"]["blocks16"]
-    part = model.picture(y_hat[:, : 2 + reach], round(100 * quality))  # a rectangle, grown
+    part = model.picture(y_hat[:, : 2 + reach], plane[: 2 + reach])  # a rectangle, grown
     assert agree(part[:32, : picture.shape[1]], picture[:32])

@@ -12,11 +12,11 @@ from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import PASSES
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
+from vcm.codec.models.cva import MARGIN
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import TwoValues
 from vcm.codec.nets.transforms import Widths, from_blocks, to_blocks
-from vcm.codec.runtime.encoder import MARGIN
 from vcm.codec.runtime.latent import Prepared
 from vcm.codec.runtime.search import quality_for
 from vcm.errors import BitstreamError, SpecError

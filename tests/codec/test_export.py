@@ -16,12 +16,12 @@ from vcm import container
 from vcm.cli import cli
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
+from vcm.codec.models.cva import MARGIN
 from vcm.codec.nets.control import Controls
-from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
 from vcm.codec.runtime import export
-from vcm.codec.runtime.encoder import MARGIN
 from vcm.codec.runtime.latent import Prepared
 from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
@@ -62,7 +62,7 @@ def coded(picture: Image, codec: Codec, quality: float) -> bytes:
 
 def torch_latent(data: bytes, codec: Codec) -> NDArray[np.int16]:
     stream = container.unpack(data)
-    head, strings = stream.header, Strings(stream.z, stream.y)
+    head, strings = stream.header, strings_of(stream)
     told = Control(head.quality / 100)
     y_hat = codec.decoder.read(strings, head.height, head.width, told, head.tile)
     return y_hat[0].numpy()
@@ -116,11 +116,12 @@ def test_the_encoders_networks_make_files_that_torch_decodes(
     analysis, hyper = (
         onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in export.ENCODER
     )
-    inputs = {"x": x.numpy(), "m": m.numpy(), "quality": quality.real.numpy()}
+    plane = np.ones((1, 1, 18, 28), np.float32)
+    inputs = {"x": x.numpy(), "m": m.numpy(), "values": plane, "quality": plane / 2}
     (y,) = analysis.run(None, inputs)
     with torch.inference_mode():
         expected = codec.model.encoder.modulate(
-            *codec.model.encoder.g_a(to_blocks(x)), mask_level(m, MARGIN), quality
+            *codec.model.encoder.g_a(to_blocks(x)), mask_level(grown(m, MARGIN)), quality
         )
     np.testing.assert_allclose(y, expected.numpy(), atol=2e-3)
     (z,) = hyper.run(None, {"y": np.pad(y, ((0, 0), (0, 0), (0, -18 % 4), (0, 0)))})

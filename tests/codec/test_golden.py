@@ -8,7 +8,7 @@ import pytest
 from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.nets.int8 import Int8Conv, is_exact
 from vcm.errors import BitstreamError
 
@@ -23,9 +23,10 @@ def test_golden_file(version):
     stream = container.unpack(data)
     header = stream.header
     assert stream.text == "wave" and header.quality == 7000
-    y_hat = codec.decoder.read(
-        Strings(stream.z, stream.y), header.height, header.width, Control(70), header.tile
-    )
+    strings, size = strings_of(stream), (header.height, header.width)
+    control = codec.decoder.told(strings, *size, 70, header.tile)
+    assert len(np.unique(control.plane)) == (3 if version > 1 else 1)
+    y_hat = codec.decoder.read(strings, *size, control, header.tile)
     assert np.array_equal(y_hat.numpy(), expected["y_hat"])
     assert np.abs(expected["y_hat"]).max() > 100  # it is not an empty picture
     difference = pipeline.decode(data, codec).astype(int) - expected["x_hat"]
@@ -37,13 +38,13 @@ def test_a_file_is_read_although_a_sum_of_bytes_is_wrong(monkeypatch, caplog):
     codec = Codec.load(GOLDEN / "v1.safetensors", bf16=False)
     stream = container.unpack((GOLDEN / "v1.vcm").read_bytes())
     header = stream.header
+    strings = strings_of(stream)
     told = header.height, header.width, Control(header.quality / 100), header.tile
     real = Int8Conv.relu
     monkeypatch.setattr(Int8Conv, "relu", lambda conv, a: real(conv, a) ^ 37)
-    y_hat = codec.decoder.read(Strings(stream.z, stream.y), *told)
+    y_hat = codec.decoder.read(strings, *told)
     assert np.array_equal(y_hat.numpy(), np.load(GOLDEN / "v1.npz")["y_hat"])
     assert "read at the second attempt" in caplog.text
-    strings = Strings(stream.z, stream.y)
     asked = header.height, header.width, header.quality / 100, header.tile
     bits = codec.bits_at(strings, *asked)
     monkeypatch.setattr(Int8Conv, "relu", real)
@@ -51,7 +52,7 @@ def test_a_file_is_read_although_a_sum_of_bytes_is_wrong(monkeypatch, caplog):
     monkeypatch.setattr(Int8Conv, "relu", lambda conv, a: real(conv, a) ^ 37)
     caplog.clear()
     with pytest.raises(BitstreamError):
-        codec.decoder.read(Strings(stream.z, stream.y[: len(stream.y) // 8 * 4]), *told)
+        codec.decoder.read(strings._replace(y=strings.y[: len(strings.y) // 2]), *told)
     with pytest.raises(BitstreamError):
-        codec.bits_at(Strings(stream.z, stream.y[: len(stream.y) // 8 * 4]), *asked)
+        codec.bits_at(strings._replace(y=strings.y[: len(strings.y) // 2]), *asked)
     assert not caplog.text

@@ -133,7 +133,7 @@ def test_a_published_codec_is_whole(tmp_path):
     x, m = torch.rand(1, 3, 40, 50), torch.ones(1, 1, 40, 50)
     strings = codec.compress(x, m, 0)
     assert torch.equal(again.decompress(strings, 40, 50, 0), codec.decompress(strings, 40, 50, 0))
-    with pytest.raises(SpecError, match="neither tiles nor bfloat16"):
+    with pytest.raises(SpecError, match="no tiles, bfloat16 or map"):
         Codec.load(tmp_path / "w", bf16=True)
 
 

@@ -14,14 +14,14 @@ from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.constants import MEAN_UNIT, PASSES, STRIDE, latent_size
 from vcm.codec.format.control import Control
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.format.tiles import HYPER_HALO
+from vcm.codec.models.cva import MARGIN
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.int8 import is_exact
 from vcm.codec.nets.integer import SIGNED_ZERO, IntConv2d
-from vcm.codec.nets.lma import mask_level
+from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
-from vcm.codec.runtime.encoder import MARGIN
 from vcm.roi.mask import RoiMask
 
 # Decodes the files with the released weights; saves latents, pictures and what it really ran with.
@@ -30,7 +30,7 @@ import sys, numpy as np, torch
 from vcm import container
 from vcm.codec.nets import integer
 from vcm.codec.api import Codec
-from vcm.codec.format.strings import Strings
+from vcm.codec.format.strings import strings_of
 from vcm.codec.format.constants import latent_size
 from vcm.codec.format.control import Control
 from vcm.codec.nets.control import Controls
@@ -49,7 +49,7 @@ out = {
 for name in ("whole", "tiled"):
     stream = container.unpack(open(f"{name}.vcm", "rb").read())
     h = stream.header
-    size, strings, told = (h.height, h.width), Strings(stream.z, stream.y), Control(h.quality / 100)
+    size, strings, told = (h.height, h.width), strings_of(stream), Control(h.quality / 100)
     with torch.inference_mode():  # by the decoder a failed reading would be tried once more
         y_hat = codec.latents.read(strings, *latent_size(*size), Controls.single(told), h.tile)
     x_hat = codec.decoder.render(y_hat, *size, told)
@@ -124,7 +124,7 @@ def decoded(files, codec):
     for name, data in files.items():
         stream = container.unpack(data)
         h = stream.header
-        size, strings = (h.height, h.width), Strings(stream.z, stream.y)
+        size, strings = (h.height, h.width), strings_of(stream)
         told = Control(h.quality / 100)
         with torch.inference_mode():
             q, (h16, w16) = Controls.single(told), latent_size(*size)
@@ -325,7 +325,9 @@ def test_no_network_reaches_beyond_its_halo(codec):
     pairs = [(x, m), (changed(x, halo := model.sizes.analysis_reach, STRIDE), m)]
     pairs.append((x, changed(m, halo, STRIDE).clamp(min=0.01)))  # what LMA sees of the mask
     latents = [
-        model.encoder.modulate(*model.encoder.g_a(to_blocks(t)), mask_level(mask, MARGIN), quality)
+        model.encoder.modulate(
+            *model.encoder.g_a(to_blocks(t)), mask_level(grown(mask, MARGIN)), quality
+        )
         for t, mask in pairs
     ]
     assert torch.equal(latents[0][..., :17], latents[2][..., :17])

@@ -211,7 +211,8 @@ def test_the_weight_of_mse_goes_with_quality(tiny_weights):
         config = Training(model=model.sizes, task=Task(mse=mse))
         nothing = lambda x_hat, x, m, seed: torch.zeros(len(x))  # noqa: E731
         step = RoiStep(lambda sizes: model, config, nothing)
-        data = Batch(x, torch.ones(1, 1, 64, 64), torch.tensor([quality * 100]), torch.tensor([True]))
+        told = torch.tensor([quality * 100]), torch.tensor([True])
+        data = Batch(x, torch.ones(1, 1, 64, 64), *told)
         return step(data, Share(0, 1, 0)).loss.item()
 
     for quality, weight in ((0, 0.1), (50, 0.2), (100, 0.4)):

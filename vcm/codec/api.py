@@ -4,7 +4,7 @@ from abc import abstractmethod
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from vcm import weightfile
 from vcm.errors import SpecError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 EFFORT_MAX: Final = 10_000  # steps
+Mechanism = Literal["both", "map", "lma"]
+MECHANISMS: Final = ("both", "map", "lma")
 
 
 class PictureCodec(Protocol):
@@ -127,6 +129,7 @@ class Codec(PictureCodec):
         device: str = "cpu",
         bf16: bool | None = None,
         side: int | None = None,
+        mechanism: Mechanism | None = None,
     ) -> "Codec":
         """The codec of a built-in model's name or of a weight file.
 
@@ -137,12 +140,16 @@ class Codec(PictureCodec):
                 device has instructions for it.
             side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
                 latents do not depend on it, memory and the order of symbols in the file do.
+            mechanism: what obeys masks when files are made: "map", a quality for each latent in the
+                file; "lma", the encoder alone; "both", which is LMA inside of latents. None: both,
+                or LMA where the model has no map.
 
         Raises:
             ModelError: if there is no such model or its file is damaged.
-            SpecError: if there is no such device, or the model has no tiles or no bfloat16.
+            SpecError: if there is no such device or mechanism, or the model has no tiles, no
+                bfloat16 or no map.
         """
-        return load_codec(name_or_path, device=device, bf16=bf16, side=side)
+        return load_codec(name_or_path, device=device, bf16=bf16, side=side, mechanism=mechanism)
 
 
 class Kind(NamedTuple):
@@ -152,7 +159,7 @@ class Kind(NamedTuple):
         bases: values of `[published] base` in a training config that choose it; "": none is given.
         formats: of its weight files.
         net: its networks, made from the config's table for them.
-        load: a `Codec` from the path of a weight file, `device`, `bf16` and `side`.
+        load: a `Codec` from the path of a weight file, `device`, `bf16`, `side` and `mechanism`.
         step: what a step of its training computes.
         release: what writes its weight file from a training checkpoint.
     """
@@ -217,11 +224,12 @@ def load_codec(
     device: str = "cpu",
     bf16: bool | None = None,
     side: int | None = None,
+    mechanism: Mechanism | None = None,
 ) -> Codec:
     """The codec of a built-in model's name or of a weight file; see `Codec.load`."""
     path = weightfile.find(name_or_path)
     wanted = weightfile.kind_of(path)
     kinds = (kind for kind in KINDS.values() if wanted in kind.formats)
     read = next(kinds, KINDS["roi"]).imported("load")  # whose reader says what is wrong
-    codec: Codec = read(path, device=device, bf16=bf16, side=side)
+    codec: Codec = read(path, device=device, bf16=bf16, side=side, mechanism=mechanism)
     return codec

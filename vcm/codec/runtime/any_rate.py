@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vcm.codec.api import EFFORT_MAX, Codec
+from vcm.codec.api import EFFORT_MAX, Codec, Mechanism
 from vcm.codec.format.constants import latent_size
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
@@ -24,26 +24,38 @@ class AnyRate(Codec):
     Args:
         weights: on the device of `precision`.
         precision: the device, and whether the transforms run in bfloat16.
-        side: of the tiles in latents, 0 for none; None: by the picture's size.
+        side, mechanism: see `Codec.load`.
     """
 
     any_rate = True
 
-    def __init__(self, weights: Weights, precision: Precision, side: int | None = None):
+    def __init__(
+        self,
+        weights: Weights,
+        precision: Precision,
+        side: int | None = None,
+        mechanism: Mechanism | None = None,
+    ):
         self.model = weights.model
         self.fingerprint = weights.fingerprint
         self.card = weights.card
         self.latents = LatentCoder(weights.model, weights.tables)
-        self.encoder = Encoder(self.model, self.latents, precision, side, weights.lmbda)
+        self.encoder = Encoder(self.model, self.latents, precision, side, weights.lmbda, mechanism)
         self.decoder = Decoder(self.model, self.latents, precision, side)
 
     @classmethod
     def read(
-        cls, path: Path, *, device: str = "cpu", bf16: bool | None = None, side: int | None = None
+        cls,
+        path: Path,
+        *,
+        device: str = "cpu",
+        bf16: bool | None = None,
+        side: int | None = None,
+        mechanism: Mechanism | None = None,
     ) -> "AnyRate":
         """The codec of a weight file; arguments and errors as `Codec.load`."""
         on = device_of(device)
-        return cls(load(path, on), Precision(bf16, on), side)
+        return cls(load(path, on), Precision(bf16, on), side, mechanism)
 
     def compress(
         self, x: Tensor, m: Tensor | TwoValues, quality: float, effort: int = 0

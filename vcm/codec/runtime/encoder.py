@@ -1,11 +1,12 @@
 """Pictures to strings, tile by tile: memory grows with the latent, not with what g_a computes."""
 
 from dataclasses import replace
-from typing import Final, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from vcm.codec.api import MECHANISMS, Mechanism
 from vcm.codec.format import levels, tiles
 from vcm.codec.format.constants import STEP, STRIDE, latent_size, z_size
 from vcm.codec.format.control import Control
@@ -25,8 +26,6 @@ from vcm.codec.runtime.search import NEAR, TRIES, quality_for
 from vcm.codec.runtime.tiling import filled, tiled
 from vcm.errors import BitstreamError, SpecError
 
-Mechanism = Literal["both", "map", "lma"]  # what obeys a mask
-MECHANISMS: Final = ("both", "map", "lma")
 SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
 ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
 
@@ -56,8 +55,10 @@ class Encoder:
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size.
         lmbda: of the loss that the model was trained with, at quality 0 and 100.
-        mechanism: what obeys the mask: a map in the file, LMA, or both, LMA inside of latents. A
-            model without a map has LMA alone, whatever this says.
+        mechanism: what obeys masks, see `Codec.load`.
+
+    Raises:
+        SpecError: if there is no such mechanism, or the model has no map and it needs one.
     """
 
     def __init__(
@@ -67,11 +68,18 @@ class Encoder:
         precision: Precision,
         side: int | None,
         lmbda: tuple[float, float] = LMBDA,
-        mechanism: Mechanism = "both",
+        mechanism: Mechanism | None = None,
     ):
         self.model, self.latents, self._precision = model, latents, precision
         self._side, self._lmbda, self.device = side, lmbda, precision.device
-        self._mechanism: Mechanism = mechanism if model.sizes.below else "lma"
+        usual: Mechanism = "both" if model.sizes.below else "lma"
+        self._mechanism: Mechanism = mechanism or usual
+        if self._mechanism not in MECHANISMS:
+            raise SpecError(f"mechanism: expected both, map or lma, got {mechanism!r}")
+        if self._mechanism != "lma" and not model.sizes.below:
+            raise SpecError(
+                f"mechanism {mechanism}: the model has no map; take lma, or no mechanism"
+            )
 
     def side(self, h: int, w: int) -> int:
         """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vcm import toml, weightfile
-from vcm.codec.api import Codec
+from vcm.codec.api import Codec, Mechanism
 from vcm.codec.format.strings import Strings
 from vcm.codec.models import published
 from vcm.codec.models.halves import outside
@@ -46,12 +46,18 @@ class OneRate(Codec):
 
     @classmethod
     def read(
-        cls, path: Path, *, device: str = "cpu", bf16: bool | None = None, side: int | None = None
+        cls,
+        path: Path,
+        *,
+        device: str = "cpu",
+        bf16: bool | None = None,
+        side: int | None = None,
+        mechanism: Mechanism | None = None,
     ) -> "OneRate":
         """The codec of a weight file; arguments and errors as `Codec.load`."""
         on = device_of(device)
-        if bf16 or side:
-            raise SpecError("a published model has neither tiles nor bfloat16; leave them out")
+        if bf16 or side or mechanism not in (None, "lma"):
+            raise SpecError("a published model has no tiles, bfloat16 or map; leave them out")
         tensors, card = weightfile.read(path, FORMAT)
         try:
             preset = toml.build(Preset, json.loads(card["preset"]) | {"pretrained": 0}, "preset")
