@@ -37,7 +37,7 @@ def originals(codec: Codec, seed: int = 0) -> list[bytes]:
         noise = rng.integers(0, 256, (height, width, 3))
         ramp = np.linspace(0, 255, width)[None, :, None]
         picture = (noise * (i % 2) + ramp * (1 - i % 2)).astype(np.uint8)
-        mask = RoiMask(np.ones((height, width), np.bool_), 1.0, "fuzz")
+        mask = RoiMask(np.arange(width) < np.full((height, 1), width // 2), 0.3, "fuzz")
         for quality in (5, 60, 100):
             text = "cat" if quality == 60 else None
             files.append(pipeline.encode(picture, mask, codec, quality=quality, text=text))
@@ -56,14 +56,14 @@ def damaged(files: list[bytes], rng: Generator) -> bytes:
         "height": int(rng.choice([1, 17, 200, 3_000, 16_384, 65_535, rng.integers(1, 65_536)])),
         "width": int(rng.choice([1, 33, 300, 4_096, 16_384, rng.integers(1, 65_536)])),
         "quality": int(rng.integers(10_001)),
-        "tile": int(rng.choice([0, 24, 96, 100, rng.integers(65_536)])),
+        "tile": int(rng.choice([0, 24, 96, 100, 4 * rng.integers(64)])),
     }
     names = [name for name in changes if rng.random() < 0.2]
     try:
         header = replace(header, **{name: changes[name] for name in names})
     except BitstreamError:
         names = []
-    parts = {"z": stream.z, "y": stream.y}
+    parts = {"z": stream.z, "y": stream.y, "map": stream.map}
     for name in parts:
         if rng.random() < (0.4 if names else 0.7):
             parts[name] = _bytes(parts[name], files, rng)

@@ -5,6 +5,7 @@ import doctest
 import math
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,26 @@ def test_wrong_arguments_are_named(tiny_weights, batch):
             codec.decompress([*out["strings"][:2], [told] * 4], out["shape"])
     with pytest.raises(BitstreamError):
         codec.decompress([out["strings"][1], *out["strings"][1:]], out["shape"])
+
+
+def test_the_map_is_counted_and_learnt(seed):
+    """Of a model with a map: the qualities are in the strings, and gains below 0 learn."""
+    codec = RoiCodec(replace(SIZES, below=10)).train()
+    x, m = torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.05)
+    m[..., :30, :40] = 1
+    out = codec(x, m, 50)
+    (out["x_hat"].square().mean() - out["likelihoods"]["y"].log2().mean()).backward()
+    below = codec.model.decoder.inverse_gain.log_below.grad
+    assert below is not None and below.abs().sum() > 0
+    codec.eval().update()
+    out = codec.compress(x, m, 50)
+    flat = codec.compress(x, None, 50)
+    assert [len(told) for told in flat["strings"][2]] == [2, 2]
+    assert all(len(told) > 5 for told in out["strings"][2])
+    assert codec.decompress(out["strings"], out["shape"])["x_hat"].shape == x.shape
+    with pytest.raises(BitstreamError, match="truncated"):
+        short = [told[:3] for told in out["strings"][2]]
+        codec.decompress([*out["strings"][:2], short], out["shape"])
 
 
 def test_its_examples_run_as_they_are_printed(tmp_path, monkeypatch, seed):

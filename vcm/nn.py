@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vcm.codec.format.constants import QUALITY_STEPS
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
+from vcm.codec.models import cva
 from vcm.codec.models.rate import Rate, rate_of
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.models.sizes import Sizes
@@ -97,7 +98,11 @@ class RoiCodec(nn.Module):
         if x.shape[2] % UNIT or x.shape[3] % UNIT:
             raise SpecError(f"x: expected sides that are multiples of {UNIT}, got {list(x.shape)}")
         mask = torch.ones_like(x[:, :1]) if m is None else m
-        coded = self.model(x, mask, _hundredths(quality, len(x)).to(x.device))
+        told = _hundredths(quality, len(x)).to(x.device)
+        if self.model.sizes.below:
+            latents = cva.of_latents(mask)
+            mask, told = cva.relative(mask, latents), cva.qualities(told, latents)
+        coded = self.model(x, mask, told)
         likelihoods = self.rate(coded, _noise if self.training else None)
         return {"x_hat": coded.x_hat, "likelihoods": likelihoods}
 
@@ -126,8 +131,8 @@ class RoiCodec(nn.Module):
     ) -> dict[str, Any]:
         """{"strings": [y, z, quality], "shape": (H, W)}, each string a list of B `bytes`.
 
-        The quality is a string like the others, so that who adds up lengths counts all that a
-        decoder has to be told but the size.
+        The quality, with the map behind it if the model has one, is a string like the others, so
+        that who adds up lengths counts all that a decoder has to be told but the size.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB, of any size.
@@ -144,7 +149,8 @@ class RoiCodec(nn.Module):
             for i, hundredths in enumerate(told)
         ]
         y, z = [strings.y for strings in found], [strings.z for strings in found]
-        return {"strings": [y, z, [QUALITY.pack(n) for n in told]], "shape": tuple(x.shape[2:])}
+        steered = [QUALITY.pack(n) + s.map for n, s in zip(told, found, strict=True)]
+        return {"strings": [y, z, steered], "shape": tuple(x.shape[2:])}
 
     def decompress(
         self, strings: Sequence[Sequence[bytes]], shape: Sequence[int]
@@ -159,10 +165,12 @@ class RoiCodec(nn.Module):
         height, width = shape
         pictures = []
         for y, z, told in zip(*strings, strict=True):
-            if len(told) != QUALITY.size or (hundredths := QUALITY.unpack(told)[0]) > QUALITY_STEPS:
-                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {told.hex()}")
-            control = Control(hundredths / 100)
-            y_hat = decoder.read(Strings(z, y), height, width, control, None)
+            one, quality = Strings(z, y, told[QUALITY.size :]), told[: QUALITY.size]
+            if len(quality) < QUALITY.size or QUALITY.unpack(quality)[0] > QUALITY_STEPS:
+                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {quality.hex()}")
+            asked = QUALITY.unpack(quality)[0] / 100
+            control = decoder.told(one, height, width, asked, None)
+            y_hat = decoder.read(one, height, width, control, None)
             pictures.append(decoder.render(y_hat, height, width, control))
         return {"x_hat": torch.cat(pictures).float().to(decoder.device) / 255}
 

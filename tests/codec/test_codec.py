@@ -177,7 +177,7 @@ def test_blocks_are_pixel_unshuffle_and_come_back():
 
 def test_quality_is_rounded_in_one_way():
     """Products of 100 and of 10,000 / 100 round apart for 617 of these."""
-    real = (Controls.of(torch.arange(10_001)).real * 10_000).tolist()
+    real = (Controls.of(torch.arange(10_001)).real.flatten() * 10_000).tolist()
     assert real == pytest.approx(range(10_001))
     for thousandths in range(100_001):
         hundredths = Control(thousandths / 1000).hundredths

@@ -58,7 +58,8 @@ def test_a_kind_of_ones_own_is_a_row(monkeypatch, tiny_weights, tmp_path):
 class Mine:
     """A reader of weight files."""
 
-    def __init__(self, path, *, device, bf16, side):
+    def __init__(self, path, *, device, bf16, side, mechanism):
+        assert mechanism is None
         self.told = device, bf16, side
 
 
