@@ -22,7 +22,7 @@ from vcm.files import held, make_folder
 from vcm.roi.mask import RoiMask
 from vcm.train import checkpoint, initial
 from vcm.train.config import Optim, Run, Training
-from vcm.train.data import Batch, batch, mask_values
+from vcm.train.data import Batch, batch
 from vcm.train.kinds import PublishedStep, RoiStep
 from vcm.train.loop import train
 from vcm.train.optim import learning_rate
@@ -229,24 +229,6 @@ def test_too_few_pictures_is_an_error(pictures):
         load_photos(Data(photos=str(pictures), crop=64, held_out=4))
 
 
-def test_masks_take_one_sigma_and_follow_regions():
-    labels = np.zeros((64, 64), np.uint8)
-    labels[:, 32:], labels[:4] = 7, 255
-    kinds = set()
-    for seed in range(60):
-        m = mask_values(labels, 64, np.random.default_rng(seed))
-        assert len(np.unique(m)) <= 2 and m.min() >= 0.0099 and m.max() <= 1
-        if np.array_equal(m == 1, labels == 7):
-            kinds.add("region")
-        elif (m == 1).all():
-            kinds.add("all")
-        elif len(np.unique(m)) == 2:
-            kinds.add("shapes")
-    assert kinds == {"region", "all", "shapes"}
-    rng = np.random.default_rng(0)
-    assert all((mask_values(labels, 64, rng, whole=1) == 1).all() for _ in range(20))
-
-
 def test_loss_terms_by_hand():
     x, x_hat = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
     weights = torch.tensor([1.0, 1.0, 0.01, 0.01]).view(1, 1, 2, 2)
@@ -261,7 +243,7 @@ def test_published_codecs_are_trained_with_the_loss_of_the_paper(seed):
     config = Training(published=Preset("bmshj2018-hyperprior", 8, 12, lmbda=0.02))
     x, m = torch.rand(2, 3, 64, 64), torch.full((2, 1, 64, 64), 0.1)
     m[..., :32] = 1
-    data = Batch(x, m, torch.tensor([5000, 5000]))
+    data = Batch(x, m, torch.tensor([5000, 5000]), torch.tensor([True, True]))
     step, share = PublishedStep(published.of_zoo, config, None), Share(0, 2, 7)
     terms, coded = step(data, share), step.coded(data, share)
     error = (coded.x_hat - x).square().mean(1, keepdim=True)

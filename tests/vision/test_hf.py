@@ -215,7 +215,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
     save_file(part, Path(damaged) / "model.safetensors", {"format": "pt"})
     other = changed(detr_folder, tmp_path / "other", architectures=["DetrForSegmentation"])
     cases = [
-        (str(tmp_path / "nothing"), "cannot be loaded.*hf:FOLDER"),
+        (str(tmp_path / "nothing"), "cannot be loaded.*give a folder that holds it"),
         (str(tmp_path), "cannot be loaded"),
         (damaged, f"1 weights of SegformerForSemanticSegmentation are missing: {lost}"),
         (other, "expected a model whose class ends in one of .* got DetrForSegmentation"),

@@ -19,8 +19,10 @@ from vcm.errors import SpecError
 from vcm.train.photos import Data, Photo
 
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
-# Of crops not all ROI: two values, by regions or shapes; several; a smooth field; all background.
-OTHERS = {"regions": 0.41, "shapes": 0.26, "several": 0.13, "smooth": 0.13, "none": 0.07}
+# Of crops not all ROI: two values, by regions or shapes, or all background. Graded ones: several
+# values, or a smooth field.
+OTHERS = {"regions": 0.57, "shapes": 0.36, "none": 0.07}
+GRADED = {"several": 0.5, "smooth": 0.5}
 SEVERAL, GRID = 4, 4  # objects of several values at most; values each way that a field goes through
 
 
@@ -68,7 +70,7 @@ def batch(photos: Sequence[Photo], data: Data, seed: int, step: int, own: Own = 
         rng = np.random.default_rng((seed, step, place))
         pixels, labels = _crop(photos[indexes[place]], data.crop, rng)
         crops.append(pixels)
-        masks.append(mask_values(labels, data.crop, rng, data.sigma, data.whole))
+        masks.append(mask_values(labels, data.crop, rng, data.sigma, data.whole, data.graded))
         mapped.append(rng.random() >= data.unmapped)
     x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
     m = torch.from_numpy(np.stack(masks))[:, None]
@@ -116,16 +118,18 @@ def mask_values(
     rng: Generator,
     sigmas: tuple[float, float] = Data.sigma,
     whole: float = Data.whole,
+    graded: float = Data.graded,
 ) -> NDArray[np.float32]:
     """Mask values m of one crop: (side, side) float32 in (0, 1].
 
     Everything is 1 (the ordinary codec), or a random sigma, log-uniform, is the lowest of them:
-    outside a union of regions or random shapes that are 1, beneath objects of several values, as
-    the end of a smooth field, or everywhere.
+    outside a union of regions or random shapes that are 1, or everywhere. In graded masks it lies
+    beneath objects of several values, or is the end of a smooth field.
     """
     sigma = float(np.exp(rng.uniform(*np.log(sigmas))))
-    kinds = [*OTHERS, "all"]
-    kind = rng.choice(kinds, p=[*(1 - whole) * np.array(list(OTHERS.values())), whole])
+    shares = {k: (1 - whole) * (1 - graded) * p for k, p in OTHERS.items()}
+    shares |= {k: (1 - whole) * graded * p for k, p in GRADED.items()} | {"all": whole}
+    kind = rng.choice(list(shares), p=list(shares.values()))
     if kind == "smooth":
         return _field(side, sigma, rng)
     values = np.full((side, side), 1 if kind == "all" else sigma, np.float32)

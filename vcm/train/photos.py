@@ -44,6 +44,8 @@ class Data:
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
         whole: share of crops that are all ROI: the ordinary codec.
+        graded: share of the other crops whose masks have several values or change smoothly, which
+            models with a map learn from; 0: one sigma a crop, as in the paper.
         unmapped: share of crops whose mask the decoder is not told, though the model has a map:
             they are the paper's method, LMA alone.
         held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
@@ -59,6 +61,7 @@ class Data:
     batch: int = 8
     sigma: tuple[float, float] = (0.01, 1.0)
     whole: float = 0.3
+    graded: float = 0.0
     unmapped: float = 0.15
     held_out: int = 24
     memory: int = 8192
@@ -66,7 +69,7 @@ class Data:
     def __post_init__(self) -> None:
         if not 0 < self.sigma[0] <= self.sigma[1] <= 1:
             raise SpecError(f"sigma: expected 0 < low <= high <= 1, got {list(self.sigma)}")
-        for key in ("whole", "unmapped"):
+        for key in ("whole", "graded", "unmapped"):
             if not 0 <= getattr(self, key) <= 1:
                 raise SpecError(f"{key}: expected 0 to 1, got {getattr(self, key)}")
         if self.task and self.words:
