@@ -1,10 +1,10 @@
-"""Weights between those of commit dbdc1f8 and newly trained ones, and the released file.
+"""Weights between those of commit dbdc1f8 and newly trained ones: those of commit 18e3cd1.
 
 git show dbdc1f8:vcm/weights/roi-base.safetensors > runs/before.safetensors
 python experiments/03_tma/between.py runs/before.safetensors --begin runs/begin.safetensors
 vcm train-roi --config configs/roi.toml     # with initial = "runs/begin.safetensors"
 python experiments/03_tma/between.py runs/before.safetensors runs/roi/roi.safetensors
-(and with --share 0.7 -o FILE the released weights)
+(and with --share 0.7 -o FILE those weights, from which the released ones were trained)
 
 Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903.
 """

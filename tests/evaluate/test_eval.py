@@ -182,7 +182,7 @@ def test_an_unexpected_score_stops_before_anything_is_coded(options):
         ({"codecs": "jpeg,jpeg"}, "different codecs"),
         ({"codecs": " , "}, "different codecs"),
         ({"codecs": "jpg"}, "expected one of vcm"),
-        ({"workers": 0}, "--workers"),
+        ({"workers": 0}, "workers: expected"),
         ({"model": None}, "names no model"),
         ({"photos": 0}, "photos: expected 1 or more"),
     ],
