@@ -91,6 +91,9 @@ class RoiHyperprior(Halves):
                           |
                         x_hat (B, 3, H, W)
 
+    With a map (`Sizes.below`) the quality is one for each latent, which the file tells, and LMA
+    sees the mask relative to what that quality stands for.
+
     Alphabet: B batch, M and Z channels, H W pixels, h w = H/16, W/16 rounded up.
     Source: Jin et al. 2025, arXiv:2507.00373 (TMA, CVA, LMA). Deviations: one model for every rate
     and sigma (gain; Cui et al. 2021), four-pass context (Li et al. 2023), integer entropy
