@@ -1,6 +1,6 @@
 """Checkpoints of trainings that began before our model had halves are read, and go on."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from vcm.codec.models.rate import Rate
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.transforms import Widths
+from vcm.errors import ModelError
 from vcm.train import checkpoint, resume
 from vcm.train.config import Optim, Run, Training
 from vcm.train.data import batch
@@ -112,3 +113,13 @@ def test_the_old_order_names_every_network_of_today():
     model = RoiHyperprior(SIZES)
     halves = (*model.encoder.named_children(), *model.decoder.named_children())
     assert sorted(name for name, _ in halves) == sorted(BEFORE)
+
+
+def test_a_run_from_before_there_were_maps_goes_on():
+    """Its checkpoint does not say that there are no knots below 0; others' sizes are refused."""
+    config = Training(model=SIZES)
+    before = {k: v for k, v in asdict(SIZES).items() if k != "below"}
+    state = {"sizes": before, "config": resume.described(config)}
+    assert resume.checked(state, config, asdict(SIZES))
+    with pytest.raises(ModelError, match="has sizes"):
+        resume.checked(state, config, asdict(replace(SIZES, below=10)))

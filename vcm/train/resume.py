@@ -53,7 +53,9 @@ def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> b
         ModelError: if the checkpoint is of another model, or of a run that learnt other parts.
     """
     folder = config.run.folder
-    if state.get("sizes") != sizes:
+    known = state.get("sizes") or {}
+    later = {k: v for k, v in sizes.items() if k not in known and not v}  # than the checkpoint
+    if known | later != sizes:
         raise ModelError(
             f"{folder}: its checkpoint has sizes {state.get('sizes')}, config says {sizes}; take "
             f"another run.folder"
