@@ -17,7 +17,7 @@ LARGE = {  # what is over it, and may be
     "docs/tma.jpg",
     "experiments/*/*.png",
     "experiments/*/results.json",
-    "tests/golden/v1.safetensors",
+    "tests/golden/v*.safetensors",
     "vcm/weights/*.safetensors",
 }
 

@@ -84,7 +84,7 @@ def test_the_picture_is_prepared_as_where_it_is_deployed(
     bgr = cv2.imread(str(photo.path))
     small = cv2.resize(bgr, (416, 416), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     x = (small - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]
-    outputs = picodet._net.run(None, {"image": x.transpose(2, 0, 1)[None].astype(np.float32)})
+    outputs = picodet._net.run({"image": x.transpose(2, 0, 1)[None].astype(np.float32)})
     best = float(max(scores.max() for scores in outputs[:4]))
     assert seen[photo.id].scores[0] == pytest.approx(best, abs=0.01)  # another JPEG decoder
     swapped = picodet.detect(np.ascontiguousarray(image.read(photo.path)[..., ::-1]))
@@ -183,8 +183,8 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "grey.onnx").write_bytes(identity(1, 1, 64, 64))
     (tmp_path / "other.onnx").write_bytes(identity(1, 3, 64, 64))
     cases = [
-        ("none", "not an ONNX file that can be run"),
-        ("junk", "not an ONNX file that can be run"),
+        ("none", "no network that can be run"),
+        ("junk", "no network that can be run"),
         ("flat", r"expected one input \(1, 3, height, width\), got \[\(1, 3\)\]"),
         ("grey", r"expected one input .*, got \[\(1, 1, 64, 64\)\]"),
         ("other", r"expected PicoDet's outputs \[\(1, 64, 80\), .*, got \[\(1, 3, 64, 64\)\]"),
