@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vcm import container
-from vcm.container import Bitstream, Header, describe, fields, pack, sections, unpack, v1
-from vcm.container.sections import MAX_TEXT, Entry
+from vcm.container import Bitstream, Header, describe, fields, pack, unpack, v1
+from vcm.container.sections import MAX_TEXT
 from vcm.errors import BitstreamError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -228,20 +228,6 @@ def test_unsafe_texts_in_a_file_are_refused(body: bytes) -> None:
     forged = forge(pack(SMALL), 50, struct.pack("<I", zlib.crc32(body)))
     with pytest.raises(BitstreamError, match="section text"):
         unpack(forged[:-3] + body)
-
-
-def test_unknown_sections_are_skipped_or_said_to_be_newer() -> None:
-    parts = {sections.Z: b"z", 200: b"a note", sections.Y: b"y"}
-    data, entries = b"head", []
-    for id_, body in parts.items():
-        entries.append(Entry(id_, len(body), zlib.crc32(body)))
-        data += body
-    assert sections.bodies(data, entries, 4, 100) == {sections.Z: b"z", sections.Y: b"y"}
-    with pytest.raises(BitstreamError, match="section 200: expected CRC-32"):
-        sections.bodies(data.replace(b"note", b"nose"), entries, 4, 100)
-    critical = [entry._replace(id=9) if entry.id == 200 else entry for entry in entries]
-    with pytest.raises(BitstreamError, match="section 9: .* made by a newer vcm"):
-        sections.bodies(data, critical, 4, 100)
 
 
 def test_every_version_has_a_reader_and_the_newest_is_written() -> None:

@@ -23,6 +23,7 @@ from vcm.codec.format.constants import QUALITY_STEPS
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
 from vcm.codec.models import cva
+from vcm.codec.models.loss import LMBDA
 from vcm.codec.models.rate import Rate, rate_of
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.models.sizes import Sizes
@@ -55,6 +56,7 @@ class RoiCodec(nn.Module):
         self.model = RoiHyperprior(sizes or Sizes())
         self.rate = Rate(self.model.sizes.Z)
         self.rate.prior_z.quantiles.requires_grad_()  # CompressAI's optimisers look for it
+        self.lmbda = LMBDA  # of the loss at quality 0 and 100: what a mask value asks of a map
         self._halves: tuple[Encoder, Decoder] | None = None
 
     @classmethod
@@ -69,6 +71,7 @@ class RoiCodec(nn.Module):
         found = weights.load(name_or_path)
         codec = cls(found.model.sizes)
         codec.model = found.model.requires_grad_()
+        codec.lmbda = found.lmbda
         codec.rate.load_state_dict(rate_of(found.prior, found.tables["z"]).state_dict())
         codec._ready(LatentCoder(codec.model, found.tables))
         return codec.eval()
@@ -101,7 +104,7 @@ class RoiCodec(nn.Module):
         told = _hundredths(quality, len(x)).to(x.device)
         if self.model.sizes.below:
             latents = cva.of_latents(mask)
-            mask, told = cva.relative(mask, latents), cva.qualities(told, latents)
+            mask, told = cva.relative(mask, latents), cva.qualities(told, latents, self.lmbda)
         coded = self.model(x, mask, told)
         likelihoods = self.rate(coded, _noise if self.training else None)
         return {"x_hat": coded.x_hat, "likelihoods": likelihoods}
@@ -190,7 +193,7 @@ class RoiCodec(nn.Module):
 
     def _ready(self, latents: LatentCoder) -> None:
         precision = Precision(False, latents.device)
-        encoder = Encoder(self.model, latents, precision, None)
+        encoder = Encoder(self.model, latents, precision, None, self.lmbda)
         self._halves = encoder, Decoder(self.model, latents, precision, None)
 
     def _updated(self) -> tuple[Encoder, Decoder]:

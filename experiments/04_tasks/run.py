@@ -12,9 +12,9 @@ import click
 
 from vcm.commands.progress import shown
 from vcm.dataset import load, thinned
-from vcm.evaluate.api import Plan, Report, evaluated, prepared, to_json
-from vcm.files import add_json, held, make_folder, write_atomic
-from vcm.report.files import file_of, write
+from vcm.evaluate.api import Plan, prepared, to_json
+from vcm.files import add_json, write_atomic
+from vcm.report.files import file_of, into
 from vcm.report.text import lines
 from vcm.scale.pools import pool_of
 from vcm.task import find_task
@@ -40,14 +40,6 @@ def plan(row: dict[str, str], study: dict, given: argparse.Namespace) -> Plan:
         reference=next((text for text in codecs if text.startswith("x265:")), None),
     )
     return prepared(told)
-
-
-def measured(folder: Path, told: Plan, workers: int) -> Report:
-    """An evaluation with its page in a folder."""
-    with held(make_folder(folder)):
-        done = evaluated(told, folder, pool_of(workers, None), click.echo, shown)
-        write(folder, done)
-    return done.report
 
 
 def short(report: dict) -> dict:
@@ -77,7 +69,9 @@ def main() -> None:
             continue
         click.echo(f"== {row['name']}")
         folder = given.work / row["name"].replace(", ", "-").replace(" ", "_")
-        report = measured(folder, plan(row, study, given), given.workers)
+        report = into(
+            folder, plan(row, study, given), pool_of(given.workers, None), click.echo, shown
+        )
         click.echo("\n".join(lines(report)))
         plot = (folder / file_of(report.metric)).read_bytes()
         write_atomic(target / f"{folder.name}.png", plot)

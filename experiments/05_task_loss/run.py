@@ -16,9 +16,9 @@ from vcm.commands.progress import shown
 from vcm.commands.train import run as train
 from vcm.dataset import load as load_data
 from vcm.dataset import thinned
-from vcm.evaluate.api import Plan, Report, evaluated, prepared, to_json
-from vcm.files import add_json, held, make_folder, write_atomic
-from vcm.report.files import write
+from vcm.evaluate.api import Plan, prepared, to_json
+from vcm.files import add_json, write_atomic
+from vcm.report.files import into
 from vcm.report.plots import curve
 from vcm.report.text import lines
 from vcm.scale.pools import pool_of
@@ -80,14 +80,6 @@ def plan(row: dict[str, str], codecs: str, given: argparse.Namespace) -> Plan:
     return prepared(told)
 
 
-def measured(folder: Path, told: Plan, workers: int) -> Report:
-    """An evaluation with its page in a folder."""
-    with held(make_folder(folder)):
-        done = evaluated(told, folder, pool_of(workers, None), click.echo, shown)
-        write(folder, done)
-    return done.report
-
-
 def compare(study: dict, given: argparse.Namespace) -> None:
     """Evaluate every variant that has weights, beside our own model and the anchors."""
     target = HERE if given.photos is None else given.work  # parts of it are nobody's result
@@ -98,7 +90,9 @@ def compare(study: dict, given: argparse.Namespace) -> None:
         if given.only and row["name"] not in given.only:
             continue
         folder = given.work / slug(row["name"])
-        report = measured(folder, plan(row, codecs, given), given.workers)
+        report = into(
+            folder, plan(row, codecs, given), pool_of(given.workers, None), click.echo, shown
+        )
         click.echo("\n".join([f"== {row['name']}", *lines(report)]))
         write_atomic(target / f"{folder.name}.png", curve(report, report.metric, "png"))
         kept = to_json(report)

@@ -302,7 +302,7 @@ def test_mechanisms(weights, picture):
 
 def test_a_model_without_a_map_refuses_one(tiny, codec, picture):
     strings = codec.compress(tensor(picture), smooth(picture), 60)
-    with pytest.raises(BitstreamError, match="one quality a picture"):
+    with pytest.raises(BitstreamError, match="one quality per picture"):
         tiny.decompress(strings, 299, 447, 60)
     plain = tiny.compress(tensor(picture), smooth(picture), 60)
     assert plain.map == b""

@@ -7,7 +7,7 @@ critical one cannot decode the file. Files of version 1 have z, y, maybe text, a
 import re
 import zlib
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from vcm.container import fields
 from vcm.container.header import Header
@@ -24,14 +24,6 @@ NAMES: Final = {Z: "z", Y: "y", TEXT: "text", MAP: "map"}
 
 # Control characters, line separators, and what turns the direction of the text around it.
 _UNSEEN: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-
-
-class Entry(NamedTuple):
-    """What the table says of a section; `crc` is the CRC-32 of its bytes."""
-
-    id: int
-    length: int
-    crc: int
 
 
 @dataclass(frozen=True)
@@ -79,35 +71,37 @@ class Bitstream:
         return {Z: self.z, Y: self.y, **text, **({MAP: self.map} if self.map else {})}
 
 
-def bodies(data: bytes, entries: list[Entry], start: int, most: int) -> dict[int, bytes]:
-    """The bytes of each section that this program knows, by id; they fill the file from `start`.
-
-    Raises:
-        BitstreamError: if the file is longer, shorter, larger than `most` or damaged, or has a
-            critical section that this program does not know.
-    """
-    end = start + sum(entry.length for entry in entries)
+def check_length(data: bytes, end: int) -> None:
+    """Raises a BitstreamError if a file that says it ends at `end` does not, or is too long."""
     if len(data) < end:
         raise fields.truncated(len(data), f"{end}")
     if len(data) > end:
         raise BitstreamError(
             f"expected a file of {end} bytes, got {len(data)}: something was appended to it"
         )
-    if end > most:
-        raise BitstreamError(f"expected a file of at most {most} bytes, got {end}")
+    if end > MAX_BYTES:
+        raise BitstreamError(f"expected a file of at most {MAX_BYTES} bytes, got {end}")
+
+
+def bodies(data: bytes, lengths: dict[int, int], start: int) -> dict[int, bytes]:
+    """The bytes of each section that this program knows, by id; they lie one after the other.
+
+    Args:
+        lengths: of all sections by id, in the order of the file.
+
+    Raises:
+        BitstreamError: if there is a critical section that this program does not know.
+    """
     found = {}
-    for entry in entries:
-        body = data[start : start + entry.length]
-        name = NAMES.get(entry.id, str(entry.id))
-        check_crc(body, entry.crc, f"section {name}")
-        if entry.id in NAMES:
-            found[entry.id] = body
-        elif entry.id < ANCILLARY:
+    for id_, length in lengths.items():
+        if id_ in NAMES:
+            found[id_] = data[start : start + length]
+        elif id_ < ANCILLARY:
             raise BitstreamError(
-                f"section {name}: this vcm does not know it and cannot decode the file without "
+                f"section {id_}: this vcm does not know it and cannot decode the file without "
                 f"it: it was made by a newer vcm, update yours"
             )
-        start += entry.length
+        start += length
     return found
 
 

@@ -5,12 +5,22 @@ docs/bitstream.md is the normative text; its field tables are the ones below.
 
 import dataclasses
 import zlib
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vcm.container import fields
 from vcm.container.fields import Field
 from vcm.container.header import FIELDS, Header
-from vcm.container.sections import MAX_BYTES, TEXT, Bitstream, Entry, Y, Z, bodies, check_crc
+from vcm.container.sections import (
+    MAX_BYTES,
+    NAMES,
+    TEXT,
+    Bitstream,
+    Y,
+    Z,
+    bodies,
+    check_crc,
+    check_length,
+)
 from vcm.errors import BitstreamError
 
 MAGIC: Final = b"\x89VCM"
@@ -31,6 +41,14 @@ ENTRY: Final = (
     Field("crc", "I", None, "CRC-32 of the section"),
 )
 CHECKSUM: Final = (Field("crc", "I", None, "CRC-32 of header and table, all bytes before this"),)
+
+
+class Entry(NamedTuple):
+    """What the table says of a section; `crc` is the CRC-32 of its bytes."""
+
+    id: int
+    length: int
+    crc: int
 
 
 def pack(bitstream: Bitstream) -> bytes:
@@ -62,7 +80,11 @@ def unpack(data: bytes) -> Bitstream:
         BitstreamError: if it is anything but a whole and undamaged one.
     """
     values, entries, start = _head(data)
-    found = bodies(data, entries, start, MAX_BYTES)
+    lengths = {entry.id: entry.length for entry in entries}
+    check_length(data, start + sum(lengths.values()))
+    found = bodies(data, lengths, start)
+    for entry in entries:
+        check_crc(found[entry.id], entry.crc, f"section {NAMES[entry.id]}")
     return Bitstream.of(Header.of(values), found, VERSION)
 
 

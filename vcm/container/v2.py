@@ -9,15 +9,15 @@ from typing import Final
 from vcm.container.fields import truncated
 from vcm.container.header import Header
 from vcm.container.sections import (
-    ANCILLARY,
     MAP,
     MAX_BYTES,
-    NAMES,
     TEXT,
     Bitstream,
     Y,
     Z,
+    bodies,
     check_crc,
+    check_length,
 )
 from vcm.container.varint import read_varint, varint
 from vcm.errors import BitstreamError
@@ -78,36 +78,13 @@ def unpack(data: bytes) -> Bitstream:
         if id_ <= max(lengths):
             raise BitstreamError("section list: expected ascending ids; the file is damaged")
         lengths[id_], at = read_varint(data, at)
-    found = _bodies(data, lengths, at)
+    check_length(data, at + sum(lengths.values()) + CRC)
+    check_crc(data[:-CRC], int.from_bytes(data[-CRC:], "little"), "the file")
+    found = bodies(data, lengths, at)
     if layout & ~(TILE | MORE) or (layout & MORE and not count) or b"" in _further(found):
-        raise BitstreamError("header: not spelt as an encoder does; the file is damaged")
+        raise BitstreamError("header: invalid layout or an empty section; the file is damaged")
     header = Header(fingerprint, height, width, quality, UNIT * (layout & TILE))
     return Bitstream.of(header, found, VERSION)
-
-
-def _bodies(data: bytes, lengths: dict[int, int], at: int) -> dict[int, bytes]:
-    """The bytes of each section that this program knows, once the checksum is found right."""
-    end = at + sum(lengths.values()) + CRC
-    if len(data) < end:
-        raise truncated(len(data), f"{end}")
-    if len(data) > end:
-        raise BitstreamError(
-            f"expected a file of {end} bytes, got {len(data)}: something was appended to it"
-        )
-    if end > MAX_BYTES:
-        raise BitstreamError(f"expected a file of at most {MAX_BYTES} bytes, got {end}")
-    check_crc(data[:-CRC], int.from_bytes(data[-CRC:], "little"), "the file")
-    found = {}
-    for id_, length in lengths.items():
-        if id_ in NAMES:
-            found[id_] = data[at : at + length]
-        elif id_ < ANCILLARY:
-            raise BitstreamError(
-                f"section {id_}: this vcm does not know it and cannot decode the file without "
-                f"it: it was made by a newer vcm, update yours"
-            )
-        at += length
-    return found
 
 
 def _further(found: dict[int, bytes]) -> tuple[bytes, ...]:

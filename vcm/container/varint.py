@@ -21,7 +21,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     """The integer at a position, and the position after it.
 
     Raises:
-        BitstreamError: if the data end within it, or it is spelt longer than need be.
+        BitstreamError: if the data end within it, or it takes more bytes than it needs.
     """
     value = 0
     for number in range(BYTES):
@@ -34,4 +34,4 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
             if number and not byte:
                 break
             return value, at
-    raise BitstreamError("a number is spelt longer than any encoder does: the file is damaged")
+    raise BitstreamError("a number takes more bytes than it needs: the file is damaged")

@@ -7,18 +7,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm import draw
-from vcm.evaluate.api import Evaluated, to_json
+from vcm.evaluate.api import Evaluated, Plan, Report, Track, evaluated, to_json
 from vcm.evaluate.measure import Measurer
 from vcm.evaluate.record import Record, Seen
-from vcm.evaluate.result import rows_for_csv
-from vcm.files import write_atomic
+from vcm.evaluate.result import Say, rows_for_csv
+from vcm.files import held, make_folder, write_atomic
 from vcm.report.page import Panel, Row, page
 from vcm.report.plots import drawn
 from vcm.scale.sources import Source, read
+from vcm.scale.work import Pool
 from vcm.vision.base import Image, Objects
 
 SHOWN: Final = 4  # photos on the page
 SIDE: Final = 1_200  # pixels of them: the page shows them small, and WebP ends at 16,383
+
+
+def into(folder: Path, plan: Plan, pool: Pool, say: Say, track: Track) -> Report:
+    """Evaluate a plan and write its page into a folder; arguments and errors as `evaluate`."""
+    with held(make_folder(folder)):
+        done = evaluated(plan, folder, pool, say, track)
+        write(folder, done)
+    return done.report
 
 
 def write(output: Path, done: Evaluated) -> None:

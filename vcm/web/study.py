@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from vcm import image
 from vcm.dataset import load
 from vcm.errors import SpecError, VcmError
-from vcm.evaluate.api import Done, Plan, Report, evaluated, prepared
-from vcm.report.files import file_of, write
+from vcm.evaluate.api import Done, Plan, Report, prepared
+from vcm.report.files import file_of, into
 from vcm.report.text import lines
 from vcm.scale.pools import pool_of
 from vcm.task import find_task
@@ -108,9 +108,7 @@ def _measured(wanted: Wanted, folder: Path, progress: Progress) -> Report:
         unchecked=True,
     )
     plan = prepared(plan, perceptual=False)  # their weights come by the network
-    done = evaluated(plan, folder, pool_of(1, None), lambda line: progress(0.0, line), track)
-    write(folder, done)
-    return done.report
+    return into(folder, plan, pool_of(1, None), lambda line: progress(0.0, line), track)
 
 
 def notes(report: Report) -> list[str]:

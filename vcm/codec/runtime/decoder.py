@@ -46,7 +46,7 @@ class Decoder:
         if not strings.map:
             return Control(quality)
         if not self.model.sizes.below:
-            raise BitstreamError("section map: the model has one quality a picture")
+            raise BitstreamError("section map: this model has one quality per picture")
         h, w = latent_size(height, width)
         self.latents.check(strings, h, w, self._side_of(h, w) if side is None else side)
         return Control(quality, levels.unpack(strings.map, Control(quality).hundredths, h, w))

@@ -117,7 +117,7 @@ class OnnxDecoder:
         """The quality of each latent in hundredths: (1, h, w)."""
         quality = stream.header.quality
         if stream.map and not self._below:
-            raise BitstreamError("section map: the model has one quality a picture")
+            raise BitstreamError("section map: this model has one quality per picture")
         found = levels.unpack(stream.map, quality, h, w)
         same = np.full((1, h, w), quality, np.int32)
         return same if found is None else found.hundredths[None]
