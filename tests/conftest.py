@@ -95,6 +95,31 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def mapped_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weight file of a toy codec with a map, none of whose parts is idle."""
+    import torch
+
+    from vcm.codec.models.rate import Rate
+    from vcm.codec.models.roi import RoiHyperprior
+    from vcm.codec.models.sizes import Sizes
+    from vcm.codec.nets.transforms import Widths
+    from vcm.codec.runtime.weights import save
+
+    sizes = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16, below=10)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = RoiHyperprior(sizes)
+        for parameter in model.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.03)
+        torch.nn.init.normal_(model.encoder.g_a.linear.weight, std=0.2)
+        torch.nn.init.normal_(model.encoder.lma.mask_out.weight, std=0.5)
+        path = tmp_path_factory.mktemp("map") / "map.safetensors"
+        save(path, model, Rate(sizes.Z).tables(), {"licence": "Apache-2.0"})
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny(tiny_weights: Path) -> "Codec":
     """The toy codec."""
     from vcm.codec.api import Codec

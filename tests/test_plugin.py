@@ -13,6 +13,7 @@ from vcm.errors import SpecError, UnknownWord
 from vcm.evaluate.codecs import build
 from vcm.models import load_model
 from vcm.roi import backend_for, load_backend
+from vcm.roi.mask import RoiMask
 from vcm.task import find_task
 
 CODE = """
@@ -61,7 +62,7 @@ def test_models_backends_and_codecs_may_be_ones_own(file: Path) -> None:
     picture = np.zeros((20, 30, 3), np.uint8)
     codec = build(f"{file}:Part:at=2/1", 0.1, "base")
     assert (codec.name, codec.settings, codec.uses_roi) == ("part", (2, 1), False)
-    assert len(codec.encode(picture, picture[..., 0] > 0, 2)) == 450
+    assert len(codec.encode(picture, RoiMask(picture[..., 0] > 0, 0.1, "red"), 2)) == 450
     flat = build(f"{file}:Part+flat", 0.1, "base")
     assert flat.uses_roi and flat.key != codec.key
     file.write_text(CODE + "\n")

@@ -99,11 +99,10 @@ def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values:
 @click.argument("source", type=PATH)
 @options.json
 def info(source: Path, as_json: bool) -> None:
-    """Show what a .vcm file says of itself: size, rate, quality, model, words if stored."""
-    from vcm import container, weightfile
+    """Show what a .vcm file says of itself: size, rate, quality, model, map, words if stored."""
+    from vcm.commands import info as command
 
-    report = container.describe(container.read(source))
-    _finish(report | {"model": weightfile.named(report["fingerprint"])}, as_json, _table)
+    _finish(command.run(source), as_json, lambda report: _table(command.readable(report)))
 
 
 @cli.command(short_help="Show what words, a mask or boxes select in a picture.")
@@ -114,10 +113,11 @@ def info(source: Path, as_json: bool) -> None:
 @reading.options
 @options.json
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
-    """Show what the words (or mask, or boxes) select in a picture, before it is coded.
+    """Show what the words (or mask, or boxes) select in a picture; the map of a .vcm file.
 
     \b
     vcm roi photo.jpg --text person -o roi.png --save-mask mask.png
+    vcm roi photo.vcm -o map.png
     """
     from vcm.commands import roi as command
 

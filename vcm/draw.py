@@ -1,6 +1,7 @@
 """Pictures for people: outlines, heat maps, captions, contact sheets."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,9 +35,10 @@ def heat(image: Image, similarity: NDArray[np.float32]) -> Image:
     return cv2.addWeighted(colours, 0.6, grey, 0.4, 0).astype(np.uint8)
 
 
-def grey(values: NDArray[np.bool_]) -> Image:
-    """A mask as a picture, 0 and 255."""
-    return np.repeat((values * np.uint8(255))[..., None], 3, axis=2)
+def grey(values: NDArray[Any]) -> Image:
+    """A mask, (H, W) bool or floating point in [0, 1], as a picture from 0 to 255."""
+    level = (255 * values.astype(np.float32)).round().astype(np.uint8)
+    return np.repeat(level[..., None], 3, axis=2)
 
 
 def labelled(

@@ -4,7 +4,7 @@ import io
 import logging
 import stat
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from PIL import Image
 from vcm import pixels
 from vcm.errors import ImageError
 from vcm.files import write_atomic
-from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, way_up
+from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, values, way_up
 
 __all__ = ["AS_USUAL", "MAX_PIXELS", "Reading", "told", "way_up"]
 _log = logging.getLogger(__name__)
@@ -100,14 +100,8 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
             over 127 though some are over 0, such as a mask saved as 0 and 1; or none but 255 over
             127 beside numbers of classes.
     """
-    picture = flat(load(Path(path)), str(path), _BLACK, AS_USUAL)
-    _check_grey(picture, str(path))
-    grey = np.asarray(Image.fromarray(picture).convert("L"))
-    if grey.shape != size:
-        raise ImageError(
-            f"mask {str(path)!r}: expected {size[1]}x{size[0]} pixels like the picture, "
-            f"got {grey.shape[1]}x{grey.shape[0]}"
-        )
+    grey = _grey(load(Path(path)), str(path))
+    _check_shape(grey, size, str(path))
     if 0 < grey.max() <= 127:
         raise ImageError(
             f"mask {str(path)!r}: no value is over 127 (the largest is {grey.max()}); "
@@ -123,8 +117,42 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     return inside
 
 
-def write(path: str | Path, image: NDArray[np.uint8]) -> None:
+def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The mask values in a picture file: (H, W) float32 in [0, 1], its grey values by the largest.
+
+    That is 255, or 65535 in a PNG file of 16 bits. Transparent pixels are 0. `size` is as for
+    `read_mask`.
+
+    Raises:
+        ImageError: as for `read`; another size; colours.
+    """
+    data = load(Path(path))
+    found = values(data, str(path))
+    if found is None:
+        found = _grey(data, str(path)).astype(np.float32) / 255
+    _check_shape(found, size, str(path))
+    return found
+
+
+def _grey(data: bytes, name: str) -> NDArray[np.uint8]:
+    """A picture without colours: (H, W) uint8, upright."""
+    picture = flat(data, name, _BLACK, AS_USUAL)
+    _check_grey(picture, name)
+    return np.asarray(Image.fromarray(picture).convert("L"))
+
+
+def _check_shape(grey: NDArray[Any], size: tuple[int, int], name: str) -> None:
+    if grey.shape != size:
+        raise ImageError(
+            f"mask {name!r}: expected {size[1]}x{size[0]} pixels like the picture, "
+            f"got {grey.shape[1]}x{grey.shape[0]}"
+        )
+
+
+def write(path: str | Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
     """Saves (H, W, 3) RGB or (H, W) greyscale, uint8, whole or not at all.
+
+    As .png (H, W) uint16 as well.
 
     The suffix names the format: see `WRITABLE`. JPEG is saved at quality 95 without chroma
     subsampling; every other format is lossless.
@@ -136,7 +164,7 @@ def write(path: str | Path, image: NDArray[np.uint8]) -> None:
     write_atomic(Path(path), packed(Path(path), image))
 
 
-def packed(path: Path, image: NDArray[np.uint8]) -> bytes:
+def packed(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """The bytes of the file that `write` would write.
 
     Raises:
@@ -145,9 +173,11 @@ def packed(path: Path, image: NDArray[np.uint8]) -> bytes:
     file_format = format_of(path)
     options = _SAVE[path.suffix.lower()][1] or {}
     shaped = image.ndim in (2, 3) and image.shape[2:] in ((), (3,)) and image.size > 0
-    if image.dtype != np.uint8 or not shaped:
+    deep = image.dtype == np.uint16 and image.ndim == 2 and file_format == "PNG"
+    if not shaped or not (deep or image.dtype == np.uint8):
         raise ImageError(
-            f"expected uint8 of shape (H, W, 3) or (H, W), got {image.dtype} {image.shape}"
+            f"expected uint8 of shape (H, W, 3) or (H, W), or uint16 of (H, W) for .png, "
+            f"got {image.dtype} {image.shape}"
         )
     buffer = io.BytesIO()
     try:

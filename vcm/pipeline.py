@@ -14,7 +14,7 @@ from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
 from vcm.roi.mask import OnEmpty, RoiMask
-from vcm.roi.text import Words
+from vcm.roi.text import words_of
 from vcm.task import TaskSpec
 from vcm.weightfile import named
 
@@ -46,10 +46,9 @@ def find_roi(
         >>> roi.sigma == task.sigma
         True
     """
-    words = Words(task.phrases, task.exclude)
     return acquire(
         image,
-        words,
+        words_of(task),
         backend,
         sigma=task.sigma,
         tau=task.tau,
@@ -106,8 +105,7 @@ def encode(
         raise SpecError("give either a quality or a size in bytes")
     plain = np.require(image, requirements=["C", "W"])  # torch takes no other array
     x = torch.from_numpy(plain).permute(2, 0, 1)[None]  # (1, 3, H, W)
-    inside = np.require(roi.roi, requirements=["C", "W"])
-    m = TwoValues(torch.from_numpy(inside)[None, None], roi.outside)  # (1, 1, H, W)
+    m = _values(roi)
     height, width = image.shape[:2]
     tile = codec.side_of(height, width)
 
@@ -123,6 +121,14 @@ def encode(
         assert quality is not None
         return file(quality, codec.compress(x, m, quality, effort))
     return file(*codec.compress_to(x, m, size, len(empty), effort))
+
+
+def _values(roi: RoiMask) -> torch.Tensor | TwoValues:
+    """The mask values as codecs take them: (1, 1, H, W)."""
+    if roi.two_valued:
+        inside = np.require(roi.roi, requirements=["C", "W"])
+        return TwoValues(torch.from_numpy(inside)[None, None], roi.outside)
+    return torch.from_numpy(roi.values)[None, None]
 
 
 def decode(data: bytes, codec: PictureCodec) -> Image:

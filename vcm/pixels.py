@@ -124,6 +124,25 @@ def _readable(data: bytes, name: str, read: Callable[[bytes], T]) -> T:
     return read(png.without_texts(data))
 
 
+def values(data: bytes, name: str) -> NDArray[np.float32] | None:
+    """The samples of a PNG file of 16-bit grey: (H, W) float32 in [0, 1]; None of any other file.
+
+    Raises:
+        ImageError: as `flat`.
+    """
+
+    def read(data: bytes) -> NDArray[np.float32] | None:
+        with _opened(data, name) as picture:
+            if picture.format != "PNG" or picture.mode not in ("I", *deep.GREY):
+                return None
+            picture.load()
+            return np.asarray(turned(picture, orientation(picture))).astype(np.float32) / (
+                2**16 - 1
+            )
+
+    return _readable(data, name, read)
+
+
 def _flat(data: bytes, name: str, background: Colour, how: Reading) -> NDArray[np.uint8]:
     with _opened(data, name) as picture:
         said, is_tiff = deep.said(picture, data), picture.format == "TIFF"

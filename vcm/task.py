@@ -2,7 +2,7 @@
 
 import difflib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -47,6 +47,7 @@ class TaskSpec:
         description: one line for people.
         phrases: what the ROI shows; the union counts. Not empty.
         exclude: what is taken out of the ROI again.
+        values: mask values of phrases that matter less than others, in (0, 1]; 1 where none is.
         tau: threshold on the similarity in (0, 1); None: the backend's own.
         sigma: mask value of the background in (0, 1]; its weight in the loss is sigma squared.
         dilation: pixels by which the ROI grows, 0 to 1024.
@@ -70,6 +71,7 @@ class TaskSpec:
     description: str
     phrases: tuple[str, ...]
     exclude: tuple[str, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
     tau: float | None = None
     sigma: float = 0.1
     dilation: int = 0
@@ -92,6 +94,10 @@ class TaskSpec:
         _require(count <= MAX_PHRASES, "phrases", f"at most {MAX_PHRASES} with exclude", count)
         for key in ("phrases", "exclude", "classes"):
             _check_words(key, getattr(self, key))
+        strange = sorted(set(self.values) - set(self.phrases))
+        _require(not strange, "values", "those of phrases", strange)
+        for phrase, value in self.values.items():
+            check_value(f"values: {phrase}", value)
         both = sorted(set(self.phrases) & set(self.exclude))
         _require(not both, "exclude", "other words than phrases", both)
         _require(self.tau is None or 0 < self.tau < 1, "tau", "over 0, under 1", self.tau)
@@ -106,8 +112,9 @@ class TaskSpec:
 
     @property
     def text(self) -> str:
-        """The words for people to read: "vehicle, person, -airplane"."""
-        return ", ".join((*self.phrases, *(f"-{word}" for word in self.exclude)))
+        """The words for people to read: "vehicle, person: 0.5, -airplane"."""
+        wanted = (with_value(phrase, self.values.get(phrase, 1.0)) for phrase in self.phrases)
+        return ", ".join((*wanted, *(f"-{word}" for word in self.exclude)))
 
 
 def find_task(name_or_path: str | Path) -> TaskSpec:
@@ -140,11 +147,23 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
+def with_value(phrase: str, value: float) -> str:
+    """A phrase as texts have it: "person: 0.5", or "person" alone where the value is 1."""
+    return phrase if value == 1 else f"{phrase}: {value:g}"
+
+
+def check_value(where: str, value: float) -> None:
+    """Raises a SpecError if that is no mask value."""
+    if not 0 < value <= 1:
+        raise SpecError(f"{where}: expected a mask value over 0, at most 1, got {value:g}")
+
+
 def _check_words(key: str, words: tuple[str, ...]) -> None:
     for word in words:
         # These characters have a meaning in the text that `TaskSpec.text` shows.
         plain = word == word.strip() and "," not in word and not word.startswith("-")
         _require(bool(word) and plain, key, "words without , or - before them", word)
+        _require(key == "classes" or ":" not in word, key, "words; values are in [values]", word)
         # joiners (Persian, Indic scripts, emoji) are not printable, but words have them
         control = any(unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") for char in word)
         _require(not control, key, "words without control characters", word)

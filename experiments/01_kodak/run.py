@@ -17,7 +17,7 @@ from vcm.anchors import ANCHORS
 from vcm.bd import bd_rate
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import build
-from vcm.evaluate.rated import RatedCodec
+from vcm.evaluate.rated import RatedCodec, whole
 from vcm.evaluate.store import Store
 from vcm.files import write_atomic
 from vcm.metrics.distortion import psnr
@@ -45,7 +45,7 @@ def measure(codec: RatedCodec, pictures: list[Path], store: Store) -> Rows:
     with progressbar(pictures, label=f"{codec.name:<20}") as bar:
         for path in bar:
             picture = image.read(path)
-            everything = np.ones(picture.shape[:2], np.bool_)
+            everything = whole(picture)
             rows[path.stem] = []
             for setting in codec.settings:
                 data = store.encoded(codec, picture, everything, setting)

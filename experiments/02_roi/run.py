@@ -26,6 +26,7 @@ from vcm.files import add_json
 from vcm.metrics.distortion import psnr
 from vcm.provenance import provenance
 from vcm.rd import RDCurve, RDPoint
+from vcm.roi.mask import RoiMask
 
 HERE = Path(__file__).parent
 SIGMAS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03)
@@ -109,8 +110,9 @@ def measure(label: str, method: Method, todo: list[Case], store: Store) -> dict[
 def rows_of(method: Method, case: Case, store: Store) -> list[Row]:
     """Bits and PSNR, one row a setting; PSNR is of the text's ROI, whatever the codec was told."""
     picture, codec, rows = image.read(case.path), method.codec, []
+    mask = RoiMask(method.roi(case), 1.0, "drawn")  # each has a sigma of its own
     for setting in codec.settings:
-        data = store.encoded(codec, picture, method.roi(case), setting)
+        data = store.encoded(codec, picture, mask, setting)
         decoded = codec.decode(data, *picture.shape[:2])
         inside, outside = psnr(picture, decoded, case.roi), psnr(picture, decoded, ~case.roi)
         rows.append({"bits": 8 * len(data), "roi": inside, "background": outside})

@@ -23,7 +23,7 @@ from vcm.rd import RDCurve, RDPoint
 from vcm.roi import backend_for
 from vcm.roi.acquire import acquire, look
 from vcm.roi.mask import RoiMask
-from vcm.roi.text import Words
+from vcm.roi.text import Words, words_of
 from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_photos import Photo, gather, kept_apart
 from vcm.train.roi_score import truth
@@ -57,7 +57,7 @@ def curve(picture: np.ndarray, mask: RoiMask, true: np.ndarray, codec: Codec) ->
 def costs(name: str, photos: list[Photo], count: int, codec: Codec) -> None:
     """A line for each setting of a task."""
     spec = task.find_task(name)
-    words, backend = Words(spec.phrases, spec.exclude), backend_for(spec)
+    words, backend = words_of(spec), backend_for(spec)
     pairs = (labelled(photo, words) for photo in photos)
     chosen = (pair for pair in pairs if SHARE[0] <= pair[1].mean() <= SHARE[1])
     rates: dict[tuple[float, int], list[float]] = {}

@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vcm.anchors import ANCHORS
+from vcm.anchors.blocks import BLOCK, largest, runs
 from vcm.anchors.ffmpeg import LONGEST
-from vcm.anchors.roi import QpMap, TwoStreams, runs
+from vcm.anchors.qp import QpMap
+from vcm.anchors.roi import TwoStreams
 from vcm.anchors.video import X265
 from vcm.evaluate.codecs import build
 from vcm.metrics.distortion import psnr
+from vcm.roi.mask import RoiMask
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,7 @@ def test_roi_is_worth_more(text, photo):
     anchor = build(text, 1.0, "base")
     roi = np.zeros((97, 141), np.bool_)
     roi[32:96, 32:96] = True
-    decoded = anchor.decode(anchor.encode(photo, roi, 37), 97, 141)
+    decoded = anchor.decode(anchor.encode(photo, RoiMask(roi, 1.0, "drawn"), 37), 97, 141)
     plain = ANCHORS["x265-420" if "x265" in text else "vvenc"]
     even = plain.decode(plain.encode(photo, 37), 97, 141)
     inside = psnr(photo, decoded, roi) - psnr(photo, even, roi)
@@ -63,7 +66,7 @@ def test_roi_is_worth_more(text, photo):
 def test_runs_cover_the_roi_by_blocks(height, width, seed):
     roi = np.random.default_rng(seed).random((height, width)) < 0.003
     covered = np.zeros_like(roi)
-    for x, y, w, h in runs(roi):
+    for x, y, w, h in runs(largest(roi, BLOCK), *roi.shape):
         assert w > 0 and h > 0 and x + w <= width and y + h <= height
         assert x % 16 == y % 16 == 0
         assert not covered[y : y + h, x : x + w].any()
@@ -76,13 +79,13 @@ def test_runs_cover_the_roi_by_blocks(height, width, seed):
 def test_a_rectangle_is_one_run():
     roi = np.zeros((100, 90), np.bool_)
     roi[20:75, 30:80] = True
-    assert list(runs(roi)) == [(16, 16, 64, 64)]
+    assert list(runs(largest(roi, BLOCK), *roi.shape)) == [(16, 16, 64, 64)]
 
 
 def test_a_fine_map_of_a_large_picture(rng):
     roi = np.kron(rng.random((120, 160)) < 0.5, np.ones((16, 16), np.bool_))
     picture = np.full((*roi.shape, 3), 128, np.uint8)
-    assert 40 * len(list(runs(roi))) > LONGEST
+    assert 40 * len(list(runs(largest(roi, BLOCK), *roi.shape))) > LONGEST
     anchor = QpMap(-8, X265("yuv420p10le", preset="ultrafast"))
     assert anchor.decode(anchor.encode(picture, roi, 40), *roi.shape).shape == picture.shape
 

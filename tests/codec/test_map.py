@@ -19,8 +19,6 @@ from vcm.codec.format.levels import LevelMap
 from vcm.codec.format.strings import strings_of
 from vcm.codec.models import cva
 from vcm.codec.models.loss import LMBDA, lmbda_of
-from vcm.codec.models.rate import Rate
-from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.gain import Gain
@@ -28,26 +26,14 @@ from vcm.codec.nets.transforms import Widths
 from vcm.codec.runtime import export
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.codec.runtime.onnx import OnnxDecoder
-from vcm.codec.runtime.weights import save
 from vcm.errors import BitstreamError, SpecError
 
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16, below=10)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A toy model with a map, none of whose parts is idle."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = RoiHyperprior(SIZES)
-        for parameter in model.parameters():
-            if not parameter.any():
-                torch.nn.init.normal_(parameter, std=0.03)
-        torch.nn.init.normal_(model.encoder.g_a.linear.weight, std=0.2)
-        torch.nn.init.normal_(model.encoder.lma.mask_out.weight, std=0.5)
-        path = tmp_path_factory.mktemp("map") / "map.safetensors"
-        save(path, model, Rate(SIZES.Z).tables(), {"licence": "Apache-2.0"})
-    return path
+@pytest.fixture
+def weights(mapped_weights):
+    return mapped_weights
 
 
 @pytest.fixture(scope="module")

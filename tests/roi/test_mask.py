@@ -25,6 +25,22 @@ def test_values_are_one_inside_and_sigma_outside(roi: np.ndarray, sigma: float) 
     assert mask.share == pytest.approx(roi.sum() / roi.size)
 
 
+@given(hnp.arrays(np.float32, st.tuples(SIDE, SIDE), elements=st.floats(0, 1, width=32)), SIGMA)
+def test_values_inside_are_those_of_the_map_where_they_are_over_sigma(values, sigma):
+    mask = RoiMask(values, sigma, "test")
+    outside = np.float16(mask.outside)
+    assert mask.two_valued is False and (mask.roi == (values.astype(np.float16) > 0)).all()
+    np.testing.assert_array_equal(mask.values, np.maximum(values.astype(np.float16), outside))
+    even = mask.at(1.0)
+    assert (even.values == 1).all() and (even.roi == mask.roi).all()
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.01, math.nan, math.inf])
+def test_values_out_of_range(value):
+    with pytest.raises(SpecError, match="mask: expected values from 0 to 1"):
+        RoiMask(np.full((2, 3), value), 0.5, "test")
+
+
 @pytest.mark.parametrize("sigma", [0.0, -0.1, 1.0001, math.inf, math.nan])
 def test_sigma_out_of_range(sigma: float) -> None:
     with pytest.raises(SpecError, match="sigma: expected a number over 0, at most 1"):
@@ -32,7 +48,13 @@ def test_sigma_out_of_range(sigma: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "roi", [np.ones((2, 3), np.uint8), np.ones((2, 3, 1), np.bool_), np.ones((0, 3), np.bool_)]
+    "roi",
+    [
+        np.ones((2, 3), np.uint8),
+        np.ones((2, 3), np.complex64),
+        np.ones((2, 3, 1), np.bool_),
+        np.ones((0, 3), np.bool_),
+    ],
 )
 def test_what_is_no_mask(roi: np.ndarray) -> None:
     with pytest.raises(SpecError, match=r"mask: expected \(H, W\) bool"):

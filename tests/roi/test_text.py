@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vcm.errors import SpecError
-from vcm.roi.text import MAX_PHRASES, Words, parse
+from vcm.roi.text import MAX_PHRASES, Words, parse, task_of, words_of
 
 WORD = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
 
@@ -41,6 +41,44 @@ def test_examples(text: str, phrases: tuple[str, ...], exclude: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("face: 1, person: 0.5, car: .3", (1, 0.5, 0.3)),
+        ("face, person:0.5", (1, 0.5)),
+        ("face : 1.0, person", ()),
+        ("person: 0.2, dog, person: 0.4, person: 1e-1", (0.4, 1)),
+        ("人：0.5、犬", (0.5, 1)),
+        ("person: 0.5 -face", (0.5,)),
+        ("person: 0.5 without hat", (0.5,)),
+    ],
+)
+def test_values_of_phrases(text, values):
+    words = parse(text)
+    assert words.values == values and list(words.valued) == list(words.phrases)
+    assert parse(str(words)) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("person: 0", "person: expected a mask value over 0, at most 1, got 0"),
+        ("person: 1.5", "got 1.5"),
+        ("person: nan", "got nan"),
+        ("person: high", "expected a number after 'person:'.*got 'high'"),
+        ("person: 0.5: 0.3", "expected a number after 'person:'.*got '0.5: 0.3'"),
+        ("person:", "expected a number after 'person:'.*got ''"),
+        (": 0.5", "expected a phrase before the colon"),
+        ("person, -face: 0.5", "what is left out has no value; write -face"),
+        ("person, no face: 0.5", "what is left out has no value; write -face"),
+        ("person: 0,5", "got 0"),
+    ],
+)
+def test_what_is_no_value_is_refused(text, message):
+    with pytest.raises(SpecError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize(
     "text", ["", "  \t\n", ",,;", "!!!", "-", "-bus", ", -bus,", "no bus", "—"]
 )
 def test_a_text_without_a_phrase_is_an_error(text: str) -> None:
@@ -70,7 +108,14 @@ def test_any_text_gives_words_or_a_spec_error(text: str) -> None:
 @given(
     st.lists(WORD, min_size=1, max_size=8, unique=True),
     st.lists(WORD, max_size=8, unique=True),
+    st.lists(st.integers(1, 1000), min_size=8, max_size=8),
 )
-def test_words_read_back_from_their_own_text(phrases: list[str], exclude: list[str]) -> None:
-    words = Words(tuple(phrases), tuple(exclude))
+def test_words_read_back_from_their_own_text(
+    phrases: list[str], exclude: list[str], thousandths: list[int]
+) -> None:
+    values = tuple(t / 1000 for t in thousandths[: len(phrases)])
+    words = Words(tuple(phrases), tuple(exclude), values if set(values) - {1.0} else ())
     assert parse(str(words)) == words
+    if not set(phrases) & set(exclude):
+        assert words_of(task_of(words)) == words
+        assert task_of(words).text == str(words)

@@ -4,10 +4,11 @@ from typing import Final
 
 from vcm.anchors.base import Anchor
 from vcm.anchors.pillow import AVIF, JPEG, JPEG2000, WEBP
+from vcm.anchors.qp import ValuesAnchor
 from vcm.anchors.roi import RoiAnchor
 from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 
-__all__ = ["ANCHORS", "Anchor", "RoiAnchor"]
+__all__ = ["ANCHORS", "Anchor", "RoiAnchor", "ValuesAnchor"]
 
 ANCHORS: Final[dict[str, Anchor]] = {
     "jpeg": JPEG,

@@ -1,25 +1,18 @@
-"""The same ROI for the classical codecs: a QP map, or a background that costs little."""
+"""The same ROI for classical codecs without a QP map: two streams, or a prepared background."""
 
 import struct
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.anchors import ffmpeg
 from vcm.anchors.base import Anchor, Image
-from vcm.anchors.video import X265, Kvazaar
+from vcm.anchors.blocks import BLOCK, largest
 
 Roi = NDArray[np.bool_]  # (H, W)
-BLOCK = 16  # pixels; the finest that x265's QP map is
-CTU = 64  # pixels; of kvazaar's map
 MOST = 255  # rectangles of a file
 STEP = 4  # QPs from one setting of a video codec to the next
-QP_RANGE = 63  # of x265 at 10 bit: what a qoffset of 1 means
 
 
 class RoiAnchor(Protocol):
@@ -40,58 +33,6 @@ class RoiAnchor(Protocol):
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         """The picture of a file: (height, width, 3) uint8, RGB."""
-
-
-class QpMap:
-    """x265 whose quantiser is finer inside: one stream, any decoder.
-
-    Args:
-        offset: QP steps by which the ROI is finer, negative.
-    """
-
-    settings: tuple[int, ...] = X265.settings
-
-    def __init__(self, offset: int, anchor: X265):
-        self.offset, self.anchor = offset, anchor
-        self.name = f"{anchor.name}, QP map {offset}"
-
-    def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        value = self.offset / QP_RANGE
-        regions = (
-            f"addroi=x={x}:y={y}:w={w}:h={h}:qoffset={value:.4f}" for x, y, w, h in runs(roi)
-        )
-        # x265 drops the map without a word if aq-mode is 0, aq-strength is 0 or qp replaces crf
-        parameters = X265.parameters("aq-mode=1:aq-strength=0.01:qg-size=16")
-        preset = ["-preset", self.anchor.preset, "-crf", str(setting)]
-        codec = ["-c:v", "libx265", *preset, *parameters]
-        return ffmpeg.encode(image, self.anchor.pixels, codec, "hevc", ",".join(regions))
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        return ffmpeg.decode(data, "hevc", height, width)
-
-
-class DeltaQpMap:
-    """kvazaar whose quantiser is finer inside, by its own map of 64-pixel blocks.
-
-    Args:
-        offset: QP steps by which the ROI is finer, negative.
-    """
-
-    def __init__(self, offset: int, anchor: Kvazaar):
-        self.offset, self.anchor = offset, anchor
-        self.name = f"{anchor.name}, QP map {offset}"
-        self.settings = anchor.settings
-
-    def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        blocks = _blocks(roi, CTU)
-        rows = [" ".join(str(self.offset * int(b)) for b in row) for row in blocks]
-        with tempfile.TemporaryDirectory() as folder:  # kvazaar reads its map from a file
-            path = Path(folder) / "map.txt"
-            path.write_text("\n".join([f"{blocks.shape[1]} {blocks.shape[0]}", *rows]) + "\n")
-            return self.anchor.encode(image, setting, f"roi={path}")
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        return self.anchor.decode(data, height, width)
 
 
 class TwoStreams:
@@ -163,31 +104,12 @@ class Prepared:
         return self.anchor.decode(data, height, width)
 
 
-def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
-    """Rectangles x, y, w, h of 16-pixel blocks that cover the ROI; none overlap.
-
-    One for each run in a row of blocks; equal runs of rows below each other are one.
-    """
-    height, width = roi.shape
-    begun: dict[tuple[int, int], int] = {}  # runs of the row above, and where they began
-    for row, line in enumerate([*_blocks(roi, BLOCK), np.zeros(-(-width // BLOCK), np.bool_)]):
-        edges = np.flatnonzero(np.diff(np.pad(line, 1).astype(np.int8)))
-        here = {(start, end): row for start, end in edges.reshape(-1, 2).tolist()}
-        for (start, end), top in begun.items():
-            if (start, end) in here:
-                here[start, end] = top
-                continue
-            x, y = start * BLOCK, top * BLOCK
-            yield x, y, min(end * BLOCK, width) - x, min(row * BLOCK, height) - y
-        begun = here
-
-
 def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
     """Rectangles x, y, w, h on whole blocks around the parts of the ROI; none overlap.
 
     Where there are more than a file holds, the parts grow until some are one.
     """
-    blocks = _blocks(roi, BLOCK)
+    blocks = largest(roi, BLOCK)
     while True:  # boxes around parts may touch others
         count, _, stats, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8))
         if count > 1 + MOST:
@@ -202,11 +124,3 @@ def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
     boxes: list[list[int]] = (stats[1:, :4] * BLOCK).tolist()
     height, width = roi.shape
     return [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes]
-
-
-def _blocks(roi: Roi, side: int) -> Roi:
-    """Whether each square block has any of the ROI."""
-    height, width = roi.shape
-    padded = np.pad(roi, ((0, -height % side), (0, -width % side)))
-    blocks: Roi = padded.reshape(len(padded) // side, side, -1, side).any((1, 3))
-    return blocks

@@ -170,6 +170,8 @@ def key(options: Options, codec: Codec) -> str:
         del given["reading"]
     if options.bpp is None and options.size is None and options.quality is None:
         given["quality"] = QUALITY
+    if not options.mask_values:
+        del given["mask_values"]
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
     roi = [built_in(), _backend(options.backend), _weights(options.roi_weights)]
@@ -177,7 +179,8 @@ def key(options: Options, codec: Codec) -> str:
         roi += specialists.made_by((*spec.phrases, *spec.exclude))
     # not the codec's fingerprint, which is its decoder's: several encoders may share it
     models = [codec.card["sha256"], *roi, version("vcm")]
-    text = json.dumps([given, spec and asdict(spec), mask, models], sort_keys=True)
+    task = spec and {k: v for k, v in asdict(spec).items() if k != "values" or v}
+    text = json.dumps([given, task, mask, models], sort_keys=True)
     return digest(text.encode())[:16]
 
 

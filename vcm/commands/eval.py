@@ -18,6 +18,7 @@ from vcm.report.files import write
 from vcm.report.text import lines
 from vcm.roi.mask import OnEmpty
 from vcm.roi.text import parse as parse_words
+from vcm.roi.text import task_of
 from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
@@ -138,8 +139,7 @@ def _task(options: Options) -> TaskSpec:
         raise SpecError("give either --task or --text: what the model looks for")
     if options.task is not None:
         return find_task(options.task)
-    words = parse_words(options.text or "")
-    return TaskSpec("text", 1, "", words.phrases, words.exclude)
+    return task_of(parse_words(options.text or ""))
 
 
 def _model_of(task: TaskSpec) -> str:

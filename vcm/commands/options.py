@@ -89,12 +89,16 @@ _LOOKS: Final = (
 )
 _ROI: Final = (
     click.option("--text", metavar="WORDS",
-                 help='What matters: "person, dog" is both, "vehicle -bus" leaves buses out.'),
+                 help='What matters: "person, dog" is both, "vehicle -bus" leaves buses out, '
+                 '"face: 1, person: 0.5" says how much.'),
     click.option("--task", metavar="TASK", shell_complete=completion.tasks,
                  help="Words, tau and sigma together: a built-in task such as coco-person, or a "
                  "TOML file such as ./mine.toml."),
     click.option("--mask", type=PATH,
                  help="What matters is white in this picture, which has the same size."),
+    click.option("--mask-values", is_flag=True,
+                 help="The mask is grey: how much each pixel matters, by its value over 255 (65535 "
+                 "in a PNG of 16 bits). Black is outside."),
     click.option("--box", multiple=True, metavar="X,Y,W,H",
                  help="What matters is in this box: left, top, width, height in pixels of the "
                  "upright picture; what lies outside is cut off. May be given several times."),

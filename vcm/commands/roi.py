@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import draw, image, roi
-from vcm.commands import places, words
+from vcm.commands import maps, places, words
 from vcm.errors import SpecError
 from vcm.image import AS_USUAL, Reading
 from vcm.pipeline import find_roi
 from vcm.roi.acquire import look
 from vcm.roi.base import Backend
 from vcm.roi.box import from_boxes, parse_box
-from vcm.roi.mask import OnEmpty, RoiMask, valued
-from vcm.roi.text import Words, parse
+from vcm.roi.mask import Area, OnEmpty, RoiMask, valued
+from vcm.roi.text import parse, task_of, words_of
 from vcm.task import TaskSpec, find_task
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+SUFFIX = ".vcm"
 SIGMA = 0.1  # outside the ROI, where neither the caller nor the task says
 _WAYS = "--text, --task, --mask or --box"
 
@@ -32,6 +33,7 @@ class RoiOptions:
     text: str | None = None
     task: str | None = None
     mask: Path | None = None
+    mask_values: bool = False
     box: tuple[str, ...] = ()
     sigma: float | None = None
     tau: float | None = None
@@ -52,6 +54,8 @@ class RoiOptions:
             raise SpecError("--on-empty goes with --text, --task or --mask; give one")
         if self.detail is not None and self.backend not in roi.DETAILED:
             raise SpecError("--detail is for the built-in network; leave it or --roi-backend out")
+        if self.mask_values and self.mask is None:
+            raise SpecError("--mask-values says how --mask is read; give one")
         if self.sigma is not None and not self.ways:
             raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
         if self.sigma is not None and not 0 < self.sigma <= 1:
@@ -77,8 +81,7 @@ class RoiOptions:
         if self.task is not None:
             spec = find_task(self.task)
         elif self.text is not None:
-            words = parse(self.text)
-            spec = TaskSpec("text", 1, "", words.phrases, words.exclude, sigma=SIGMA)
+            spec = task_of(parse(self.text), SIGMA)
         else:
             return None
         names = ("sigma", "tau", "dilation", "detail")
@@ -101,9 +104,10 @@ def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], R
         return lambda picture: find_roi(picture, spec, backend, on_empty)
     if options.mask is not None:
         path, name = options.mask, f"mask {options.mask.name}"
+        read = image.read_values if options.mask_values else image.read_mask
 
         def given(picture: Image) -> RoiMask:
-            inside = image.read_mask(path, (picture.shape[0], picture.shape[1]))
+            inside: Area = read(path, (picture.shape[0], picture.shape[1]))
             return valued(inside, sigma, name, on_empty, f"{name} selects nothing")
 
         return given
@@ -120,7 +124,15 @@ def run(
     options: RoiOptions,
     reading: Reading = AS_USUAL,
 ) -> dict[str, Any]:
-    """Draw what an ROI choice selects; its share of the picture and its source as a report."""
+    """Draw what an ROI choice selects; its share of the picture and its source as a report.
+
+    Of a .vcm file the map that it has.
+    """
+    if source.suffix.lower() == SUFFIX:
+        if options.ways or save_mask:
+            raise SpecError(f"{source}: a .vcm file shows its own map; leave the ROI's options out")
+        places.apart(output, source)
+        return maps.drawn(source, output)
     if not options.ways:
         raise SpecError(f"there is no ROI to show; give it by {_WAYS}")
     for path in [output] + ([save_mask] if save_mask else []):
@@ -128,24 +140,39 @@ def run(
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
     picture, spec, backend = image.read(source, reading), options.spec(), backend_of(options)
+    if save_mask and (options.mask_values or (spec and spec.values)):
+        _check_deep(save_mask)
     told, heat = words.said(backend, spec), []
     if spec is None or backend is None:
         mask = chooser(options, backend)(picture)
     else:
-        found = look(picture, Words(spec.phrases, spec.exclude), backend, spec.tau)
+        found = look(picture, words_of(spec), backend, spec.tau)
         mask = find_roi(picture, spec, backend, options.on_empty or "whole", found)
         caption = [f"similarity: {spec.text}"]
         heat = [draw.captioned(draw.heat(picture, found.similarity), caption, 640)]
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640), *heat]
     panels.append(
-        draw.captioned(draw.grey(mask.roi), [f"mask; outside: sigma {mask.sigma:g}"], 640)
+        draw.captioned(draw.grey(mask.inside), [f"mask; outside: sigma {mask.sigma:g}"], 640)
     )
     image.write(output, draw.sheet([panels]))
     if save_mask:
-        image.write(save_mask, draw.grey(mask.roi)[..., 0])
+        _save(save_mask, mask)
     saved = {"mask": str(save_mask)} if save_mask else {}
     report = {"roi": mask.source, "share": mask.share, "sigma": mask.sigma, "sheet": str(output)}
     return report | told | saved
+
+
+def _save(path: Path, mask: RoiMask) -> None:
+    """The mask as `--mask` takes it; with several values as `--mask-values` does too."""
+    if mask.two_valued:
+        image.write(path, draw.grey(mask.roi)[..., 0])
+        return
+    image.write(path, (mask.inside * np.float32(2**16 - 1)).round().astype(np.uint16))
+
+
+def _check_deep(path: Path) -> None:
+    if image.format_of(path) != "PNG":
+        raise SpecError(f"{path}: a mask of several values is saved as .png, which has 16 bits")
 
 
 def _caption(mask: RoiMask) -> str:

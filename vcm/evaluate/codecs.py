@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from vcm import plugin
 from vcm.errors import SpecError
+from vcm.evaluate.modes import VALUES
 from vcm.evaluate.rated import RatedCodec
 from vcm.evaluate.table import CODECS, Row, Spec, row_of
 
@@ -14,7 +15,8 @@ OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its va
     "effort": int,
     "weights": str,
     "preset": str,
-    "offset": int,
+    "offset": lambda text: text if text == VALUES else int(text),
+    "mechanism": str,
     "blur": float,
     "coarser": int,
     "at": lambda text: tuple(float(v) for v in text.split("/")),

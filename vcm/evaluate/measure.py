@@ -13,7 +13,7 @@ from vcm.errors import VcmError, WorkerError
 from vcm.evaluate.codecs import build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.quality import Judge
-from vcm.evaluate.rated import Image, Roi
+from vcm.evaluate.rated import Image
 from vcm.evaluate.record import Confusion, Record, Row, Rows, Seen, stamp
 from vcm.evaluate.store import Store
 from vcm.evaluate.truth import check_photo, known, true_roi
@@ -78,7 +78,7 @@ class Measurer:
             original=self._seen(photo, picture, itself),
         )
         new = {
-            text: self._rows(text, photo, picture, roi.roi, itself)
+            text: self._rows(text, photo, picture, roi, itself)
             for text, codec in self.codecs.items()
             if not record.is_done(text, codec)
         }
@@ -99,33 +99,37 @@ class Measurer:
             VcmError: by the first codec that fails.
         """
         ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
-        roi = np.zeros((64, 64), np.bool_)
-        roi[16:48, 16:48] = True
+        middle = np.zeros((64, 64), np.bool_)
+        middle[16:48, 16:48] = True
+        mask = RoiMask(middle, self.plan.task.sigma, "the middle")
         for codec in self.codecs.values():
             for setting in codec.settings:
                 with blamed(codec.name):
-                    codec.decode(codec.encode(ramp, roi, setting), 64, 64)
+                    codec.decode(codec.encode(ramp, mask, setting), 64, 64)
 
-    def coded(self, text: str, picture: Image, roi: Roi, setting: float) -> tuple[bytes, Image]:
+    def coded(
+        self, text: str, picture: Image, mask: RoiMask, setting: float
+    ) -> tuple[bytes, Image]:
         """The file of a picture by one of the codecs, and what it decodes to."""
         codec = self.codecs[text]
         with blamed(codec.name):
-            data = self._store.encoded(codec, picture, roi, setting)
+            data = self._store.encoded(codec, picture, mask, setting)
             return data, codec.decode(data, *picture.shape[:2])
 
     def _rows(
-        self, text: str, photo: Source, picture: Image, roi: Roi, itself: Labels | None
+        self, text: str, photo: Source, picture: Image, mask: RoiMask, itself: Labels | None
     ) -> Rows:
         codec = self.codecs[text]
         rows = Rows(codec.key)
         for setting in codec.settings:
             try:
-                data, decoded = self.coded(text, picture, roi, setting)
+                data, decoded = self.coded(text, picture, mask, setting)
             except VcmError as error:
                 return replace(rows, error=f"{codec.name} at {setting:g}: {error}")
             seen = self._seen(photo, decoded, itself)
-            scores = self._judge.scores(picture, decoded, roi)
-            rows.settings[f"{setting:g}"] = Row(len(data), seen, scores)
+            scores = self._judge.scores(picture, decoded, mask.roi)
+            clipped = codec.clipped(mask, setting)
+            rows.settings[f"{setting:g}"] = Row(len(data), seen, scores, clipped)
         return rows
 
     def _itself(self, original: Image) -> Labels | None:

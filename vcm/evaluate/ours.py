@@ -8,10 +8,10 @@ from typing import Final
 from vcm import codec as codec_package
 from vcm import container, pipeline
 from vcm import roi as roi_package
-from vcm.codec.api import Codec
+from vcm.codec.api import Codec, Mechanism
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
-from vcm.evaluate.rated import Image, Roi, Settings, whole
+from vcm.evaluate.rated import Image, Settings
 from vcm.provenance import processor, versions
 from vcm.roi.mask import RoiMask
 
@@ -20,8 +20,28 @@ JOIN: Final = "+"  # between the weights of a curve
 
 
 @dataclass(frozen=True)
+class Way:
+    """How our codec is used.
+
+    Attributes:
+        sigma: mask value outside the ROI.
+        effort: steps of a search for a better latent.
+        mechanism: what obeys masks, see `Codec.load`; None: all that the model has.
+    """
+
+    sigma: float
+    effort: int = 0
+    mechanism: Mechanism | None = None
+
+    def told(self, between: str) -> str:
+        """In words: what is not as usual behind sigma."""
+        given = {"sigma": f"{self.sigma:g}", "effort": self.effort, "mechanism": self.mechanism}
+        return between.join(f"{name} {value}" for name, value in given.items() if value)
+
+
+@dataclass(frozen=True)
 class Ours:
-    """One model at one sigma; its settings are qualities.
+    """One model, used in one way; its settings are qualities.
 
     Attributes:
         made_by: weights, code and machine, as they were when it was built: they may change.
@@ -29,26 +49,25 @@ class Ours:
 
     codec: Codec
     made_by: str
-    sigma: float
+    way: Way
     label: str
     settings: Settings = QUALITIES
-    effort: int = 0
     uses_roi: bool = True
 
     @property
     def name(self) -> str:
-        return f"{self.label}, sigma {self.sigma:g}" + self._effort(", effort")
+        return f"{self.label}, {self.way.told(', ')}"
 
     @property
     def key(self) -> str:
-        return f"{self.made_by} sigma {self.sigma:g}" + self._effort(" effort")
+        return f"{self.made_by} {self.way.told(' ')}"
 
-    def _effort(self, words: str) -> str:
-        return f"{words} {self.effort}" if self.effort else ""
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
+        own, effort = mask.at(self.way.sigma), self.way.effort
+        return pipeline.encode(image, own, self.codec, quality=setting, effort=effort)
 
-    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
-        mask = RoiMask(whole(image, roi), self.sigma, "")
-        return pipeline.encode(image, mask, self.codec, quality=setting, effort=self.effort)
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return pipeline.decode(data, self.codec)
@@ -78,36 +97,40 @@ class Several:
     def key(self) -> str:
         return f"{self.made_by} sigma {self.sigma:g}"
 
-    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
-        mask = RoiMask(whole(image, roi), self.sigma, "")
-        return pipeline.encode(image, mask, self.codecs[int(setting) - 1], quality=0)
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
+        own = mask.at(self.sigma)
+        return pipeline.encode(image, own, self.codecs[int(setting) - 1], quality=0)
+
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         made_with = container.unpack(data).header.fingerprint
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
-def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours | Several:
+def ours(weights: str, way: Way, at: Settings | None) -> Ours | Several:
     """The codec of a name or file of weights, or of several files joined by "+".
 
     Raises:
         ModelError: if weights cannot be loaded.
-        SpecError: if several of them are not of one rate each, or a setting is none of theirs.
+        SpecError: if several of them are not of one rate each, a setting is none of theirs, or a
+            model has no such mechanism.
     """
     parts = [weights] if Path(weights).is_file() else weights.split(JOIN)
-    codecs = tuple(Codec.load(part) for part in parts)
+    codecs = tuple(Codec.load(part, mechanism=way.mechanism) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     made_by = _made_by(codecs)
     if codecs[0].any_rate and len(codecs) == 1:
-        return Ours(codecs[0], made_by, sigma, label, at or QUALITIES, effort)
+        return Ours(codecs[0], made_by, way, label, at or QUALITIES)
     if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
-    if effort:
+    if way.effort:
         raise SpecError(f"weights={weights}: models of one rate know no effort")
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")
-    return Several(codecs, made_by, sigma, label, at or places)
+    return Several(codecs, made_by, way.sigma, label, at or places)
 
 
 def _made_by(codecs: Sequence[Codec]) -> str:

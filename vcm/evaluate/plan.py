@@ -71,7 +71,7 @@ class Plan:
         """Names everything that a picture's record depends on, codecs apart."""
         task = asdict(self.task)
         keys = ("phrases", "exclude", "tau", "dilation", "detail", "classes")
-        words = {k: task[k] for k in keys}
+        words = {k: task[k] for k in keys} | ({"values": task["values"]} if task["values"] else {})
         data = [str(self.data.folder), str(self.data.annotations), str(self.data.masks)]
         if self.data.annotations is not None:
             data.append(_stamp(self.data.annotations))

@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.anchors import Anchor, RoiAnchor
+from vcm.anchors import Anchor, RoiAnchor, ValuesAnchor
+from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-Roi = NDArray[np.bool_]  # (H, W)
 Settings = tuple[float, ...]
 
 
@@ -32,13 +32,16 @@ class RatedCodec(Protocol):
     @property
     def uses_roi(self) -> bool: ...
 
-    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
         """The file of a picture, (H, W, 3) uint8 RGB.
 
         Args:
-            roi: (H, W) bool; None: all of the picture.
+            mask: of the same height and width. Who has a sigma of its own takes that.
             setting: one of its own.
         """
+
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        """Share of the picture that cannot be coded as coarsely as the mask asks, in [0, 1]."""
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         """The picture of a file: (height, width, 3) uint8, RGB."""
@@ -65,8 +68,11 @@ class Plain:
     def key(self) -> str:
         return f"{self.name} {self.made_by}"
 
-    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
         return bytes(self.anchor.encode(image, int(setting)))
+
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return self.anchor.decode(data, height, width)
@@ -89,13 +95,48 @@ class Guided:
     def key(self) -> str:
         return f"{self.name} {self.made_by}"
 
-    def encode(self, image: Image, roi: Roi | None, setting: float) -> bytes:
-        return bytes(self.anchor.encode(image, whole(image, roi), int(setting)))
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
+        return bytes(self.anchor.encode(image, mask.roi, int(setting)))
+
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return self.anchor.decode(data, height, width)
 
 
-def whole(image: Image, roi: Roi | None) -> Roi:
-    """The ROI, all of the picture if none is given: (H, W) bool."""
-    return np.ones(image.shape[:2], np.bool_) if roi is None else roi
+@dataclass(frozen=True)
+class Valued:
+    """An anchor that is told the mask values; the attributes are those of `Plain`.
+
+    Attributes:
+        sigma: the value outside.
+    """
+
+    anchor: ValuesAnchor
+    settings: Settings
+    made_by: str
+    sigma: float
+    uses_roi: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.anchor.name}, sigma {self.sigma:g}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.name} {self.made_by}"
+
+    def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
+        return self.anchor.encode(image, mask.at(self.sigma).values, int(setting))
+
+    def clipped(self, mask: RoiMask, setting: float) -> float:
+        return self.anchor.clipped(mask.at(self.sigma).values, int(setting))
+
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        return self.anchor.decode(data, height, width)
+
+
+def whole(image: Image) -> RoiMask:
+    """The mask of a picture that matters as a whole."""
+    return RoiMask(np.ones(image.shape[:2], np.bool_), 1.0, "all")

@@ -17,7 +17,7 @@ from vcm.scale.tars import Member
 from vcm.vision.base import Objects
 
 Json = dict[str, Any]
-OWN: Final = ("bytes", "output")  # of a row, beside its scores
+OWN: Final = ("bytes", "output", "clipped")  # of a row, beside its scores
 
 
 class Confusion(NamedTuple):
@@ -41,11 +41,13 @@ class Row:
         bytes: of the file.
         output: what the task model makes of the decoded picture.
         scores: of the decoded picture, by metric; those that it has.
+        clipped: see `RatedCodec`.
     """
 
     bytes: int
     output: Seen
     scores: dict[str, float]
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,9 @@ def from_json(known: Mapping[str, Any]) -> Record:
 
 def _rows_to_json(rows: Rows) -> Json:
     settings = {
-        setting: {"bytes": row.bytes, "output": packed(row.output)} | row.scores
+        setting: {"bytes": row.bytes, "output": packed(row.output)}
+        | row.scores
+        | ({"clipped": row.clipped} if row.clipped else {})
         for setting, row in rows.settings.items()
     }
     return {"key": rows.key, "settings": settings} | ({"error": rows.error} if rows.error else {})
@@ -142,7 +146,10 @@ def _rows_to_json(rows: Rows) -> Json:
 def _rows_from_json(rows: Json) -> Rows:
     settings = {
         setting: Row(
-            row["bytes"], unpacked(row["output"]), {k: v for k, v in row.items() if k not in OWN}
+            row["bytes"],
+            unpacked(row["output"]),
+            {k: v for k, v in row.items() if k not in OWN},
+            row.get("clipped", 0.0),
         )
         for setting, row in rows["settings"].items()
     }

@@ -93,7 +93,7 @@ def result(
         pairs=tuple(_pairs(every, metric, whole)),
         failed=reasons,
         left_out=plan.left_out,
-        notes=(*plan.notes, *oddities(rows)),
+        notes=(*plan.notes, *oddities(rows), *clippings(curves, rows)),
     )
 
 
@@ -119,6 +119,20 @@ def oddities(rows: Iterable[Record]) -> list[str]:
         lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more like it)"
         for lines in found.values()
     ]
+
+
+def clippings(curves: Mapping[str, Curve], rows: Sequence[Record]) -> Iterator[str]:
+    """A line for each codec that could not be as coarse as masks ask; curves by their texts."""
+    for text, curve in curves.items():
+        shares = {
+            f"{point.setting:g}": np.mean(
+                [r.codecs[text].settings[f"{point.setting:g}"].clipped for r in rows]
+            )
+            for point in curve.points
+        }
+        told = [f"{100 * share:.1f} % at {setting}" for setting, share in shares.items() if share]
+        if told:
+            yield f"{curve.name}: blocks coded at QP 51 that would need more: {', '.join(told)}"
 
 
 def _pairs(curves: list[Curve], metric: str, whole: Floats) -> Iterator[Pair]:

@@ -3,13 +3,15 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.errors import SpecError
-from vcm.evaluate.rated import Image, RatedCodec, Roi, whole
+from vcm.evaluate.rated import Image, RatedCodec
 from vcm.files import make_folder, write_atomic
+from vcm.roi.mask import RoiMask
 
 
 def default_folder() -> Path:
@@ -50,26 +52,26 @@ class Store:
     def __init__(self, folder: Path | None):
         self._folder = folder
 
-    def encoded(self, codec: RatedCodec, image: Image, roi: Roi | None, setting: float) -> bytes:
+    def encoded(self, codec: RatedCodec, image: Image, mask: RoiMask, setting: float) -> bytes:
         """The file of a picture: an earlier one if everything it depends on is the same."""
         if self._folder is None:
-            return codec.encode(image, roi, setting)
-        key = name(codec, image, roi, setting)
+            return codec.encode(image, mask, setting)
+        key = name(codec, image, mask, setting)
         path = self._folder / key[:2] / key[2:]
         if path.is_file():
             return path.read_bytes()
-        data = codec.encode(image, roi, setting)
+        data = codec.encode(image, mask, setting)
         make_folder(path.parent)
         write_atomic(path, data)
         return data
 
 
-def name(codec: RatedCodec, image: Image, roi: Roi | None, setting: float) -> str:
-    """SHA-256 in hex of codec, setting, pixels and, if the codec uses it, ROI."""
+def name(codec: RatedCodec, image: Image, mask: RoiMask, setting: float) -> str:
+    """SHA-256 in hex of codec, setting, pixels and, if the codec uses it, mask."""
     total = hashlib.sha256(f"2 {codec.key} {setting:g} {image.shape}".encode())
-    parts: list[NDArray[np.uint8]] = [image]
-    if codec.uses_roi:
-        parts.append(np.packbits(whole(image, roi)))
+    parts: list[NDArray[Any]] = [image]
+    if codec.uses_roi:  # the value outside is in the codec's key
+        parts.append(np.packbits(mask.roi) if mask.two_valued else mask.inside)
     for part in parts:
         total.update(np.ascontiguousarray(part).tobytes())
     return total.hexdigest()

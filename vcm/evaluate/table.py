@@ -15,8 +15,8 @@ from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
 from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, Modes, Options
-from vcm.evaluate.ours import ours
-from vcm.evaluate.rated import Guided, Plain, RatedCodec, Settings
+from vcm.evaluate.ours import Way, ours
+from vcm.evaluate.rated import Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
 
 POINTS: Final = slice(0, 7)  # of a classical codec's settings: about 0.05 to 1.5 bpp
@@ -59,7 +59,8 @@ def _ours(spec: Spec, sigma: float, weights: str) -> RatedCodec:
     """This package's codec."""
     o = spec.options
     own = str(o.get("weights", weights))
-    return ours(own, float(o.get("sigma", sigma)), int(o.get("effort", 0)), o.get("at"))
+    way = Way(float(o.get("sigma", sigma)), int(o.get("effort", 0)), o.get("mechanism"))
+    return ours(own, way, o.get("at"))
 
 
 def _classical(
@@ -83,7 +84,7 @@ def _classical(
         by = made_by(spec, built)
         if not spec.mode:
             return Plain(built, settings, by)
-        return Guided(modes[spec.mode].guided(built, spec.options), settings, by)
+        return modes[spec.mode].guided(built, spec.options, sigma)(settings, by)
 
     return Row(options, modes, build)
 
@@ -131,7 +132,7 @@ ZOO: Final = _classical(lambda spec: Zoo(spec.base), _zoo_made_by, PREPARED)
 X265_420: Final = _video(lambda **o: X265("yuv420p10le", **o), QP_MAP)
 PLUGIN: Final = _classical(_plugin, _plugin_made_by, ITS_OWN)
 CODECS: Final[dict[str, Row]] = {
-    "vcm": Row(("sigma", "weights", "effort"), {}, _ours, ours=True),
+    "vcm": Row(("sigma", "weights", "effort", "mechanism"), {}, _ours, ours=True),
     "jpeg": _pillow(JPEG),
     "webp": _pillow(WEBP),
     "jpeg2000": _pillow(JPEG2000, FLAT),  # its settings are rates: a part would be no finer

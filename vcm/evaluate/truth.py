@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vcm.dataset import VOC, DataSet, coco
 from vcm.errors import SpecError
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.rated import Image, Roi
+from vcm.evaluate.rated import Image
 from vcm.metrics.detection import categories, has_masks
 from vcm.roi.acquire import unwarned
 from vcm.roi.mask import RoiMask, valued
 from vcm.scale.sources import Source
 from vcm.vision.names import coco_name
 
+Roi = NDArray[np.bool_]  # (H, W)
 SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
 TURNED: Final = (
     "the photo is turned by EXIF, and its labels seem to be drawn on it as it is stored: try "

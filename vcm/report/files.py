@@ -77,13 +77,13 @@ def _rows(done: Evaluated) -> list[Row]:
 
 def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
     picture = read(photo, measurer.plan.reading)
-    roi = measurer.find_roi(photo, picture).roi
-    outlined = _seen(measurer, draw.outlined(picture, roi), record.original)
+    mask = measurer.find_roi(photo, picture)
+    outlined = _seen(measurer, draw.outlined(picture, mask.roi), record.original)
     panels = [Panel("original", draw.within(outlined, SIDE))]
     for text, setting in settings.items():
-        data, decoded = measurer.coded(text, picture, roi, setting)
+        data, decoded = measurer.coded(text, picture, mask, setting)
         row = record.codecs[text].settings[f"{setting:g}"]
-        bpp = 8 * len(data) / roi.size
+        bpp = 8 * len(data) / mask.roi.size
         quality = (
             f"ROI {row.scores['ROI-PSNR']:.1f} dB" if "ROI-PSNR" in row.scores else "nothing found"
         )

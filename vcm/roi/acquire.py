@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -13,20 +13,29 @@ from numpy.typing import NDArray
 
 from vcm.errors import SpecError
 from vcm.roi.base import Backend, networks
-from vcm.roi.mask import OnEmpty, RoiMask, valued
+from vcm.roi.mask import Area, OnEmpty, RoiMask, valued
 from vcm.roi.text import Words
+
+_log = logging.getLogger(__name__)
+Similarity = NDArray[np.float32]  # (H, W)
 
 
 class Found(NamedTuple):
     """What words find in a picture.
 
     Attributes:
-        similarity: (H, W) float32, the largest with a phrase; 0 where something excluded is.
+        levels: by mask value, the largest similarity with a phrase of that value: (H, W) float32;
+            0 where something excluded is.
         excluded: (H, W) bool, what the excluded words alone would select.
     """
 
-    similarity: NDArray[np.float32]
+    levels: dict[float, Similarity]
     excluded: NDArray[np.bool_]
+
+    @property
+    def similarity(self) -> Similarity:
+        """The largest with any phrase: (H, W) float32."""
+        return reduce(np.maximum, self.levels.values())
 
 
 @contextmanager
@@ -54,6 +63,8 @@ def acquire(
 ) -> RoiMask:
     """The mask of what the words show: the union of the phrases without what is excluded.
 
+    Where phrases of different values overlap, the largest counts, as it does beside sigma.
+
     Args:
         image: (H, W, 3) uint8, RGB.
         tau: threshold on the similarity in (0, 1); None: the backend's own.
@@ -79,18 +90,35 @@ def acquire(
     if not 0 <= dilation <= 1024:
         raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
     found = found or look(image, words, backend, tau)
-    roi = select(found.similarity, tau, tau * backend.growth)
-    if dilation and roi.any():
-        # by distance: its cost does not grow with the disc
-        outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        roi = outside < math.hypot(dilation, 0.5)  # squared distances are integers
-    roi &= ~found.excluded  # neither growth nor dilation brings it back
+    if low := [phrase for phrase, value in words.valued.items() if value < sigma]:
+        _log.warning("%s: less than sigma, so coded as the rest is", ", ".join(low))
+    roi = _area(found, tau, tau * backend.growth, dilation)
     names = networks(backend, [*words.phrases, *words.exclude])
     by = f"({' + '.join(names)}, tau {tau:g})"
     empty = f"found nothing that matches {str(words)!r} {by}"
     if words.exclude:
         empty += ", or what is excluded covers all of it"
     return valued(roi, sigma, f"{words} {by}", on_empty, empty)
+
+
+def _area(found: Found, tau: float, low: float, dilation: int) -> Area:
+    """What was found, grown: (H, W) bool if all of it has the value 1, else mask values."""
+    inside = {
+        value: _dilated(select(similarity, tau, low), dilation) & ~found.excluded
+        for value, similarity in found.levels.items()
+    }  # neither growth nor dilation brings back what is excluded
+    if inside.keys() == {1.0}:
+        return inside[1.0]
+    return reduce(np.maximum, [np.float32(value) * roi for value, roi in inside.items()])
+
+
+def _dilated(roi: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """Grown by so many pixels, in every direction alike."""
+    if not pixels or not roi.any():
+        return roi
+    # by distance: its cost does not grow with the disc
+    outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return outside < math.hypot(pixels, 0.5)  # squared distances are integers
 
 
 def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:
@@ -122,11 +150,12 @@ def look(
     """
     tau = backend.tau if tau is None else tau
     maps = iter(backend.similarity(image, [*words.phrases, *words.exclude]))
-    wanted: NDArray[np.float32] = np.array(next(maps))
-    for plane in islice(maps, len(words.phrases) - 1):
-        np.maximum(wanted, plane, out=wanted)
-    excluded = np.zeros(wanted.shape, np.bool_)
+    levels: dict[float, Similarity] = {}
+    for value, plane in zip(words.valued.values(), maps, strict=False):  # excluded ones follow
+        levels[value] = np.maximum(levels[value], plane) if value in levels else np.array(plane)
+    excluded = np.zeros(next(iter(levels.values())).shape, np.bool_)
     for plane in maps:
         excluded |= select(plane, tau, tau * backend.growth)
-    wanted[excluded] = 0
-    return Found(wanted, excluded)
+    for wanted in levels.values():
+        wanted[excluded] = 0
+    return Found(levels, excluded)

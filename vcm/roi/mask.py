@@ -1,8 +1,7 @@
-"""CVA, customizable value assign: a mask and the value that its outside gets."""
+"""CVA, customizable value assign: what matters in a picture, and the mask values of all of it."""
 
 import logging
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,28 @@ from vcm.errors import SpecError
 _log = logging.getLogger(__name__)
 NOTHING: Final = "nothing found"  # in the source of a mask
 OnEmpty = Literal["whole", "background", "error"]  # what becomes of a picture then
+Area = (
+    NDArray[np.bool_] | NDArray[np.floating[Any]]
+)  # (H, W): inside or not, or how much each pixel matters
 
 
-@dataclass(frozen=True, eq=False)
 class RoiMask:
     """What matters in a picture, and how much the rest does.
 
-    Source: Jin et al. 2025, arXiv:2507.00373: m = 1 inside, sigma outside.
+    Source: Jin et al. 2025, arXiv:2507.00373: m = 1 inside, sigma outside. Deviation: inside, m may
+    be any value in (0, 1].
 
-    Attributes:
-        roi: (H, W) bool, true inside.
+    Args:
+        roi: (H, W) bool, true inside; or floating point in [0, 1], the mask value inside, and 0
+            outside. No pixel matters less than sigma.
         sigma: mask value outside, in (0, 1]; the background weighs sigma^2 in the distortion.
         source: where the mask comes from, for people.
 
+    Attributes:
+        roi: (H, W) bool, true inside.
+
     Raises:
-        SpecError: if roi is not a bool array of two axes, has no pixel, or sigma is out of range.
+        SpecError: if roi is no such array, has no pixel, or a number is out of range.
 
     Example:
         >>> box = np.zeros((288, 288), bool)
@@ -34,17 +40,28 @@ class RoiMask:
         >>> roi = vcm.RoiMask(box, sigma=0.1, source="a box")
         >>> round(roi.share, 2)
         0.31
+        >>> half = vcm.RoiMask(0.5 * box, sigma=0.1, source="a box that matters half as much")
+        >>> float(half.values.max())
+        0.5
     """
 
-    roi: NDArray[np.bool_]
-    sigma: float
-    source: str
+    def __init__(self, roi: Area, sigma: float, source: str):
+        if roi.ndim != 2 or roi.size == 0 or not _is_area(roi):
+            raise SpecError(
+                f"mask: expected (H, W) bool or floating point, got {roi.shape} {roi.dtype}"
+            )
+        if not 0 < sigma <= 1:
+            raise SpecError(f"sigma: expected a number over 0, at most 1, got {sigma}")
+        self.sigma: Final = sigma
+        self.source: Final = source
+        self._inside: Final = None if roi.dtype == np.bool_ else _checked(roi)
+        own = roi if self._inside is None else self._inside > 0
+        self.roi: Final = cast(NDArray[np.bool_], own)
 
-    def __post_init__(self) -> None:
-        if self.roi.dtype != np.bool_ or self.roi.ndim != 2 or self.roi.size == 0:
-            raise SpecError(f"mask: expected (H, W) bool, got {self.roi.shape} {self.roi.dtype}")
-        if not 0 < self.sigma <= 1:
-            raise SpecError(f"sigma: expected a number over 0, at most 1, got {self.sigma}")
+    @property
+    def two_valued(self) -> bool:
+        """Whether all that is inside matters equally: its value is 1."""
+        return self._inside is None
 
     @property
     def outside(self) -> float:
@@ -52,23 +69,45 @@ class RoiMask:
         return float(max(np.float16(self.sigma), np.finfo(np.float16).smallest_subnormal))
 
     @property
+    def inside(self) -> NDArray[np.bool_] | NDArray[np.float16]:
+        """(H, W) bool or float16 in [0, 1]: what the mask was made of."""
+        return self.roi if self._inside is None else self._inside
+
+    @property
     def values(self) -> NDArray[np.float16]:
-        """m: (H, W) float16, 1 inside and sigma outside."""
-        return np.where(self.roi, np.float16(1), np.float16(self.outside))
+        """m: (H, W) float16 in (0, 1], sigma outside."""
+        outside = np.float16(self.outside)
+        inside = np.float16(1) if self._inside is None else np.maximum(self._inside, outside)
+        return np.where(self.roi, inside, outside)
 
     @property
     def share(self) -> float:
         """Fraction of the picture that is inside."""
         return float(self.roi.mean())
 
+    def at(self, sigma: float) -> "RoiMask":
+        """The same with another value outside."""
+        return RoiMask(self.inside, sigma, self.source)
 
-def valued(
-    roi: NDArray[np.bool_], sigma: float, source: str, on_empty: OnEmpty, empty: str
-) -> RoiMask:
+
+def _is_area(roi: Area) -> bool:
+    return roi.dtype == np.bool_ or bool(np.issubdtype(roi.dtype, np.floating))
+
+
+def _checked(values: Area) -> NDArray[np.float16]:
+    """Mask values, which are numbers from 0 to 1."""
+    if not (values.min() >= 0 and values.max() <= 1):  # nor if one is no number
+        raise SpecError(
+            f"mask: expected values from 0 to 1, got {values.min():g} to {values.max():g}"
+        )
+    return values.astype(np.float16)
+
+
+def valued(roi: Area, sigma: float, source: str, on_empty: OnEmpty, empty: str) -> RoiMask:
     """The mask with its values, and what becomes of one that selects nothing.
 
     Args:
-        roi: (H, W) bool.
+        roi: (H, W) bool or floating point, as `RoiMask` takes it.
         on_empty: "whole": all of the picture is inside; "background": all of it is outside.
         empty: how to say that nothing is selected.
 
@@ -79,8 +118,9 @@ def valued(
         return RoiMask(roi, sigma, source)
     if on_empty == "error":
         raise SpecError(empty, hint="empty")
+    nothing = np.zeros(roi.shape, np.bool_)
     if on_empty == "background":
         _log.warning("%s: all of the picture is background", empty)
-        return RoiMask(roi, sigma, f"{source}: {NOTHING}, all background")
+        return RoiMask(nothing, sigma, f"{source}: {NOTHING}, all background")
     _log.warning("%s: the whole picture is coded evenly", empty)
-    return RoiMask(np.ones_like(roi), sigma, f"{source}: {NOTHING}, coded evenly")
+    return RoiMask(~nothing, sigma, f"{source}: {NOTHING}, coded evenly")

@@ -1,10 +1,13 @@
-"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" and "no bus" take away."""
+"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" and "no bus" take away.
+
+"face: 1, person: 0.5" says how much each of them matters.
+"""
 
 import re
 from typing import NamedTuple
 
 from vcm.errors import SpecError
-from vcm.task import MAX_PHRASES
+from vcm.task import MAX_PHRASES, TaskSpec, check_value, with_value
 
 _DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors make of a minus
 _MINUS = re.compile(r"(^|\s)-\s*(?=[^\s-])")  # after a space it starts an exclusion
@@ -14,6 +17,7 @@ _SEPARATOR = re.compile(
     rf"[,;\n、，؛،&/+|]|\s(?=-[^\s-])|(?<!\bbut)\s(?={_TAKES_AWAY})", re.IGNORECASE
 )
 _NOT = re.compile(rf"{_TAKES_AWAY}\s*", re.IGNORECASE)
+_COLON = re.compile("\\s*[:：]\\s*")
 
 
 class Words(NamedTuple):
@@ -22,33 +26,51 @@ class Words(NamedTuple):
     Attributes:
         phrases: what counts, at least one.
         exclude: what does not, though a phrase covers it.
+        values: mask value of each phrase, in (0, 1]; empty: all are 1.
     """
 
     phrases: tuple[str, ...]
-    exclude: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+
+    @property
+    def valued(self) -> dict[str, float]:
+        """The mask value of each phrase."""
+        return dict(zip(self.phrases, self.values or (1.0,) * len(self.phrases), strict=True))
 
     def __str__(self) -> str:
-        return ", ".join((*self.phrases, *(f"-{word}" for word in self.exclude)))
+        wanted = (with_value(phrase, value) for phrase, value in self.valued.items())
+        return ", ".join((*wanted, *(f"-{word}" for word in self.exclude)))
 
 
 def parse(text: str) -> Words:
     """The phrases of a text, in order, each once.
 
     Commas (of several scripts), semicolons, new lines, "&", "+", "/" and "|" separate phrases; a
-    phrase with a minus, "no", "not", "without" or "except" before it is excluded.
+    phrase with a minus, "no", "not", "without" or "except" before it is excluded. A number after a
+    colon is the mask value of a phrase, 1 if there is none; of a phrase that is there twice the
+    larger one counts.
 
     Raises:
-        SpecError: if no phrase is left to look for, or there are too many.
+        SpecError: if no phrase is left to look for, there are too many, or what follows a colon is
+            no mask value.
 
     Example:
         >>> vcm.parse("person, dog -cat")
-        Words(phrases=('person', 'dog'), exclude=('cat',))
+        Words(phrases=('person', 'dog'), exclude=('cat',), values=())
+        >>> vcm.parse("face, person: 0.5").values
+        (1.0, 0.5)
     """
     plain = _MINUS.sub(r"\1-", _DASHES.sub("-", text))
     parts = [_not(" ".join(p.split())) for p in _SEPARATOR.split(plain)]
-    exclude = [part.lstrip("-").strip() for part in parts if part.startswith("-")]
-    phrases = [part for part in parts if not part.startswith("-") and _LETTER.search(part)]
-    words = Words(tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(w for w in exclude if w)))
+    exclude = [_unvalued(part.lstrip("-").strip()) for part in parts if part.startswith("-")]
+    valued: dict[str, float] = {}
+    for part in parts:
+        if not part.startswith("-") and _LETTER.search(part):
+            phrase, value = _value(part)
+            valued[phrase] = max(value, valued.get(phrase, 0.0))
+    values = tuple(valued.values()) if set(valued.values()) - {1.0} else ()
+    words = Words(tuple(valued), tuple(dict.fromkeys(w for w in exclude if w)), values)
     if not words.phrases:
         only = "what is left out alone" if words.exclude else repr(text[:40])
         raise SpecError(f"text: expected words such as 'person, dog', got {only}")
@@ -57,7 +79,45 @@ def parse(text: str) -> Words:
     return words
 
 
+def words_of(task: TaskSpec) -> Words:
+    """What a task asks for."""
+    values = tuple(task.values.get(phrase, 1.0) for phrase in task.phrases) if task.values else ()
+    return Words(task.phrases, task.exclude, values)
+
+
+def task_of(words: Words, sigma: float = TaskSpec.sigma) -> TaskSpec:
+    """A task of words alone, without a model."""
+    values = {phrase: value for phrase, value in words.valued.items() if value != 1}
+    return TaskSpec("text", 1, "", words.phrases, words.exclude, values, sigma=sigma)
+
+
 def _not(part: str) -> str:
     """A phrase after "no" is excluded."""
     found = _NOT.match(part)
     return f"-{part[found.end() :]}" if found else part
+
+
+def _value(part: str) -> tuple[str, float]:
+    """A phrase and its mask value."""
+    phrase, *numbers = _COLON.split(part)
+    if not numbers:
+        return phrase, 1.0
+    try:
+        (value,) = map(float, numbers)
+    except ValueError as error:
+        told = ": ".join(numbers)
+        raise SpecError(
+            f"text: expected a number after {phrase + ':'!r}, as in 'face: 1, person: 0.5', "
+            f"got {told!r}"
+        ) from error
+    if not _LETTER.search(phrase):
+        raise SpecError(f"text: expected a phrase before the colon of {part!r}")
+    check_value(f"text: {phrase}", value)
+    return phrase, value
+
+
+def _unvalued(part: str) -> str:
+    """An excluded phrase: it is nothing that a value could be given to."""
+    if _COLON.search(part):
+        raise SpecError(f"text: what is left out has no value; write -{_COLON.split(part)[0]}")
+    return part

@@ -13,7 +13,7 @@ from vcm.roi import backend_for
 from vcm.roi.acquire import acquire, unwarned
 from vcm.roi.embedded import built_in
 from vcm.roi.specialists import made_by
-from vcm.roi.text import Words, parse
+from vcm.roi.text import parse, task_of, words_of
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
 from vcm.train.photos import Data, mask_name, told
@@ -37,10 +37,18 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
     if not data.task and not data.words:
         return data
     spec = _spec(data)
-    words = Words(spec.phrases, spec.exclude)
+    words = words_of(spec)
     backend = backend_for(spec)
     others = made_by((*spec.phrases, *spec.exclude))
-    known = (words, spec.tau, spec.dilation, spec.detail, built_in(), _place(data.photos), *others)
+    known = (
+        words[:2],
+        spec.tau,
+        spec.dilation,
+        spec.detail,
+        built_in(),
+        _place(data.photos),
+        *others,
+    )
     target = folder / hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     target.mkdir(parents=True, exist_ok=True)
     mine = list(dataset.pictures(data.photos))[index::of]
@@ -75,8 +83,7 @@ def check_words(data: Data) -> None:
 def _spec(data: Data) -> TaskSpec:
     if data.task:
         return find_task(data.task)
-    words = parse(data.words)
-    return TaskSpec("text", 1, "", words.phrases, words.exclude)
+    return task_of(parse(data.words))
 
 
 def _place(photos: str) -> str:
