@@ -80,14 +80,19 @@ def test_info_loads_no_heavy_library(folder, run):
     assert heavy == "[]" and json.loads(report)["sections"].keys() == {"z", "y"}
 
 
-def test_info_names_the_built_in_model(folder, run, tiny_weights, tmp_path, monkeypatch):
+def test_the_built_in_model_that_made_a_file_is_named(
+    folder, run, tiny_weights, tmp_path, monkeypatch
+):
     run("encode", "cat.png", "--quality", 10, "-o", "cat.vcm")
     assert json.loads(run("info", "cat.vcm", "--json"))["model"] is None
     (tmp_path / "built").mkdir()
     (tmp_path / "built" / "codec-toy.safetensors").symlink_to(tiny_weights)
     (tmp_path / "built" / "codec-bad.safetensors").write_bytes(b"[" * 5000)
+    told = CliRunner().invoke(cli, ["decode", "cat.vcm", "-o", "a.png"])
+    assert told.exit_code == 2 and "which is not built in; name its weights" in told.stderr
     monkeypatch.setattr("vcm.weightfile.BUILT_IN", tmp_path / "built")
     assert "model        toy" in run("info", "cat.vcm")
+    assert CliRunner().invoke(cli, ["decode", "cat.vcm", "-o", "a.png"]).exit_code == 0
 
 
 def test_words_to_file_to_picture(folder, run, tiny):

@@ -79,7 +79,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
 @click.option("--overwrite", is_flag=True, help="With a folder: over what is there.")
 @options.many
-@options.weights
+@options.made_with
 @options.device
 @options.json
 def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values: Any) -> None:

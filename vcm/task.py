@@ -71,7 +71,7 @@ class TaskSpec:
     description: str
     phrases: tuple[str, ...]
     exclude: tuple[str, ...] = ()
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict, hash=False)
     tau: float | None = None
     sigma: float = 0.1
     dilation: int = 0

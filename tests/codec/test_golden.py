@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from vcm import container, pipeline
+from vcm import container, image, pipeline, weightfile
+from vcm.cli import cli
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import strings_of
@@ -30,6 +32,24 @@ def test_golden_file(version):
     assert np.array_equal(y_hat.numpy(), expected["y_hat"])
     assert np.abs(expected["y_hat"]).max() > 100  # it is not an empty picture
     difference = pipeline.decode(data, codec).astype(int) - expected["x_hat"]
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_file_of_0_1_0_is_decoded_by_the_built_in_model_that_made_it(tmp_path):
+    """`vcm encode --box 60,20,140,160 --sigma 0.3 --quality 40` wrote it, at commit b4bab84."""
+    file, expected = GOLDEN / "base-0.1.0.vcm", np.load(GOLDEN / "base-0.1.0.npz")
+    data = file.read_bytes()
+    header = container.unpack(data).header
+    name = weightfile.named(header.fingerprint.hex())
+    assert name is not None
+    codec = Codec.load(name)
+    strings, size = strings_of(container.unpack(data)), (header.height, header.width)
+    control = codec.decoder.told(strings, *size, 40, header.tile)
+    y_hat = codec.decoder.read(strings, *size, control, header.tile)
+    assert np.array_equal(y_hat.numpy(), expected["y_hat"]) and (y_hat != 0).sum() > 5_000
+    done = CliRunner().invoke(cli, ["decode", str(file), "-o", str(tmp_path / "a.png")])
+    assert done.exit_code == 0, done.output
+    difference = image.read(tmp_path / "a.png")[::2, ::2].astype(int) - expected["x_hat"]
     assert np.abs(difference).max() <= 1
 
 

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vcm import container, image, pipeline
+from vcm import container, image, pipeline, weightfile
 from vcm.codec.api import Codec
 from vcm.commands import batch, places
 from vcm.commands.batch import Way
-from vcm.errors import BitstreamError
+from vcm.errors import BitstreamError, ModelError
 from vcm.scale.sinks import digest
 from vcm.scale.sources import File, Source, distinct, hidden
 from vcm.scale.tars import SHARD, Shards
@@ -19,24 +20,61 @@ from vcm.scale.tars import SHARD, Shards
 
 @dataclass(frozen=True)
 class Decoding:
-    """The job of many files: by which weights, and on which device."""
+    """The job of many files: by which weights, and on which device.
 
-    weights: str
+    Attributes:
+        weights: None: the built-in ones that each file was made with.
+    """
+
+    weights: str | None = None
     device: str = "cpu"
 
     def load(self) -> Callable[[batch.Item], batch.Made]:
-        """The work on one file, with the model loaded."""
-        codec = self.codec()
+        """The work on one file; a model is loaded once."""
+        if self.weights is not None:
+            self._codec(self.weights)  # a bad name ends the run now, and not each file
 
         def work(item: batch.Item) -> batch.Made:
-            picture, report = _decoded(item.data, codec)
+            picture, report = _decoded(item.data, self.codec(item.data))
             return batch.Made(image.packed(Path("x.png"), picture), report)
 
         return work
 
-    def codec(self) -> Codec:
-        """The codec, on its device."""
-        return Codec.load(self.weights, device=self.device)
+    def codec(self, data: bytes) -> Codec:
+        """The codec of a file, on its device.
+
+        Raises:
+            BitstreamError: if the file is damaged or foreign.
+            ModelError: if it was made with weights that are not built in.
+        """
+        return self._codec(self.weights or _made_with(data))
+
+    @property
+    def key(self) -> str:
+        """What the pictures depend on besides their files."""
+        names = list(weightfile.codecs()) if self.weights is None else [self.weights]
+        cards = [weightfile.card_of(weightfile.find(name)) for name in names]
+        made = [card.get("fingerprint") or card.get("sha256", "") for card in cards]
+        return digest(f"{' '.join(made)} {version('vcm')}".encode())[:16]
+
+    def _codec(self, weights: str) -> Codec:
+        return _loaded(weights, self.device)
+
+
+@lru_cache(maxsize=2)
+def _loaded(weights: str, device: str) -> Codec:
+    return Codec.load(weights, device=device)
+
+
+def _made_with(data: bytes) -> str:
+    """The name of the built-in codec that decodes a file."""
+    fingerprint = container.unpack(data).header.fingerprint.hex()
+    if (name := weightfile.named(fingerprint)) is not None:
+        return name
+    raise ModelError(
+        f"the file was made with the model {fingerprint}, which is not built in",
+        hint="weights",
+    )
 
 
 def run(
@@ -47,9 +85,8 @@ def run(
     if not source.is_dir() and source.suffix != SHARD:
         way.check_one()
         return _one(source, output, overwrite, how)
-    found, codec = _files(source), how.codec()
-    key = digest(f"{codec.fingerprint.hex()} {version('vcm')}".encode())[:16]
-    result = batch.Result(".png", key, Path.is_file, overwrite)
+    found = _files(source)
+    result = batch.Result(".png", how.key, Path.is_file, overwrite)
     report = batch.run(how, found, (source, output), result, way)
     # of a folder every .vcm file is read, or fails with its reason
     return report | {"left_out": found.left_out if isinstance(found, Shards) else []}
@@ -58,7 +95,7 @@ def run(
 def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str, Any]:
     target = places.of_picture(source, output, overwrite)
     data = container.read(source)  # refuses a bad file before the model is loaded
-    picture, report = _decoded(data, how.codec())
+    picture, report = _decoded(data, how.codec(data))
     image.write(target, picture)
     return {"file": str(target)} | report
 

@@ -20,6 +20,11 @@ weights = click.option(
     help="Codec model: a built-in name (base, yolo11n) or a file. The decoder of base reads "
     "what base and yolo11n write; files of other models need these at both ends.",
 )  # fmt: skip
+made_with = click.option(
+    "--weights", metavar="NAME", shell_complete=completion.weights,
+    help="Codec model: a built-in name or a file. Default: the built-in one that the file was "
+    "made with.",
+)  # fmt: skip
 roi_weights = click.option(
     "--roi-weights", metavar="NAME",
     help="Hub name, folder or file of the backend's model. Default: its own.",
