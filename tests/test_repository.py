@@ -14,7 +14,7 @@ import vcm
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT = 100 * 1024  # bytes
 LARGE = {  # what is over it, and may be
-    "docs/tma.jpg",
+    "docs/*.jpg",
     "experiments/*/*.png",
     "experiments/*/results.json",
     "tests/golden/v*.safetensors",

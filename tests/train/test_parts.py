@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from vcm.codec.format.levels import LevelMap
 from vcm.codec.models.klt import start_from_klt
 from vcm.codec.models.published import Outcome
 from vcm.codec.models.roi import RoiHyperprior
@@ -85,8 +86,14 @@ def test_checks_measure_the_roi_and_the_background():
         def look(self, x, m, quality):
             return Outcome(x * 0.5 + torch.where(m == 1, 0.1, 0.01), torch.full((len(x),), 2.0))
 
+        def level_map(self, m, quality):
+            plane = np.where(m[0, 0, ::16, ::16] == 1, 5000, 1000)
+            return None if m.min() == 1 else LevelMap.of(plane)
+
     dark = [Photo(np.zeros((80, 90, 3), np.uint8), None)] * 3
     for size in (1, 2, 8):
         record = check(Off(), dark, 64, size)
         assert record["q50_s0.1_psnr"] == pytest.approx(20) and record["q50_s0.1_bpp"] == 2
         assert record["q50_s0.1_bg"] == pytest.approx(40, abs=1e-3)
+        assert record["q50_s0.1_levels"] == 2 and "q50_s1.0_levels" not in record
+        assert 8 / 8200 < record["q50_s0.1_map"] < 100 / 8200  # of 2 bits for 4096 pixels

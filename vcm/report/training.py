@@ -54,14 +54,28 @@ def table(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def curves(record: Record) -> dict[str, list[tuple[float, float]]]:
-    """Bits per pixel and PSNR of the ROI by sigma, of a record with a check."""
+def curves(record: Record, of: str = "psnr") -> dict[str, list[tuple[float, float]]]:
+    """Bits per pixel and PSNR by sigma, of a record with a check.
+
+    Args:
+        of: "psnr" is that of the ROI, "bg" that of the background.
+    """
     found: dict[str, list[tuple[float, float]]] = {}
     for key, bpp in record.items():
         if key.startswith("q") and key.endswith("_bpp"):
             name = key.removesuffix("_bpp")
-            found.setdefault(name.partition("_s")[2], []).append((bpp, record[f"{name}_psnr"]))
+            found.setdefault(name.partition("_s")[2], []).append((bpp, record[f"{name}_{of}"]))
     return found
+
+
+def map_told(record: Record, sigma: str) -> str:
+    """What a check tells of the maps of a sigma: "; map of 2 levels, 0.4 % of the bits"."""
+    ends = f"_s{sigma}_levels", f"_s{sigma}_map"
+    counts, shares = ([v for k, v in record.items() if k.endswith(end)] for end in ends)
+    if not counts:
+        return ""
+    share = 100 * sum(shares) / len(shares)
+    return f"; map of {max(counts):.0f} levels, {share:.2g} % of the bits"
 
 
 def _terms(records: Sequence[Record]) -> bytes:
@@ -85,7 +99,10 @@ def _held_out(records: Sequence[Record]) -> bytes:
         for record in checks[-SHOWN:]:
             rates, scores = zip(*curves(record)[sigma], strict=True)
             axis.plot(rates, scores, "o-", markersize=4, label=f"step {record['step']:.0f}")
-        axis.set(title=f"sigma {sigma}", xlabel="bits per pixel", ylabel="PSNR of the ROI, dB")
+        rates, scores = zip(*curves(checks[-1], "bg")[sigma], strict=True)
+        axis.plot(rates, scores, "k:", label="background, last step")
+        title = f"sigma {sigma}{map_told(checks[-1], sigma)}"
+        axis.set(title=title, xlabel="bits per pixel", ylabel="PSNR of the ROI, dB")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     return _svg(figure)

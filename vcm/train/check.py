@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vcm import draw
+from vcm.codec.format import levels
 from vcm.errors import VcmError
 from vcm.models import load_model
 from vcm.train.photos import Photo
@@ -28,7 +29,9 @@ def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> di
     """bpp and PSNR by quality and sigma, on centre crops, so many at a time.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
-    "q50_s0.1_bg" (of the background), "q50_s0.1_bpp" and, with a task, "q50_s0.1_task".
+    "q50_s0.1_bg" (of the background), "q50_s0.1_bpp" and, with a task, "q50_s0.1_task". If a file
+    of such a crop has a map, "q50_s0.1_levels" is how many levels that has, and "q50_s0.1_map" its
+    share of the file's bits.
     """
     x, roi = _crops(averaged, held_out, side)
     record = {}
@@ -41,6 +44,11 @@ def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> di
             record[f"{name}_bpp"] = bpp.mean().item()
             record[f"{name}_psnr"] = _psnr(error[..., roi])
             record[f"{name}_bg"] = _psnr(error[..., ~roi])
+            told = averaged.level_map(_mask(roi, sigma, x[:1]), quality)
+            if told is not None:
+                bits = 8 * len(levels.pack(told, quality * 100))
+                record[f"{name}_levels"] = len(told.qualities)
+                record[f"{name}_map"] = bits / (bits + bpp.mean().item() * side**2)
             if averaged.task is not None:
                 pairs = zip(torch.split(x_hat, size), torch.split(x, size), strict=True)
                 terms = [

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vcm.codec.format.levels import LevelMap
 from vcm.codec.models import cva, published
 from vcm.codec.models.klt import start_from_klt
 from vcm.codec.models.loss import BORDER_WEIGHT, bpp_est, lmbda_of
@@ -43,6 +44,15 @@ class RoiStep(Step):
         hundredths = torch.full((len(x),), quality * 100, device=x.device)
         coded = self.model(x, *self._told(m, hundredths, torch.ones_like(hundredths)))
         return Outcome(coded.x_hat, bpp_est(self.rate(coded), x[0, 0].numel()))
+
+    def level_map(self, m: Tensor, quality: int) -> LevelMap | None:
+        """See `Step`."""
+        if not self.config.model.below:
+            return None
+        one = torch.tensor([quality * 100], device=m.device)
+        _, asked = self._told(m, one, torch.ones_like(one))
+        uniform = bool((asked == one).all())
+        return None if uniform else LevelMap.of(asked[0].cpu().numpy())
 
     def _told(self, m: Tensor, hundredths: Tensor, mapped: Tensor) -> tuple[Tensor, Tensor]:
         """What LMA sees of the masks, and the qualities of pictures or of their latents."""

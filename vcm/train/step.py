@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vcm.codec.format.levels import LevelMap
 from vcm.codec.models.loss import POWER, distortion_weights, rate_distortion, weighted_mse
 from vcm.codec.models.published import Outcome
 from vcm.train.config import Training
@@ -111,6 +112,10 @@ class Step(nn.Module):
     @abstractmethod
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
         """Coded pictures, rounded as in use, by way of the networks alone."""
+
+    def level_map(self, m: Tensor, quality: int) -> LevelMap | None:
+        """The map of a file with such a mask, (1, 1, H, W); None if there would be none."""
+        return None
 
     @abstractmethod
     def trade(self, data: Batch) -> Trade:
