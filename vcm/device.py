@@ -51,6 +51,16 @@ def gpu_of(name: str) -> int | None:
     )
 
 
+def computer(name: str) -> str:
+    """What computes for a device of this name: "cpu", or "cuda" and which GPU.
+
+    Raises:
+        SpecError: as `device_of` does.
+    """
+    device = device_of(name)
+    return "cpu" if device.type == "cpu" else f"cuda, {torch.cuda.get_device_name(device)}"
+
+
 def elsewhere(device: str) -> dict[str, str]:
     """The device as an option of a class that need not have one, unless it is asked for."""
     return {} if device == "cpu" else {"device": device}

@@ -58,6 +58,7 @@ class Options:
     ray: str | None = None
     images: Path | None = None
     reading: Reading = AS_USUAL
+    device: str = "cpu"
 
 
 def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
@@ -104,7 +105,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
-    check(model, codecs, options.reference)
+    check(model, codecs, options.reference, options.device)
     plan = Plan(
         task,
         model,
@@ -117,6 +118,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
         reading=options.reading,
         reference=options.reference,
         unchecked=options.unchecked,
+        device=options.device,
     )
     plan = prepared(plan, options.perceptual)
     for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):

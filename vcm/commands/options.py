@@ -216,4 +216,5 @@ _EVAL: Final = (
                  "downloaded once (760 MB)."),
     click.option("--unchecked", is_flag=True,
                  help="Go on if the uncompressed score is unexpected."),
+    device,
 )  # fmt: skip

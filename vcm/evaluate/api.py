@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vcm.coco import truth
+from vcm.device import device_of
 from vcm.errors import SpecError
 from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
@@ -97,7 +98,7 @@ def evaluated(
     plan: Plan, folder: Path, pool: Pool, say: Say = silent, track: Track = unseen
 ) -> Evaluated:
     """As `evaluate`, with models and records; in a folder that no other evaluation writes to."""
-    check(plan.model, plan.codecs, plan.reference)
+    check(plan.model, plan.codecs, plan.reference, plan.device)
     measurer = Measurer(plan)
     measurer.try_codecs()
     say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
@@ -130,14 +131,16 @@ def _look(measurer: Measurer, records: dict[str, Record], failed: dict[str, str]
         say(check_expected(measurer.plan, scores))
 
 
-def check(model: str, codecs: tuple[str, ...], reference: str | None) -> None:
+def check(model: str, codecs: tuple[str, ...], reference: str | None, device: str = "cpu") -> None:
     """Refuse, before any work, what no plan can have.
 
     Raises:
-        SpecError: if a codec is not known or given twice, or the model's name is none.
+        SpecError: if a codec is not known or given twice, the model's name is none, or there is no
+            such device.
         MetricError: if the reference is none of the codecs.
     """
     check_name(model)
+    device_of(device)
     if not codecs or len(set(codecs)) < len(codecs):
         raise SpecError(f"--codecs: expected different codecs, got {','.join(codecs)!r}")
     for text in codecs:
@@ -151,7 +154,7 @@ def prepared(plan: Plan, perceptual: bool = True) -> Plan:
     Raises:
         VcmError: as `check`.
     """
-    check(plan.model, plan.codecs, plan.reference)
+    check(plan.model, plan.codecs, plan.reference, plan.device)
     notes = plan.data.notes
     if plan.data.annotations is not None:
         notes += truth.read(plan.data.annotations).notes

@@ -42,8 +42,9 @@ class Measurer:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.model = load_model(plan.model)
-        self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
+        self.model = load_model(plan.model, plan.device)
+        ours = plan.task.sigma, plan.weights, plan.device
+        self.codecs = {text: build(text, *ours) for text in plan.codecs}
         self._store = Store(plan.cache)
         self.networks, self.find_roi = _roi_finder(plan)
         self._judge = Judge(plan.perceptual)
@@ -178,7 +179,7 @@ def _roi_finder(plan: Plan) -> tuple[tuple[str, ...], Callable[[Source, Image], 
     if plan.roi == TRUTH:
         known(plan.data)  # refuses what cannot be, before any work
         return (TRUTH,), lambda photo, picture: true_roi(plan, photo, picture)
-    backend = backend_for(task, plan.roi, plan.roi_weights)
+    backend = backend_for(task, plan.roi, plan.roi_weights, plan.device)
 
     def find(photo: Source, picture: Image) -> RoiMask:
         with unwarned():  # where nothing is found is in the record, and counted in the result

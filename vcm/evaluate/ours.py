@@ -9,6 +9,7 @@ from vcm import codec as codec_package
 from vcm import container, pipeline
 from vcm import roi as roi_package
 from vcm.codec.api import Codec
+from vcm.device import computer
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
 from vcm.evaluate.rated import Image, Roi, Settings, whole
@@ -87,17 +88,23 @@ class Several:
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
-def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours | Several:
+def ours(
+    weights: str, sigma: float, effort: int, at: Settings | None, device: str = "cpu"
+) -> Ours | Several:
     """The codec of a name or file of weights, or of several files joined by "+".
+
+    Args:
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
         ModelError: if weights cannot be loaded.
-        SpecError: if several of them are not of one rate each, or a setting is none of theirs.
+        SpecError: if several of them are not of one rate each, a setting is none of theirs, or
+            there is no such device.
     """
     parts = [weights] if Path(weights).is_file() else weights.split(JOIN)
-    codecs = tuple(Codec.load(part) for part in parts)
+    codecs = tuple(Codec.load(part, device=device) for part in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
-    made_by = _made_by(codecs)
+    made_by = _made_by(codecs, device)
     if codecs[0].any_rate and len(codecs) == 1:
         return Ours(codecs[0], made_by, sigma, label, at or QUALITIES, effort)
     if any(codec.any_rate for codec in codecs):
@@ -110,9 +117,10 @@ def ours(weights: str, sigma: float, effort: int, at: Settings | None) -> Ours |
     return Several(codecs, made_by, sigma, label, at or places)
 
 
-def _made_by(codecs: Sequence[Codec]) -> str:
-    """All that decides on the bytes of a file: another torch or processor rounds otherwise."""
+def _made_by(codecs: Sequence[Codec], device: str) -> str:
+    """All that decides on the bytes of a file: another torch, processor or GPU rounds otherwise."""
     code = digest_of(codec_package, pipeline, container, roi_package)
     weights = " ".join(codec.card["sha256"] for codec in codecs)
-    machine = versions().get("compressai", ""), versions()["torch"], processor()
+    on = processor() if computer(device) == "cpu" else computer(device)
+    machine = versions().get("compressai", ""), versions()["torch"], on
     return f"vcm {container.VERSION} {code} {weights} {' '.join(machine)}"

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.device import computer
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import is_ours, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
@@ -77,7 +78,7 @@ def result(
     every = list(curves.values())
     return Report(
         plan=plan,
-        provenance=provenance(),
+        provenance=provenance() | {"device": computer(plan.device)},
         kind=model.kind,
         pictures=len(rows),
         pixels=int(pixels.sum()),

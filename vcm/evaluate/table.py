@@ -39,27 +39,39 @@ class Spec:
     text: str = field(default="", compare=False)
 
 
+class Defaults(NamedTuple):
+    """Settings of this package's codec that hold where a codec's text says nothing else.
+
+    Attributes:
+        device: that it runs on; no text changes it.
+    """
+
+    sigma: float
+    weights: str
+    device: str
+
+
 class Row(NamedTuple):
     """A codec.
 
     Attributes:
         options: that it takes without a mode.
         modes: how it can be told the ROI.
-        build: the codec of a text; sigma and weights are those of ours where the text has none.
+        build: the codec of a text.
         ours: whether it is this package's: BD-rates are against another, and plots draw it bold.
     """
 
     options: tuple[str, ...]
     modes: Modes
-    build: Callable[[Spec, float, str], RatedCodec]
+    build: Callable[[Spec, Defaults], RatedCodec]
     ours: bool = False
 
 
-def _ours(spec: Spec, sigma: float, weights: str) -> RatedCodec:
+def _ours(spec: Spec, defaults: Defaults) -> RatedCodec:
     """This package's codec."""
     o = spec.options
-    own = str(o.get("weights", weights))
-    return ours(own, float(o.get("sigma", sigma)), int(o.get("effort", 0)), o.get("at"))
+    weights, sigma = str(o.get("weights", defaults.weights)), float(o.get("sigma", defaults.sigma))
+    return ours(weights, sigma, int(o.get("effort", 0)), o.get("at"), defaults.device)
 
 
 def _classical(
@@ -75,7 +87,7 @@ def _classical(
         made_by: its preset, and versions of what makes its files.
     """
 
-    def build(spec: Spec, sigma: float, weights: str) -> RatedCodec:
+    def build(spec: Spec, defaults: Defaults) -> RatedCodec:
         built = anchor(spec)
         settings: Settings = spec.options.get("at") or _some(built.settings)
         if any(s % 1 for s in settings):

@@ -99,6 +99,7 @@ class Studio:
         self.weights: Final = weights
         self.model: Final = model
         self.roi: Final = (roi_backend, roi_weights)
+        self.device: Final = device
         self.codec: Final = Codec.load(weights, device=device)
         if not self.codec.any_rate:
             raise SpecError(
