@@ -68,7 +68,7 @@ def fails(folder, tiny_weights):
         (["--bpp", "0"], "--bpp"),
         (["--bpp", "1e308"], "--bpp"),
         (["--bpp", "nan"], "--bpp"),
-        (["--bytes", "10"], "out of reach"),
+        (["--bytes", "10"], "out of reach; --quality 0 and 100 give"),
         (["--bytes", "99999999999999999999"], "--bytes"),
         (["--quality", "abc"], "vcm encode --help"),
         (["--such"], "vcm encode --help"),

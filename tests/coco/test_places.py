@@ -45,6 +45,7 @@ def test_else_it_is_said_where_they_were_looked_for(tmp_path):
         SpecError, match=r"none of its 1 pictures was found; a\.png is not in"
     ) as told:
         load(tmp_path)
+    assert told.value.hint == "pictures"
     for place in ("annotations/images", "val2017", "images/val2017"):
         assert str(tmp_path / place) in str(told.value)
     data = load(tmp_path, images=tmp_path / "photos")

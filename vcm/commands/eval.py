@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vcm.coco.places import PicturesMissing
 from vcm.commands.progress import shown
 from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
@@ -128,10 +127,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
 
 
 def _data(options: Options) -> DataSet:
-    try:
-        data = load(options.data, options.only, options.images)
-    except PicturesMissing as error:
-        raise SpecError(f"{error} with --images") from error
+    data = load(options.data, options.only, options.images)
     return data if options.photos is None else thinned(data, options.photos)
 
 

@@ -98,15 +98,20 @@ def result(
     )
 
 
-def nothing_measured(reasons: Mapping[str, str]) -> MetricError:
-    """The error that there is no number, with the first reason and how many pictures share it."""
+def nothing_measured(reasons: Mapping[str, str], hint: str = "") -> MetricError:
+    """The error that there is no number, with the first reason and how many pictures share it.
+
+    Args:
+        hint: of the first reason's error.
+    """
     alike = [reason.replace(name, "...") for name, reason in reasons.items()]
     if not alike:
         return MetricError("no picture could be measured: there is none")
     first = next(iter(reasons.values()))
     return MetricError(
         f"no picture could be measured: {first} (the same for {alike.count(alike[0])} of "
-        f"{len(alike)} pictures)"
+        f"{len(alike)} pictures)",
+        hint=hint,
     )
 
 
@@ -139,7 +144,7 @@ def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
     if wanted is None:
         return next((text for text in codecs if not is_ours(text)), codecs[0])
     if wanted not in codecs:
-        raise MetricError(f"--reference {wanted}: expected one of {', '.join(codecs)}")
+        raise MetricError(f"reference {wanted}: expected one of {', '.join(codecs)}")
     return wanted
 
 
