@@ -181,7 +181,8 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     """
     from vcm.commands import eval as command
 
-    report = command.run(output, command.Options(**values), lambda line: click.echo(line, err=True))
+    wanted = command.EvalOptions(**values)
+    report = command.run(output, wanted, lambda line: click.echo(line, err=True))
     _finish(command.to_json(report), as_json, lambda _: command.lines(report))
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 

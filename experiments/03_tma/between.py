@@ -25,7 +25,7 @@ from vcm.train import roi_weights
 from vcm.train.roi import RoiTraining, members
 from vcm.train.roi_importance import learn
 from vcm.train.roi_labels import VOC
-from vcm.train.roi_photos import Photo, gather, kept_apart
+from vcm.train.roi_photos import LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import card, score
 
 CONFIG = Path(__file__).parents[2] / "configs" / "roi.toml"
@@ -72,7 +72,9 @@ def between(a: PixelWordNet, b: dict[str, Tensor], share: float) -> PixelWordNet
     return net.eval()
 
 
-def tell(net: PixelWordNet, share: float, photos: dict[str, list[Photo]], folder: Path) -> None:
+def tell(
+    net: PixelWordNet, share: float, photos: dict[str, list[LabelledPhoto]], folder: Path
+) -> None:
     """Mean IoU of VOC's photos, by VOC's classes, and of the others, by COCO's."""
     path = folder / "between.safetensors"
     roi_weights.save(path, net, {})

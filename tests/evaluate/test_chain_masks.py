@@ -102,7 +102,7 @@ def place(tmp_path_factory, photos):
 
 @pytest.fixture(scope="module")
 def options(place):
-    return command.Options(
+    return command.EvalOptions(
         task=str(place / "blobs.toml"), text=None, model=f"{place / 'parts.py'}:Blobs",
         data=place / "set", only=None, photos=None, codecs=f"{place / 'parts.py'}:Levels",
         roi="truth", roi_weights=None, on_empty="whole", weights="base", reference=None,

@@ -40,7 +40,7 @@ def folder(tmp_path_factory, photos):
 
 @pytest.fixture(scope="module")
 def options(folder, tiny_weights, tmp_path_factory):
-    return command.Options(
+    return command.EvalOptions(
         task=None, text="cat, person", model="embedded", data=folder, only=None, photos=None,
         codecs=CODECS, roi="embedded", roi_weights=None, on_empty="whole",
         weights=str(tiny_weights), reference=None, workers=2,

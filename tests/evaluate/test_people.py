@@ -71,7 +71,7 @@ def write_labels(place, entries, labels):
 
 
 def options(place, **changes):
-    told = command.Options(
+    told = command.EvalOptions(
         task=None, text="cat", model=f"{place / 'parts.py'}:White", data=place / "set", only=None,
         photos=None, codecs="jpeg:at=30/90", roi="embedded", roi_weights=None, on_empty="whole",
         weights="base", reference=None, workers=1, cache=None, no_cache=True, unchecked=False,

@@ -18,11 +18,11 @@ from vcm.roi.text import parse
 from vcm.roi.vocabulary import vocabulary
 from vcm.train import roi_labels as labels
 from vcm.train.roi import RoiTraining, train_roi
-from vcm.train.roi_data import Batch, crop
+from vcm.train.roi_data import WordBatch, crop
 from vcm.train.roi_importance import correlation, fit
 from vcm.train.roi_labels import NYU, VOC, label
 from vcm.train.roi_loss import segmentation_loss
-from vcm.train.roi_photos import APART, Photo, gather, hinted, unfit
+from vcm.train.roi_photos import APART, LabelledPhoto, gather, hinted, unfit
 from vcm.train.roi_score import score
 from vcm.train.roi_teacher import packed, write
 from vcm.train.roi_weights import load
@@ -126,11 +126,11 @@ def test_the_loss_by_hand():
     soft_iou = q / (1 + q)  # found a little on both known pixels, there on one
     expected = -np.log(q) + 0.5 * (1 - soft_iou)
     x = torch.zeros(1, 3, 4, 12)
-    strict = segmentation_loss(logits, Batch(x, data, torch.tensor([False])))
+    strict = segmentation_loss(logits, WordBatch(x, data, torch.tensor([False])))
     assert strict.item() == pytest.approx(expected)
     rooms = len(vocabulary().classes) - len(vocabulary().coco)
     none = 1 + 64 / 255  # what the first pixel may be besides, and the second
-    loose = segmentation_loss(logits, Batch(x, data, torch.tensor([True])))
+    loose = segmentation_loss(logits, WordBatch(x, data, torch.tensor([True])))
     assert loose.item() == pytest.approx(expected - none * np.log(1 + rooms) / 2)
 
 
@@ -153,7 +153,7 @@ def test_the_score_is_that_of_masks(cat, tmp_path):
     labelled = planes(left[::2, ::2])
     labelled[:10, :, 0] = 255  # says nothing
     write(tmp_path / "labels.png", labelled)
-    photo = Photo(tmp_path / "cat.png", tmp_path / "labels.png", True, False, {})
+    photo = LabelledPhoto(tmp_path / "cat.png", tmp_path / "labels.png", True, False, {})
     result = score(session.load(DEFAULT)[0], [photo])
     mask = acquire(cat, parse("cat"), Embedded(), sigma=0.1, tau=result.tau, on_empty="background")
     found, true = mask.roi[20::2, ::2], left[20::2, ::2] == label("cat")

@@ -21,13 +21,13 @@ from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 
-__all__ = ["Options", "lines", "planned", "run", "to_json"]
+__all__ = ["EvalOptions", "lines", "planned", "run", "to_json"]
 
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
 
 
 @dataclass(frozen=True)
-class Options:
+class EvalOptions:
     """The options of the command line, and one more.
 
     Attributes:
@@ -65,7 +65,9 @@ def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
     return shown(done, length, label)
 
 
-def run(output: Path, options: Options, say: Callable[[str], None], track: Track = bar) -> Report:
+def run(
+    output: Path, options: EvalOptions, say: Callable[[str], None], track: Track = bar
+) -> Report:
     """Measure, score and write the folder.
 
     Args:
@@ -90,7 +92,7 @@ def run(output: Path, options: Options, say: Callable[[str], None], track: Track
     return done.report
 
 
-def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManager[Any]:
+def _logged(options: EvalOptions, plan: Plan, output: Path) -> AbstractContextManager[Any]:
     """A W&B run if one is asked for; without an account that is known before any work."""
     if options.wandb is None:
         return nullcontext()
@@ -98,7 +100,7 @@ def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManage
     return tracked(options.wandb, output.resolve().name, config, output)
 
 
-def planned(options: Options, say: Callable[[str], None]) -> Plan:
+def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
     """The plan that the options mean; what cannot be is said before any work."""
     task = _task(options)
     pool_of(options.workers, options.ray)  # refuses what cannot be
@@ -126,12 +128,12 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     return replace(plan, cache=cache)
 
 
-def _data(options: Options) -> DataSet:
+def _data(options: EvalOptions) -> DataSet:
     data = load(options.data, options.only, options.images)
     return data if options.photos is None else thinned(data, options.photos)
 
 
-def _task(options: Options) -> TaskSpec:
+def _task(options: EvalOptions) -> TaskSpec:
     if (options.task is None) == (options.text is None):
         raise SpecError("give either --task or --text: what the model looks for")
     if options.task is not None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from vcm import plugin
 from vcm.errors import SpecError
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.table import CODECS, Defaults, Row, Spec, row_of
+from vcm.evaluate.table import CODECS, CodecRow, Defaults, Spec, row_of
 
 OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its value
     "sigma": float,
@@ -62,7 +62,7 @@ def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:
     }
 
 
-def _parsed(text: str) -> tuple[Spec, Row]:
+def _parsed(text: str) -> tuple[Spec, CodecRow]:
     head, *pairs = text.strip().split(":")
     if plugin.is_plugin(text) and pairs:
         head = f"{head}:{pairs.pop(0)}"

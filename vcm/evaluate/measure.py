@@ -14,7 +14,7 @@ from vcm.evaluate.codecs import build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.quality import Judge
 from vcm.evaluate.rated import Image, Roi
-from vcm.evaluate.record import Confusion, Record, Row, Rows, Seen, stamp
+from vcm.evaluate.record import AtSetting, ByCodec, Confusion, Record, Seen, stamp
 from vcm.evaluate.store import Store
 from vcm.evaluate.truth import check_photo, known, true_roi
 from vcm.metrics.segmentation import confusion, relabelled
@@ -116,9 +116,9 @@ class Measurer:
 
     def _rows(
         self, text: str, photo: Source, picture: Image, roi: Roi, itself: Labels | None
-    ) -> Rows:
+    ) -> ByCodec:
         codec = self.codecs[text]
-        rows = Rows(codec.key)
+        rows = ByCodec(codec.key)
         for setting in codec.settings:
             try:
                 data, decoded = self.coded(text, picture, roi, setting)
@@ -126,7 +126,7 @@ class Measurer:
                 return replace(rows, error=f"{codec.name} at {setting:g}: {error}")
             seen = self._seen(photo, decoded, itself)
             scores = self._judge.scores(picture, decoded, roi)
-            rows.settings[f"{setting:g}"] = Row(len(data), seen, scores)
+            rows.settings[f"{setting:g}"] = AtSetting(len(data), seen, scores)
         return rows
 
     def _itself(self, original: Image) -> Labels | None:

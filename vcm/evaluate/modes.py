@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from vcm.anchors import RoiAnchor
 from vcm.anchors.roi import DeltaQpMap, Prepared, QpMap, TwoStreams
 
-Options = dict[str, Any]  # values by name
+CodecOptions = dict[str, Any]  # values by name
 BLUR, OFFSET, COARSER = 3.0, -8, 12
 
 
@@ -19,7 +19,7 @@ class Mode(NamedTuple):
     """
 
     options: tuple[str, ...]
-    guided: Callable[[Any, Options], RoiAnchor]
+    guided: Callable[[Any, CodecOptions], RoiAnchor]
 
 
 Modes = Mapping[str, Mode]

@@ -56,7 +56,7 @@ class Ours:
 
 
 @dataclass(frozen=True)
-class Several:
+class Ladder:
     """Models of one rate each, as one curve; a setting is a model's place: 1, 2, ...
 
     Args:
@@ -90,7 +90,7 @@ class Several:
 
 def ours(
     weights: str, sigma: float, effort: int, at: Settings | None, device: str = "cpu"
-) -> Ours | Several:
+) -> Ours | Ladder:
     """The codec of a name or file of weights, or of several files joined by "+".
 
     Args:
@@ -114,7 +114,7 @@ def ours(
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")
-    return Several(codecs, made_by, sigma, label, at or places)
+    return Ladder(codecs, made_by, sigma, label, at or places)
 
 
 def _made_by(codecs: Sequence[Codec], device: str) -> str:

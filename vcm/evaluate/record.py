@@ -34,7 +34,7 @@ Seen = Objects | Confusion
 
 
 @dataclass(frozen=True)
-class Row:
+class AtSetting:
     """A picture by one codec at one setting.
 
     Attributes:
@@ -49,7 +49,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ByCodec:
     """A picture by one codec.
 
     Attributes:
@@ -59,7 +59,7 @@ class Rows:
     """
 
     key: str
-    settings: dict[str, Row] = field(default_factory=dict)
+    settings: dict[str, AtSetting] = field(default_factory=dict)
     error: str = ""
 
 
@@ -88,7 +88,7 @@ class Record:
     roi_share: float
     roi_source: str
     original: Seen
-    codecs: dict[str, Rows] = field(default_factory=dict)
+    codecs: dict[str, ByCodec] = field(default_factory=dict)
 
     @property
     def pixels(self) -> int:
@@ -131,7 +131,7 @@ def from_json(known: Mapping[str, Any]) -> Record:
     return Record(**{**known, "original": unpacked(known["original"]), "codecs": codecs})
 
 
-def _rows_to_json(rows: Rows) -> Json:
+def _rows_to_json(rows: ByCodec) -> Json:
     settings = {
         setting: {"bytes": row.bytes, "output": packed(row.output)} | row.scores
         for setting, row in rows.settings.items()
@@ -139,14 +139,14 @@ def _rows_to_json(rows: Rows) -> Json:
     return {"key": rows.key, "settings": settings} | ({"error": rows.error} if rows.error else {})
 
 
-def _rows_from_json(rows: Json) -> Rows:
+def _rows_from_json(rows: Json) -> ByCodec:
     settings = {
-        setting: Row(
+        setting: AtSetting(
             row["bytes"], unpacked(row["output"]), {k: v for k, v in row.items() if k not in OWN}
         )
         for setting, row in rows["settings"].items()
     }
-    return Rows(rows["key"], settings, rows.get("error", ""))
+    return ByCodec(rows["key"], settings, rows.get("error", ""))
 
 
 def packed(seen: Seen) -> Json:

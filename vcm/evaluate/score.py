@@ -11,7 +11,7 @@ from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.record import Confusion, Record, Row, Seen
+from vcm.evaluate.record import AtSetting, Confusion, Record, Seen
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.metrics.table import METRICS, agreement
@@ -139,7 +139,7 @@ class Scorer:
         bits = np.array([8.0 * row.bytes for row in rows])
         return Point(float(setting), bits, Scores(values, scores.classes), has)
 
-    def _mean(self, rows: Sequence[Row], metric: str, has: Floats) -> Floats:
+    def _mean(self, rows: Sequence[AtSetting], metric: str, has: Floats) -> Floats:
         """Mean over the pictures that have the metric: the background of some is empty."""
         values = np.array([row.scores.get(metric, 0.0) for row in rows])
         with np.errstate(invalid="ignore"):  # a resample may hold none of them

@@ -14,7 +14,7 @@ from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
-from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, Modes, Options
+from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, CodecOptions, Modes
 from vcm.evaluate.ours import ours
 from vcm.evaluate.rated import Guided, Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
@@ -35,7 +35,7 @@ class Spec:
 
     base: str
     mode: str
-    options: Options
+    options: CodecOptions
     text: str = field(default="", compare=False)
 
 
@@ -51,7 +51,7 @@ class Defaults(NamedTuple):
     device: str
 
 
-class Row(NamedTuple):
+class CodecRow(NamedTuple):
     """A codec.
 
     Attributes:
@@ -79,7 +79,7 @@ def _classical(
     made_by: Callable[[Spec, Any], str],
     modes: Modes,
     options: tuple[str, ...] = (),
-) -> Row:
+) -> CodecRow:
     """A row of an anchor.
 
     Args:
@@ -97,7 +97,7 @@ def _classical(
             return Plain(built, settings, by)
         return Guided(modes[spec.mode].guided(built, spec.options), settings, by)
 
-    return Row(options, modes, build)
+    return CodecRow(options, modes, build)
 
 
 def _some(settings: tuple[int, ...]) -> Settings:
@@ -106,14 +106,14 @@ def _some(settings: tuple[int, ...]) -> Settings:
     return tuple(float(s) for s in few)
 
 
-def _pillow(anchor: Anchor, modes: Modes = PREPARED) -> Row:
+def _pillow(anchor: Anchor, modes: Modes = PREPARED) -> CodecRow:
     def made_by(spec: Spec, built: Anchor) -> str:
         return f" {digest_of(anchors)} {versions()['pillow']}"  # the options are in our code
 
     return _classical(lambda spec: anchor, made_by, modes)
 
 
-def _video(anchor: Callable[..., Anchor], modes: Modes = PREPARED) -> Row:
+def _video(anchor: Callable[..., Anchor], modes: Modes = PREPARED) -> CodecRow:
     def made_by(spec: Spec, built: Any) -> str:
         return f"{built.preset} {digest_of(anchors)} {ffmpeg.version()}"
 
@@ -142,8 +142,8 @@ def _plugin_made_by(spec: Spec, built: Anchor) -> str:
 ZOO: Final = _classical(lambda spec: Zoo(spec.base), _zoo_made_by, PREPARED)
 X265_420: Final = _video(lambda **o: X265("yuv420p10le", **o), QP_MAP)
 PLUGIN: Final = _classical(_plugin, _plugin_made_by, ITS_OWN)
-CODECS: Final[dict[str, Row]] = {
-    "vcm": Row(("sigma", "weights", "effort"), {}, _ours, ours=True),
+CODECS: Final[dict[str, CodecRow]] = {
+    "vcm": CodecRow(("sigma", "weights", "effort"), {}, _ours, ours=True),
     "jpeg": _pillow(JPEG),
     "webp": _pillow(WEBP),
     "jpeg2000": _pillow(JPEG2000, FLAT),  # its settings are rates: a part would be no finer
@@ -161,6 +161,6 @@ CODECS: Final[dict[str, Row]] = {
 }
 
 
-def row_of(base: str) -> Row | None:
+def row_of(base: str) -> CodecRow | None:
     """The row of a codec's name or of a plugin's; None if there is none."""
     return PLUGIN if plugin.is_plugin(base) else CODECS.get(base)

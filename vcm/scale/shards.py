@@ -18,7 +18,7 @@ PER_SHARD: Final = 1000
 _NUMBER: Final = re.compile(r"%0?\d*d")
 
 
-class Shards:
+class ShardSink:
     """Tar shards of so many pictures each, in the order of their set, with a manifest beside.
 
     A shard is written at once when all of its pictures are through; what it holds does not depend

@@ -24,7 +24,7 @@ from vcm.train.roi_data import batch, by_class
 from vcm.train.roi_graph import package
 from vcm.train.roi_importance import learn
 from vcm.train.roi_loss import segmentation_loss
-from vcm.train.roi_photos import Photo, gather, kept_apart
+from vcm.train.roi_photos import LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import card, score
 from vcm.train.roi_teacher import teach
 from vcm.train.roi_weights import load, save
@@ -122,7 +122,7 @@ def train_roi(config: RoiTraining) -> Iterator[str]:
 class _Run:
     """The state of a training, from its checkpoint if there is one."""
 
-    def __init__(self, config: RoiTraining, photos: Sequence[Photo]):
+    def __init__(self, config: RoiTraining, photos: Sequence[LabelledPhoto]):
         torch.manual_seed(config.seed)
         self.config, self.photos, self.classes = config, photos, by_class(photos)
         self.net = start(config)
@@ -171,7 +171,7 @@ class _Run:
         told = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
         checkpoint.save(self.path, state | told)
 
-    def release(self, apart: Sequence[Photo]) -> str:
+    def release(self, apart: Sequence[LabelledPhoto]) -> str:
         """Write the averaged weights with a card of how they do on the photos kept apart."""
         self.net.load_state_dict(self.average.values)
         path, told = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
