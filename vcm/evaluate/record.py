@@ -115,6 +115,27 @@ def stamp(photo: Source, data: DataSet) -> str:
     return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
 
 
+def complete(
+    records: Mapping[str, Record], codecs: Mapping[str, RatedCodec]
+) -> tuple[list[Record], dict[str, str]]:
+    """Records in which every codec succeeded, and why the others are left out."""
+    whole, failed = [], {}
+    for name, record in records.items():
+        reasons = [_missing(record, text, codec) for text, codec in codecs.items()]
+        if any(reasons):
+            failed[name] = "; ".join(filter(None, reasons))
+        else:
+            whole.append(record)
+    return whole, failed
+
+
+def _missing(record: Record, text: str, codec: RatedCodec) -> str:
+    """Why the rows of a codec do not count, "" if they do."""
+    rows = record.codecs.get(text)
+    error = rows.error if rows else ""
+    return error or ("" if record.is_done(text, codec) else f"{text}: not measured")
+
+
 def to_json(record: Record) -> Json:
     """A record as its file has it."""
     codecs = {text: _rows_to_json(rows) for text, rows in record.codecs.items()}

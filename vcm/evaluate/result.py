@@ -15,12 +15,12 @@ from vcm.evaluate.codecs import is_ours, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
 from vcm.evaluate.estimates import Estimate
 from vcm.evaluate.expected import main_metric
-from vcm.evaluate.intervals import interval
+from vcm.evaluate.intervals import interval, resamples
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.record import Record
+from vcm.evaluate.record import Record, complete
 from vcm.evaluate.report import SHARES, CodecReport, Pair, PointReport, Report, RoiReport
-from vcm.evaluate.score import QUALITY, Point, Scorer, complete, resamples
+from vcm.evaluate.score import QUALITY, Point, Scorer
 from vcm.metrics.table import agreement
 from vcm.provenance import provenance
 from vcm.roi.mask import NOTHING
