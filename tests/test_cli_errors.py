@@ -107,7 +107,7 @@ def test_options_that_cannot_be(arguments, words, folder, fails):
         (["encode", "cat.png", "-o", "cat.png"], "ends in .vcm"),
         (["encode", "cat.png", "-o", "other.avif"], "ends in .vcm"),
         (["encode", "cat.png", "-o", "OUT/"], "a folder that is there"),
-        (["encode", "cat.png", "-o", "."], "cat.vcm' is there already"),
+        (["encode", "cat.png", "-o", "."], "cat.vcm' exists already"),
         (["decode", "cat.vcm", "-o", "."], "cat.png"),
         (["roi", "cat.png", "--box", "0,0,9,9", "-o", "link.png"], "used twice"),
         (["roi", "cat.png", "--mask", "m.png", "-o", "m.png"], "used twice"),

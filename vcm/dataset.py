@@ -93,7 +93,7 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
     annotations = _annotations(path) if isinstance(path, Path) else None
     if annotations is None and (only or images):
         raise SpecError(
-            f"{path} has no COCO file, which a choice of pictures or their folder needs"
+            f"{path} has no COCO file; only its pictures can be chosen or lie elsewhere"
         )
     if isinstance(path, str):
         name = PurePosixPath(path.removeprefix(HUB)).stem

@@ -46,8 +46,7 @@ def gpu_of(name: str) -> int | None:
     if name == "auto":
         return None
     raise SpecError(
-        f"device {name}: this onnxruntime has no CUDA; install onnxruntime-gpu in its place, or "
-        f"give auto"
+        f"device {name}: this onnxruntime has no CUDA; install onnxruntime-gpu instead, or use auto"
     )
 
 

@@ -57,7 +57,7 @@ def test_several_files_of_labels_are_named(tmp_path):
         laid_out(tmp_path, f"annotations/instances_{split}2017.json", f"{split}2017/a.png")
     with pytest.raises(SpecError, match="expected one COCO file, got annotations/instances_train"):
         load(tmp_path)
-    with pytest.raises(SpecError, match="no COCO file, which a choice"):
+    with pytest.raises(SpecError, match="no COCO file; only its pictures"):
         load(tmp_path / "val2017", images=tmp_path / "val2017")
 
 

@@ -168,7 +168,7 @@ def test_a_task_s_classes_are_those_of_its_miou(place, options):
     (place / "photos").mkdir()
     grey = np.full((64, 80, 3), 90, np.uint8)
     image.write(place / "photos" / "grey.png", grey)
-    with pytest.raises(MetricError, match="none of the pictures shows a class that counts"):
+    with pytest.raises(MetricError, match="none of the pictures shows a class that is scored"):
         ran(place / "grey", replace(cats, data=place / "photos", roi="embedded"),
                     lambda line: None)  # fmt: skip
     (place / "birds.toml").write_text((place / "cats.toml").read_text().replace("cat", "zebra"))

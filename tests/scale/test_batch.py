@@ -210,7 +210,7 @@ def test_what_others_wrote_is_not_replaced(run, tmp_path):
     theirs = {out / name: b"a photo" for name in ("p2.x", "s0.tar")}
     for path, data in theirs.items():
         path.write_bytes(data)
-    with pytest.raises(OutputError, match="is there already and manifest.jsonl does not name it"):
+    with pytest.raises(OutputError, match="exists already and manifest.jsonl does not list it"):
         run()
     assert {path: path.read_bytes() for path in theirs} == theirs
     for path in theirs:

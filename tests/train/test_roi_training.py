@@ -177,13 +177,14 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_p
         for name in ("whole", "broken")
     )  # fmt: skip
     lines = list(train_roi(whole))
+    lines = [line for line in lines if " of 4 photos" not in line]  # how far a slow machine is
     assert lines[:2] == ["teacher: 4 photos", "3 photos to learn from, 1 kept apart"]
     assert lines[-1].startswith("1 photos apart: IoU")
     records = train_roi(broken)
-    assert [next(records) for _ in range(3)][-1].startswith("step 2")
+    assert any(line.startswith("step 2") for line in records)  # and it is broken off there
     records.close()
     list(train_roi(replace(broken, save_every=4)))
-    assert "otherwise" not in caplog.text
+    assert "other settings" not in caplog.text
     list(train_roi(replace(broken, lr=2e-3)))  # all its steps are done
     assert "lr 0.001 -> 0.002" in caplog.text
     a, b = (load(tmp_path / n / "roi.safetensors")[0].state_dict() for n in ("whole", "broken"))

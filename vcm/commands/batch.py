@@ -269,15 +269,15 @@ def lines(report: Report) -> list[str]:
     failed = report["failed"]
     done = len(report["files"]) if "files" in report else report["done"]
     failures = report.get("failures", len(failed))
-    text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
+    text = [f"{done} done, {report['done_before']} existed already, {failures} failed"]
     if "files" in report and report["done_before"]:
         text.append(
-            "what was there was told by its name alone, not by its picture or by these options; "
-            "--overwrite makes it anew"
+            "existing files were recognised by their names alone, not by picture or options; "
+            "--overwrite makes them again"
         )
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
     if report["nothing_found"]:
-        text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
+        text.append(f"the words matched nothing in {report['nothing_found']} of the pictures done")
     if said := report["said"]:
         text.append(f"{report['odd']} read despite problems:")
         text += [f"  {name}: {line}" for name, line in said.items()]

@@ -31,7 +31,7 @@ def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> d
         entry["id"] = number
     if not annotations:
         raise MetricError(
-            f"the model is sure of nothing (confidence {SURE:g}) on these pictures: "
+            f"the model finds nothing with a confidence of {SURE:g} in these pictures: "
             f"there is nothing to agree with"
         )
     images = [{"id": i, "height": r.height, "width": r.width} for i, r in enumerate(records)]

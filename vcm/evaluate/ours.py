@@ -110,7 +110,7 @@ def ours(
     if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
     if effort:
-        raise SpecError(f"weights={weights}: models of one rate know no effort")
+        raise SpecError(f"weights={weights}: models of one rate have no search")
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")

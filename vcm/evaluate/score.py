@@ -144,7 +144,7 @@ class Scorer:
         confusions = np.stack([_dense(one, count) for one in seen])
         iou = class_iou(confusions, self._weights[:1])[0]
         if np.isnan(iou[self._counted]).all():
-            raise MetricError("mIoU: none of the pictures shows a class that counts")
+            raise MetricError("mIoU: none of the pictures shows a class that is scored")
         named = zip(self._semantic_names, iou.tolist(), strict=True)
         return Scores(
             {self._metric: mean_iou(confusions, self._weights, self._counted)},

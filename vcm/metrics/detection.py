@@ -176,7 +176,7 @@ def _evaluated(
             positives.append(count)
             curves.append(_curves(entries))
     if not names:
-        raise MetricError("AP: none of the pictures shows an object of the classes that count")
+        raise MetricError("AP: none of the pictures shows an object of the classes that are scored")
     return Matches(tuple(names), np.array(positives, np.float64), tuple(curves))
 
 

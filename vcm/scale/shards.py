@@ -94,7 +94,7 @@ class ShardSink:
                 self._write(shard)
         following = self._folder / (self._name % (self._last // self._per_shard + 1))
         if complete and following.exists():
-            _log.warning("%s and what follows are of an earlier run; remove them", following)
+            _log.warning("%s and later shards are from an earlier run; remove them", following)
 
     def drop(self) -> None:
         """Leave no shard that is half full."""

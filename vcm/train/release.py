@@ -34,7 +34,7 @@ class Checkpoint(NamedTuple):
     Attributes:
         description: of the model, by `Step.description`.
         average: its tensors, averaged.
-        card: what the file will say of itself.
+        card: what the file will say about itself.
     """
 
     description: dict[str, Any]

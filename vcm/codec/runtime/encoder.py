@@ -78,7 +78,7 @@ class Encoder:
             raise SpecError(f"mechanism: expected both, map or lma, got {mechanism!r}")
         if self._mechanism != "lma" and not model.sizes.below:
             raise SpecError(
-                f"mechanism {mechanism}: the model has no map; take lma, or no mechanism"
+                f"mechanism {mechanism}: the model has no map; use lma, or leave it out"
             )
 
     def side(self, h: int, w: int) -> int:
