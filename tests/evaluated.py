@@ -8,6 +8,6 @@ from vcm.commands import eval as command
 from vcm.evaluate.api import to_json
 
 
-def ran(output: Path, options: command.Options, say: Callable[[str], None]) -> dict[str, Any]:
+def ran(output: Path, options: command.EvalOptions, say: Callable[[str], None]) -> dict[str, Any]:
     """What results.json of the folder holds."""
     return to_json(command.run(output, options, say))

@@ -230,7 +230,7 @@ def test_what_a_set_of_many_folders_became_is_decoded(folder, run):
 
 def test_photos_without_the_words_are_counted(folder, run):
     lines = run("encode", ".", "-o", "out", "--quality", 5, "--text", "cup, red person")
-    assert "the words found nothing in 1 of those that were done" in lines
+    assert "the words matched nothing in 1 of the pictures done" in lines
 
 
 def test_the_report_does_not_mix_with_a_file_on_standard_output(capsys):

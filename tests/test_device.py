@@ -1,5 +1,6 @@
 """What the name of a device means, and that every command and every adapter takes one."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from vcm import image, ort
+import vcm
+from vcm import dataset, image, ort
 from vcm.cli import cli
-from vcm.device import CUDA, device_of, gpu_of
+from vcm.device import CUDA, computer, device_of, gpu_of
 from vcm.errors import ModelError, SpecError
+from vcm.evaluate.api import Plan, to_json
+from vcm.evaluate.measure import Measurer
 from vcm.models import ADAPTERS, load_model
 from vcm.roi import backend_for, chosen_backend
 from vcm.task import find_task
@@ -104,6 +108,15 @@ def test_a_class_of_ones_own_is_told_of_a_device_that_is_asked_for(tmp_path: Pat
 
 
 @NO_GPU
+def test_vcm_eval_takes_a_device(cat: Any, tmp_path: Path) -> None:
+    image.write(tmp_path / "cat.png", cat)
+    line = ["eval", "--text", "cat", "--model", "embedded", "--data", str(tmp_path)]
+    line += ["--codecs", "jpeg", "--no-cache", "-o", str(tmp_path / "out"), "--device", "cuda"]
+    failed = CliRunner().invoke(cli, line)
+    assert failed.exit_code == 2 and "vcm: device cuda: there are 0 CUDA devices" in failed.stderr
+
+
+@NO_GPU
 @pytest.mark.parametrize("command", ["encode", "roi"])
 def test_commands_take_a_device(
     command: str,
@@ -139,3 +152,56 @@ def test_words_find_the_same_on_a_gpu(cat: Any) -> None:
     assert np.abs(maps[0] - maps[1]).max() < 0.02
     labels = [load_model("embedded", device).segment(cat) for device in ("cpu", "cuda")]  # type: ignore[attr-defined]
     assert (labels[0] == labels[1]).mean() > 0.99
+
+
+def planned(folder: Path, weights: Path, device: str) -> Plan:
+    """A plan with a task model and a backend that take a device of any name."""
+    (folder / "mine.py").write_text(CODE)
+    own = f"{folder / 'mine.py'}:Own"
+    task, data, codecs = find_task("coco-animals"), dataset.load(folder), ("vcm:at=50",)
+    return Plan(task, own, data, codecs, own, weights=str(weights), device=device)
+
+
+@NO_GPU
+def test_the_device_of_a_plan_reaches_model_backend_and_codec(
+    cat: Any, tmp_path: Path, tiny_weights: Path
+) -> None:
+    image.write(tmp_path / "cat.png", cat)
+    plan = planned(tmp_path, tiny_weights, "cuda")
+    jpeg = replace(plan, codecs=("jpeg",))  # it, and model and backend of the file, take any name
+    assert Measurer(jpeg).model.device == "cuda"  # type: ignore[attr-defined]
+    for refuses in (plan, replace(jpeg, roi="embedded")):  # our codec, the built-in network
+        with pytest.raises(SpecError, match="device cuda: there are 0 CUDA devices here"):
+            Measurer(refuses)
+
+
+@NO_GPU
+def test_an_evaluation_names_what_it_computed_on(
+    cat: Any, tmp_path: Path, tiny_weights: Path
+) -> None:
+    image.write(tmp_path / "cat.png", cat)
+    auto = planned(tmp_path, tiny_weights, "auto")
+    plan = replace(auto, model="embedded", roi="embedded")
+    report = vcm.evaluate(replace(plan, unchecked=True), workers=1)
+    assert to_json(report)["device"] == computer("cpu") == "cpu"
+    assert plan.key == replace(plan, device="cpu").key
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_evaluation_on_a_gpu_is_nearly_that_on_the_processor(
+    cat: Any, tmp_path: Path, tiny_weights: Path
+) -> None:
+    image.write(tmp_path / "cat.png", cat)
+    auto = planned(tmp_path, tiny_weights, "auto")
+    plan = replace(auto, model="embedded", roi="embedded")
+    codec: Any = Measurer(plan).codecs["vcm:at=50"]
+    assert codec.codec.encoder.device.type == "cuda"
+    there, here = (
+        vcm.evaluate(replace(plan, device=device, unchecked=True), workers=1)
+        for device in ("auto", "cpu")
+    )
+    assert there.provenance["device"] == computer("cuda") and here.provenance["device"] == "cpu"
+    assert plan.key != replace(plan, device="cpu").key
+    bits = [report.codecs[0].points[0].bits for report in (there, here)]
+    assert bits[0] == pytest.approx(bits[1], rel=0.01)

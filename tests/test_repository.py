@@ -1,9 +1,11 @@
 """What lies in the repository besides the package: sizes, versions, and one way to test."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ LARGE = {  # what is over it, and may be
     "experiments/*/results.json",
     "tests/golden/v*.safetensors",
     "vcm/weights/*.safetensors",
+}
+TWICE = {  # names of two classes, and why
+    "Segmenter",  # a kind of task model, which is public; and what makes masks of one, not yet so
 }
 
 
@@ -52,6 +57,16 @@ def test_size_of_files() -> None:
     assert {name for name in large if not any(Path(name).match(p) for p in LARGE)} == set()
     for pattern in LARGE:
         assert any(Path(name).match(pattern) for name in large), f"{pattern} is not needed"
+
+
+def test_a_name_is_that_of_one_class() -> None:
+    defined: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((REPOSITORY / "vcm").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                defined[node.name].append(f"{path.relative_to(REPOSITORY)}:{node.lineno}")
+    assert len(defined) > 200
+    assert {n: places for n, places in defined.items() if len(places) > 1}.keys() == TWICE, defined
 
 
 def test_one_version_everywhere() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vcm.errors import MetricError, MissingExtra
 from vcm.rd import RDCurve
 
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]  # bpp and scores, both rising
+Rising = tuple[NDArray[np.float64], NDArray[np.float64]]  # bpp and scores, both rising
 
 
 def bd_rate(
@@ -64,13 +64,13 @@ def overlap(anchor: RDCurve, test: RDCurve) -> float:
 
 def _comparable(
     anchor: RDCurve, test: RDCurve, low: float | None, high: float | None
-) -> tuple[Curve, Curve]:
+) -> tuple[Rising, Rising]:
     if anchor.metric != test.metric:
         raise MetricError(f"BD-rate: one metric expected, got {anchor.metric} and {test.metric}")
     return _cut(_envelope(anchor), low, high), _cut(_envelope(test), low, high)
 
 
-def _envelope(curve: RDCurve) -> Curve:
+def _envelope(curve: RDCurve) -> Rising:
     """The points that score more than every cheaper one."""
     rates, scores = np.array(curve.bpp), np.array(curve.scores)
     best = np.maximum.accumulate(np.concatenate([[-np.inf], scores[:-1]]))
@@ -82,7 +82,7 @@ def _envelope(curve: RDCurve) -> Curve:
     return rates[keep], scores[keep]
 
 
-def _cut(curve: Curve, low: float | None, high: float | None) -> Curve:
+def _cut(curve: Rising, low: float | None, high: float | None) -> Rising:
     """The part between two rates, its ends interpolated; a curve that ends before is left so.
 
     Interpolated by PCHIP, which rises where the points do: Akima's curve may end below a point

@@ -43,7 +43,7 @@ def cli() -> None:
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
-@click.option("--overwrite", is_flag=True, help="With many pictures: anew, over what is there.")
+@click.option("--overwrite", is_flag=True, help="With many pictures: replace existing files.")
 @options.many
 @reading.options
 @options.weights
@@ -53,9 +53,9 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 
     The bits go where --text, --task, --mask or --box say (the ROI, region of interest); without
     any of them the whole picture is coded evenly. A set is a folder, a COCO .json file, tar shards
-    of WebDataset, or hf:NAME[:SPLIT] of the Hugging Face hub. Stopped, the same command goes on
-    where it was. With --workers, --ray, shards or a set that is no folder, manifest.jsonl says
-    what became of each picture; a changed picture, or changed options, are done again then.
+    of WebDataset, or hf:NAME[:SPLIT] of the Hugging Face hub. If stopped, the same command
+    continues where it left off. With --workers, --ray, shards or a set that is not a folder,
+    manifest.jsonl says what became of each picture, and what has changed is done again.
 
     Pictures are turned as EXIF says; transparency is drawn over white, colour profiles are ignored,
     of an animation the first picture is taken. EXIF and other metadata are not kept.
@@ -77,7 +77,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 @cli.command(short_help="Turn .vcm files back into pictures.")
 @click.argument("source", type=PATH)
 @options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
-@click.option("--overwrite", is_flag=True, help="With a folder: over what is there.")
+@click.option("--overwrite", is_flag=True, help="With a folder: replace existing files.")
 @options.many
 @options.made_with
 @options.device
@@ -95,11 +95,11 @@ def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values:
     _finish(report, as_json, command.lines)
 
 
-@cli.command(short_help="Show what a .vcm file says of itself.")
+@cli.command(short_help="Show what a .vcm file says about itself.")
 @click.argument("source", type=PATH)
 @options.json
 def info(source: Path, as_json: bool) -> None:
-    """Show what a .vcm file says of itself: size, rate, quality, model, map, words if stored."""
+    """Show what a .vcm file says about itself: size, rate, quality, model, map, words if stored."""
     from vcm.commands import info as command
 
     _finish(command.run(source), as_json, lambda report: _table(command.readable(report)))
@@ -126,7 +126,7 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
     _finish(report, as_json, _table)
 
 
-@cli.command(short_help="The main job on three real photos, as a table and a sheet.")
+@cli.command(short_help="Try the codec on three photos: a table and a sheet.")
 @click.option("-o", "--output", default="out", show_default=True, type=PATH,
               help="A folder for the files, the pictures and the sheet.")  # fmt: skip
 @click.option(
@@ -144,14 +144,14 @@ def demo(output: Path, model: str | None, weights: str) -> None:
         click.echo(line)
 
 
-@cli.command(short_help="Time our codec beside others.")
+@cli.command(short_help="Time our codec against others.")
 @click.argument("photo", type=PATH)
 @options.cases
 @click.option("--json", "as_json", is_flag=True, help="Report a line of JSON for each case.")
 def bench(
     photo: Path, megapixels: tuple[float, ...], codec: tuple[str, ...], text: str, as_json: bool
 ) -> None:
-    """Time our codec beside others on a photo, enlarged; each in a process of its own."""
+    """Time our codec against others on a photo, enlarged; each in a process of its own."""
     from vcm.commands import bench as command
 
     measured = command.run(photo, megapixels, codec or command.CASES, text)
@@ -172,8 +172,8 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     """Answer "how many bits does my detector need?" on a folder of photos.
 
     Codes the photos at many rates, shows them to the task model, and writes a folder with
-    results.json, a page (index.html), plots and a table of pictures. Stopped, the same command
-    goes on where it was.
+    results.json, a page (index.html), plots and a table of pictures. If stopped, the same
+    command continues where it left off.
 
     \b
     vcm eval --task coco-person --model yolo11n.pt --data coco213 -o out/person
@@ -181,7 +181,8 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
     """
     from vcm.commands import eval as command
 
-    report = command.run(output, command.Options(**values), lambda line: click.echo(line, err=True))
+    wanted = command.EvalOptions(**values)
+    report = command.run(output, wanted, lambda line: click.echo(line, err=True))
     _finish(command.to_json(report), as_json, lambda _: command.lines(report))
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
@@ -206,9 +207,9 @@ def serve(**values: Any) -> None:
 @click.argument("changes", nargs=-1, metavar="[TABLE.KEY=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done: steps, time, memory.")
 def train(config: Path, changes: tuple[str, ...], dry_run: bool) -> None:
-    """Train the codec, or go on where a run stopped.
+    """Train the codec, or continue where a run stopped.
 
-    Values after the config win over it, and the run's folder is named after them too. Several
+    Values after the config override it, and are part of the name of the run's folder. Several
     processes or machines: accelerate launch -m vcm train --config FILE.
 
     \b
@@ -283,9 +284,9 @@ def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> No
 @cli.command(short_help="Say what is installed, what is missing and how to get it.")
 @options.json
 def doctor(as_json: bool) -> None:
-    """Say what is there: versions, devices, extras, models, encoders.
+    """Say what is installed: versions, devices, extras, models, encoders.
 
-    For each thing that is missing there is one sentence that says how to get it.
+    For each thing that is missing, one sentence says how to get it.
     """
     from vcm.commands import doctor as command
 

@@ -14,9 +14,9 @@ from vcm.coco import places
 from vcm.coco.truth import checked, files, index, read
 from vcm.coco.values import parse
 from vcm.errors import SpecError
-from vcm.scale.hub import HUB, Rows
+from vcm.scale.hub import HUB, HubPictures
 from vcm.scale.sources import File, Source, inner
-from vcm.scale.tars import SHARD, Shards
+from vcm.scale.tars import SHARD, ShardSource
 from vcm.vision.deeplab import NAMES as VOC
 
 VOID: Final = 255  # in a class mask: nobody knows
@@ -93,13 +93,13 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
     annotations = _annotations(path) if isinstance(path, Path) else None
     if annotations is None and (only or images):
         raise SpecError(
-            f"{path} has no COCO file, which a choice of pictures or their folder needs"
+            f"{path} has no COCO file; only its pictures can be chosen or lie elsewhere"
         )
     if isinstance(path, str):
         name = PurePosixPath(path.removeprefix(HUB)).stem
         sources = pictures(path)
         data = DataSet(name, Path(path), tuple(sources), None, None)
-        return replace(data, notes=_notes(sources)) if isinstance(sources, Shards) else data
+        return replace(data, notes=_notes(sources)) if isinstance(sources, ShardSource) else data
     if annotations is not None:
         folder = annotations.parent
         photos = _listed(annotations, only, images)
@@ -114,7 +114,7 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
     return _apart(DataSet(_name(path), path, photos, None, masks, notes=notes))
 
 
-def _notes(shards: Shards) -> tuple[str, ...]:
+def _notes(shards: ShardSource) -> tuple[str, ...]:
     left = shards.left_out
     damage = (f"{path}: {why}" for path, why in shards.damaged.items())
     return (*damage, *([f"left out: {image.summed(left)}"] if left else []))
@@ -158,13 +158,13 @@ def pictures(path: str | Path) -> Iterable[Source]:
     """
     text = str(path)
     if text.startswith(HUB):
-        return Rows(text)
-    return Shards(text) if text.endswith(SHARD) else load(path).photos
+        return HubPictures(text)
+    return ShardSource(text) if text.endswith(SHARD) else load(path).photos
 
 
 def left_out(path: Path, sources: Iterable[Source]) -> list[str]:
     """What looks like a picture in a folder or in tar shards that were gone through and is none."""
-    if isinstance(sources, Shards):
+    if isinstance(sources, ShardSource):
         return sources.left_out
     return image.left_out(path) if path.is_dir() else []
 

@@ -46,9 +46,18 @@ def gpu_of(name: str) -> int | None:
     if name == "auto":
         return None
     raise SpecError(
-        f"device {name}: this onnxruntime has no CUDA; install onnxruntime-gpu in its place, or "
-        f"give auto"
+        f"device {name}: this onnxruntime has no CUDA; install onnxruntime-gpu instead, or use auto"
     )
+
+
+def computer(name: str) -> str:
+    """What computes for a device of this name: "cpu", or "cuda" and which GPU.
+
+    Raises:
+        SpecError: as `device_of` does.
+    """
+    device = device_of(name)
+    return "cpu" if device.type == "cpu" else f"cuda, {torch.cuda.get_device_name(device)}"
 
 
 def elsewhere(device: str) -> dict[str, str]:

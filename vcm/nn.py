@@ -181,7 +181,7 @@ class RoiCodec(nn.Module):
         """Write a weight file, which `vcm.Codec.load`, `vcm encode` and `vcm decode` take.
 
         Args:
-            card: what it says of itself: strings. {"lmbda": "[0.001, 0.05]"}, of the loss at
+            card: what it says about itself: strings. {"lmbda": "[0.001, 0.05]"}, of the loss at
                 quality 0 and 100, is what a search for better latents goes by.
 
         Raises:

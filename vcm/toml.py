@@ -42,7 +42,7 @@ def _change(data: dict[str, Any], change: str) -> None:
     for table in tables:
         data = data.setdefault(table, {})
         if not isinstance(data, dict):
-            raise SpecError(f"{change!r}: {table} is a value, no table")
+            raise SpecError(f"{change!r}: {table} is a value, not a table")
     try:
         data[name] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -75,7 +75,7 @@ def kind_of(path: Path) -> str:
 
 
 def card_of(path: Path) -> dict[str, str]:
-    """What a weight file says of itself, unchecked; nothing if it is no weight file."""
+    """What a weight file says about itself, unchecked; nothing if it is no weight file."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from vcm.anchors import ANCHORS
 from vcm.dataset import DataSet, coco, load
-from vcm.evaluate.intervals import interval
-from vcm.evaluate.score import resamples
+from vcm.evaluate.intervals import interval, resamples
 from vcm.metrics.detection import Matches, matches
 from vcm.models import load_model
 from vcm.provenance import provenance

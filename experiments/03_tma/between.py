@@ -22,11 +22,12 @@ from vcm.roi import session
 from vcm.roi.network import PixelWordNet
 from vcm.roi.vocabulary import vocabulary
 from vcm.train import roi_weights
-from vcm.train.roi import RoiTraining, members
+from vcm.train.roi import RoiTraining
 from vcm.train.roi_importance import learn
 from vcm.train.roi_labels import VOC
-from vcm.train.roi_photos import Photo, gather, kept_apart
+from vcm.train.roi_photos import LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import card, score
+from vcm.train.roi_start import members
 
 CONFIG = Path(__file__).parents[2] / "configs" / "roi.toml"
 SHARES = (0.0, 0.5, 0.7, 1.0)
@@ -72,7 +73,9 @@ def between(a: PixelWordNet, b: dict[str, Tensor], share: float) -> PixelWordNet
     return net.eval()
 
 
-def tell(net: PixelWordNet, share: float, photos: dict[str, list[Photo]], folder: Path) -> None:
+def tell(
+    net: PixelWordNet, share: float, photos: dict[str, list[LabelledPhoto]], folder: Path
+) -> None:
     """Mean IoU of VOC's photos, by VOC's classes, and of the others, by COCO's."""
     path = folder / "between.safetensors"
     roi_weights.save(path, net, {})

@@ -25,7 +25,7 @@ from vcm.roi.acquire import acquire, look
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import Words, words_of
 from vcm.roi.vocabulary import vocabulary
-from vcm.train.roi_photos import Photo, gather, kept_apart
+from vcm.train.roi_photos import LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import truth
 
 TASKS = ("coco-person", "coco-vehicles", "coco-animals", "coco-all", "voc-seg")
@@ -34,7 +34,7 @@ QUALITIES = (15, 40, 65, 90)
 SHARE = (0.02, 0.6)  # of a photo that is labelled: less or more says little about masks
 
 
-def labelled(photo: Photo, words: Words) -> tuple[np.ndarray, np.ndarray]:
+def labelled(photo: LabelledPhoto, words: Words) -> tuple[np.ndarray, np.ndarray]:
     """The photo and what its labels say that the words show: (H, W) bool."""
     pixels, planes = photo.load()
     wanted = {i for phrase in words.phrases for i in vocabulary().cover(phrase)}
@@ -54,7 +54,7 @@ def curve(picture: np.ndarray, mask: RoiMask, true: np.ndarray, codec: Codec) ->
     return RDCurve("", "ROI-PSNR, dB", tuple(points))
 
 
-def costs(name: str, photos: list[Photo], count: int, codec: Codec) -> None:
+def costs(name: str, photos: list[LabelledPhoto], count: int, codec: Codec) -> None:
     """A line for each setting of a task."""
     spec = task.find_task(name)
     words, backend = words_of(spec), backend_for(spec)

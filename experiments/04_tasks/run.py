@@ -1,7 +1,7 @@
 """How many bits do detectors and segmenters need? `vcm eval` over the rows of study.toml.
 
-Stopped, it goes on where it was. Writes results.json (without the numbers of each class) and a plot
-for each evaluation; the pages lie in --work.
+If stopped, it continues where it left off. Writes results.json (without the numbers of each class)
+and a plot for each evaluation; the pages lie in --work.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from vcm.commands.encode import Encoding, Options
 from vcm.provenance import provenance
 from vcm.scale.manifest import NAME, Line, Manifest
 from vcm.scale.pools import pool_of
-from vcm.scale.shards import Shards
+from vcm.scale.shards import ShardSink
 from vcm.scale.sinks import Folder
 from vcm.scale.sources import File, Source
 from vcm.scale.work import Job, mapped
@@ -73,7 +73,7 @@ def timed(
             yield source
 
     with tempfile.TemporaryDirectory() as folder:
-        sink = Shards(Path(folder) / "x-%05d.tar", ".vcm")
+        sink = ShardSink(Path(folder) / "x-%05d.tar", ".vcm")
         tally = Tally(sink, Path(folder), Result(".vcm", "", Path.is_file, False), False)
         pool, start = pool_of(workers, "local" if way == "ray" else None), time.perf_counter()
         first = 0.0

@@ -45,6 +45,7 @@ def test_else_it_is_said_where_they_were_looked_for(tmp_path):
         SpecError, match=r"none of its 1 pictures was found; a\.png is not in"
     ) as told:
         load(tmp_path)
+    assert told.value.hint == "pictures"
     for place in ("annotations/images", "val2017", "images/val2017"):
         assert str(tmp_path / place) in str(told.value)
     data = load(tmp_path, images=tmp_path / "photos")
@@ -56,7 +57,7 @@ def test_several_files_of_labels_are_named(tmp_path):
         laid_out(tmp_path, f"annotations/instances_{split}2017.json", f"{split}2017/a.png")
     with pytest.raises(SpecError, match="expected one COCO file, got annotations/instances_train"):
         load(tmp_path)
-    with pytest.raises(SpecError, match="no COCO file, which a choice"):
+    with pytest.raises(SpecError, match="no COCO file; only its pictures"):
         load(tmp_path / "val2017", images=tmp_path / "val2017")
 
 

@@ -17,7 +17,7 @@ from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import TwoValues
 from vcm.codec.nets.transforms import Widths, from_blocks, to_blocks
-from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.latent import Unquantised
 from vcm.codec.runtime.search import quality_for
 from vcm.errors import BitstreamError, SpecError
 from vcm.roi.mask import RoiMask
@@ -55,7 +55,7 @@ def test_symbols_beyond_their_range_count_as_its_end(tiny):
     """Those of z in [-15, 15], of y in [-2000, 2000]: docs/bitstream.md, sections 3.3 and 3.4."""
     M, Z = tiny.model.sizes.M, tiny.model.sizes.Z
     y, z_hat = torch.full((1, M, 8, 12), 3e4), torch.full((1, Z, 2, 3), 15.0)
-    prepared = Prepared(y, z_hat, Controls.single(Control(50)), 0)
+    prepared = Unquantised(y, z_hat, Controls.single(Control(50)), 0)
     strings, latent = tiny.latents.encode(prepared), tiny.latents.quantise(prepared)
     assert max(int(symbols.max()) for symbols, _ in latent.y_parts) == 2000
     rows = np.repeat(np.arange(Z, dtype=np.uint8), 6)

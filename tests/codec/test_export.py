@@ -22,7 +22,7 @@ from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
 from vcm.codec.runtime import export
-from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.latent import Unquantised
 from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
 from vcm.metrics.distortion import psnr
@@ -127,7 +127,7 @@ def test_the_encoders_networks_make_files_that_torch_decodes(
     (z,) = hyper.run(None, {"y": np.pad(y, ((0, 0), (0, 0), (0, -18 % 4), (0, 0)))})
     np.testing.assert_allclose(z, codec.model.encoder.hyper(expected).numpy(), atol=2e-3)
 
-    prepared = Prepared(torch.from_numpy(y).half(), torch.from_numpy(z).round(), quality, 0)
+    prepared = Unquantised(torch.from_numpy(y).half(), torch.from_numpy(z).round(), quality, 0)
     strings = codec.latents.encode(prepared)
     decoded = codec.decompress(strings, 288, 448, 50, 0)[0].permute(1, 2, 0).numpy()
     ours = codec.compress(x, m, 50)

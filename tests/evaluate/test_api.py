@@ -44,7 +44,7 @@ def report(plan):
 
 
 def test_it_gives_what_the_command_writes(plan, report, folder, tiny_weights, tmp_path):
-    options = command.Options(
+    options = command.EvalOptions(
         task=None, text="cat, person", model="embedded", data=folder, only=None, photos=None,
         codecs=",".join(CODECS), roi="embedded", roi_weights=None, on_empty="whole",
         weights=str(tiny_weights), reference=None, workers=1, cache=None, no_cache=True,

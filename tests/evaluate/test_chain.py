@@ -106,7 +106,7 @@ def place(tmp_path_factory, photos):
 @pytest.fixture(scope="module")
 def options(place):
     parts = place / "parts.py"
-    return command.Options(
+    return command.EvalOptions(
         task=str(place / "blocks.toml"), text=None, model=f"{parts}:Colours", data=place / "set",
         only=None, photos=None, codecs=f"{parts}:Levels,jpeg:at=30/60/90/95", roi="truth",
         roi_weights=None, on_empty="whole", weights="base", reference="jpeg:at=30/60/90/95",

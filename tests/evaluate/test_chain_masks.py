@@ -102,7 +102,7 @@ def place(tmp_path_factory, photos):
 
 @pytest.fixture(scope="module")
 def options(place):
-    return command.Options(
+    return command.EvalOptions(
         task=str(place / "blobs.toml"), text=None, model=f"{place / 'parts.py'}:Blobs",
         data=place / "set", only=None, photos=None, codecs=f"{place / 'parts.py'}:Levels",
         roi="truth", roi_weights=None, on_empty="whole", weights="base", reference=None,
@@ -168,7 +168,7 @@ def test_a_task_s_classes_are_those_of_its_miou(place, options):
     (place / "photos").mkdir()
     grey = np.full((64, 80, 3), 90, np.uint8)
     image.write(place / "photos" / "grey.png", grey)
-    with pytest.raises(MetricError, match="none of the pictures shows a class that counts"):
+    with pytest.raises(MetricError, match="none of the pictures shows a class that is scored"):
         ran(place / "grey", replace(cats, data=place / "photos", roi="embedded"),
                     lambda line: None)  # fmt: skip
     (place / "birds.toml").write_text((place / "cats.toml").read_text().replace("cat", "zebra"))

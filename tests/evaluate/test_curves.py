@@ -7,8 +7,8 @@ import pytest
 
 from vcm.evaluate.curves import Curve, bd, bits_at, crossing, difference, rates_at
 from vcm.evaluate.estimates import Difference
-from vcm.evaluate.intervals import interval
-from vcm.evaluate.score import Point, Scores, resamples
+from vcm.evaluate.intervals import interval, resamples
+from vcm.evaluate.score import Point, Scores
 from vcm.metrics.table import axis
 
 

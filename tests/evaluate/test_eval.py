@@ -7,14 +7,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import psutil
 import pytest
 from evaluated import ran
 
 from vcm import image
-from vcm.cli import main
+from vcm.cli import cli, main
 from vcm.commands import eval as command
+from vcm.commands.hints import helped
 from vcm.errors import ImageError, MetricError, SpecError
 from vcm.evaluate import run
 from vcm.evaluate.expected import check_expected, main_metric
@@ -38,7 +40,7 @@ def folder(tmp_path_factory, photos):
 
 @pytest.fixture(scope="module")
 def options(folder, tiny_weights, tmp_path_factory):
-    return command.Options(
+    return command.EvalOptions(
         task=None, text="cat, person", model="embedded", data=folder, only=None, photos=None,
         codecs=CODECS, roi="embedded", roi_weights=None, on_empty="whole",
         weights=str(tiny_weights), reference=None, workers=2,
@@ -86,7 +88,7 @@ def test_bits_are_those_of_the_files(report, out, folder, options):
 
 
 def test_a_reference_that_is_not_measured_is_refused_before_any_work(options):
-    with pytest.raises(MetricError, match="--reference webp: expected one of vcm, vcm:sigma"):
+    with pytest.raises(MetricError, match="reference webp: expected one of vcm, vcm:sigma"):
         command.planned(replace(options, reference="webp"), lambda line: None)
 
 
@@ -156,8 +158,10 @@ def test_an_unexpected_score_stops_before_anything_is_coded(options):
     good = Scores({"mIoU": np.array([70.4])}, {})
     assert "as task text expects" in check_expected(plan, good)
     bad = Scores({"mIoU": np.array([69.4])}, {})
-    with pytest.raises(MetricError, match=r"69.4, task text expects 70 ± 0.5.*--unchecked"):
+    with pytest.raises(MetricError, match=r"69.4, task text expects 70 ± 0.5") as caught:
         check_expected(plan, bad)
+    with click.Context(cli.commands["eval"]):
+        assert helped(caught.value).endswith("; --unchecked goes on all the same")
     part = replace(plan, data=replace(plan.data, part=True))
     assert check_expected(part, bad) == "uncompressed mIoU 69.4"
     others = (Expected(60, 0.5, weights="other.onnx"), Expected(50, 0.5, only="split=b"))

@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 from evaluated import ran
 from PIL import Image
 
 from vcm import image
-from vcm.cli import main
+from vcm.cli import cli, main
 from vcm.commands import eval as command
+from vcm.commands.hints import helped
 from vcm.errors import MetricError, ModelError, OutputError, SpecError
 from vcm.evaluate import store
 from vcm.evaluate.measure import Measurer
@@ -69,7 +71,7 @@ def write_labels(place, entries, labels):
 
 
 def options(place, **changes):
-    told = command.Options(
+    told = command.EvalOptions(
         task=None, text="cat", model=f"{place / 'parts.py'}:White", data=place / "set", only=None,
         photos=None, codecs="jpeg:at=30/90", roi="embedded", roi_weights=None, on_empty="whole",
         weights="base", reference=None, workers=1, cache=None, no_cache=True, unchecked=False,
@@ -125,8 +127,13 @@ def looked_at(place, photo=0, **changes):
 
 def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
     entries, labels = turned(place)
-    with pytest.raises(SpecError, match=r"turned by EXIF, and its labels seem .*ignore"):
+    with pytest.raises(SpecError, match=r"EXIF turns the photo, and its labels seem") as caught:
         looked_at(place)
+    with click.Context(cli.commands["eval"]):
+        assert helped(caught.value).endswith("; try --exif ignore")
+    with pytest.raises(MetricError, match="EXIF turns the photo") as caught:
+        ran(place / "out", options(place), silent)
+    assert caught.value.hint == "turned"  # which came from a worker process
     raw = looked_at(place, reading=Reading(upright=False))
     (box,) = raw.original.boxes.tolist()
     assert np.abs(np.array(box) - [10, 20, 40, 36]).max() <= 1 and raw.said == []
@@ -197,8 +204,10 @@ def unknown_user(monkeypatch):
 def test_without_a_home_folder_the_cache_has_to_be_named(place, monkeypatch):
     labelled(place, ["a.png"])
     unknown_user(monkeypatch)
-    with pytest.raises(SpecError, match=r"no home folder .* \(--cache\)"):
+    with pytest.raises(SpecError, match=r"no home folder .*") as caught:
         command.planned(options(place, no_cache=False), silent)
+    with click.Context(cli.commands["eval"]):
+        assert "with --cache or keep none with --no-cache" in helped(caught.value)
     for told in (options(place), options(place, no_cache=False, cache=place / "cache")):
         assert command.planned(told, silent).task.name == "text"
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "xdg"))

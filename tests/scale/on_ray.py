@@ -109,7 +109,7 @@ def test_a_command_that_lost_a_worker_writes_what_this_machine_writes(
 
 
 def test_an_evaluation_is_the_same(head, folder, tiny_weights, tmp_path):
-    options = evaluation.Options(
+    options = evaluation.EvalOptions(
         task=None, text="cat", model="embedded", data=folder, only=None, photos=2, codecs=CODECS,
         roi="embedded", roi_weights=None, on_empty="whole", weights=str(tiny_weights),
         reference=None, workers=None, cache=None, no_cache=True, unchecked=True, wandb=None,

@@ -14,7 +14,7 @@ from jobs import Copying
 from vcm.commands.batch import Result, Tally, each
 from vcm.errors import OutputError, SpecError
 from vcm.scale.manifest import Line, Manifest
-from vcm.scale.shards import Shards
+from vcm.scale.shards import ShardSink
 from vcm.scale.sinks import Folder
 from vcm.scale.sources import files
 from vcm.scale.work import Here
@@ -36,7 +36,9 @@ def run(request, sources, tmp_path):
 
     def call(options="q", overwrite=False):
         out = tmp_path / "out"
-        sink = Folder(out, ".x") if request.param == "folder" else Shards(out / "s%d.tar", ".x", 3)
+        sink = (
+            Folder(out, ".x") if request.param == "folder" else ShardSink(out / "s%d.tar", ".x", 3)
+        )
         result = Result(".x", options, Path.is_file, overwrite)
         found = files(sorted(sources.iterdir()))
         return each(Copying(options), found, Tally(sink, out, result, False), Here(), False)
@@ -118,7 +120,7 @@ def test_half_a_line_is_dropped(run, tmp_path):
 def test_shards_are_the_same_bytes_whoever_was_first(sources, tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     for out, order in ((one, range(COUNT)), (other, (6, 1, 5, 0, 2, 4, 3))):
-        sink = Shards(out / "s%d.tar", ".x", 3)
+        sink = ShardSink(out / "s%d.tar", ".x", 3)
         for number in order:
             place = sink.place(number, f"dir/p.{number}")
             sink.put(place, Line("", "", "", place.file), b"%d" % number)
@@ -131,7 +133,7 @@ def test_shards_are_the_same_bytes_whoever_was_first(sources, tmp_path):
 def test_webdataset_reads_our_shards(tmp_path):
     reason = "needs: pip install 'vcm[dev]'"
     reader = pytest.importorskip("webdataset.tariterators", reason=reason)
-    sink = Shards(tmp_path / "s%d.tar", ".x", 3)
+    sink = ShardSink(tmp_path / "s%d.tar", ".x", 3)
     for number in range(2):
         place = sink.place(number, f"dir/p.{number}")
         sink.put(place, Line("", "", "", place.file), b"%d" % number)
@@ -148,12 +150,12 @@ from pathlib import Path
 sys.path.insert(0, {here!r})
 from jobs import Copying
 from vcm.commands.batch import Result, Tally, each
-from vcm.scale.shards import Shards
+from vcm.scale.shards import ShardSink
 from vcm.scale.sinks import Folder
 from vcm.scale.sources import files
 from vcm.scale.work import Here
 out, kind = Path("out"), sys.argv[1]
-sink = Folder(out, ".x") if kind == "folder" else Shards(out / "s%d.tar", ".x", 3)
+sink = Folder(out, ".x") if kind == "folder" else ShardSink(out / "s%d.tar", ".x", 3)
 tally = Tally(sink, out, Result(".x", "q", Path.is_file, False), False)
 found = files(sorted(Path("in").iterdir()))
 print("ready", flush=True)
@@ -197,9 +199,9 @@ def test_places_that_cannot_be(tmp_path):
         Manifest(tmp_path)
     for name in ("s.tar", "s%d%d.tar", "s%s.tar"):
         with pytest.raises(SpecError, match="expected a name such as out-%05d.tar"):
-            Shards(tmp_path / name, ".x")
+            ShardSink(tmp_path / name, ".x")
     with pytest.raises(SpecError, match="1 or more pictures in each"):
-        Shards(tmp_path / "s%d.tar", ".x", 0)
+        ShardSink(tmp_path / "s%d.tar", ".x", 0)
 
 
 def test_what_others_wrote_is_not_replaced(run, tmp_path):
@@ -208,7 +210,7 @@ def test_what_others_wrote_is_not_replaced(run, tmp_path):
     theirs = {out / name: b"a photo" for name in ("p2.x", "s0.tar")}
     for path, data in theirs.items():
         path.write_bytes(data)
-    with pytest.raises(OutputError, match="is there already and manifest.jsonl does not name it"):
+    with pytest.raises(OutputError, match="exists already and manifest.jsonl does not list it"):
         run()
     assert {path: path.read_bytes() for path in theirs} == theirs
     for path in theirs:
@@ -221,7 +223,7 @@ def test_what_others_wrote_is_not_replaced(run, tmp_path):
 
 def test_of_a_smaller_set_shards_hold_no_more(sources, tmp_path, caplog):
     def run():
-        sink = Shards(tmp_path / "s%d.tar", ".x", 3)
+        sink = ShardSink(tmp_path / "s%d.tar", ".x", 3)
         tally = Tally(sink, tmp_path, Result(".x", "q", Path.is_file, False), False)
         return each(Copying("q"), files(sorted(sources.iterdir())), tally, Here(), False)
 

@@ -13,7 +13,7 @@ from vcm.codec.api import Codec
 from vcm.codec.runtime.weights import load, save_encoder
 from vcm.commands import encode
 from vcm.roi import embedded, session
-from vcm.scale.tars import Shards
+from vcm.scale.tars import ShardSource
 
 OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
 OF_WORDS = {"text": "dog", "tau": 0.2, "dilation": 3, "detail": 2,
@@ -39,7 +39,7 @@ def test_shards_to_shards_to_pictures(run, shards, folder, tiny, tmp_path):
     command = ("encode", shards, "-o", "out/x-%05d.tar", "--per-shard", 4, "--workers", 1, "--json")
     report = json.loads(run(*command, "--box", "8,8,40,40"))
     assert (report["done"], report["failures"]) == (9, 0)
-    coded = list(Shards("out/x-*.tar", lambda name: name.endswith(".vcm")))
+    coded = list(ShardSource("out/x-*.tar", lambda name: name.endswith(".vcm")))
     assert len(coded) == 9 and sum(len(c.load()) for c in coded) == report["bytes"]
     again = json.loads(run(*command, "--box", "8,8,40,40", "--quality", 50))
     assert (again["done"], again["done_before"]) == (0, 9)  # 50 is what it was

@@ -117,7 +117,7 @@ def test_the_manifest_of_others_is_left_alone(text):
     made("out")
     Path("out", NAME).write_bytes(text)
     for way in (Way(), Way(workers=1)):
-        with pytest.raises(OutputError, match="line 1 is none of ours; move it away"):
+        with pytest.raises(OutputError, match="line 1 is not one that vcm wrote; move it away"):
             run(made("a", "1.png"), Path("out"), way=way)
     assert contents() == {NAME: text}
 

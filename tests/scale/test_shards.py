@@ -14,8 +14,8 @@ from vcm.commands import batch
 from vcm.commands.batch import Result, Way
 from vcm.errors import OutputError
 from vcm.scale.manifest import Line
-from vcm.scale.shards import Shards
-from vcm.scale.tars import Shards as Sources
+from vcm.scale.shards import ShardSink
+from vcm.scale.tars import ShardSource
 
 MIB = 2**20
 ZEROS = hashlib.sha256(bytes(MIB)).hexdigest()
@@ -53,7 +53,7 @@ def run(output, options="q"):
     """Copies the shards in-0.tar and in-1.tar."""
     result = Result(".x", options, Path.is_file, False)
     places, way = (Path("in-{0..1}.tar"), Path(output)), Way(ordered=True, per_shard=3)
-    return batch.run(Copying(options), Sources(str(places[0])), places, result, way)
+    return batch.run(Copying(options), ShardSource(str(places[0])), places, result, way)
 
 
 def names(shard):
@@ -73,7 +73,7 @@ def peak(work):
 
 def filled(count):
     """Fills a shard with so many members of a MiB; of those that are there it keeps all it can."""
-    sink = Shards(Path("s%d.tar"), ".x", count)
+    sink = ShardSink(Path("s%d.tar"), ".x", count)
     for number in range(count):
         place = sink.place(number, str(number))
         line = Line("", "", "", place.file, file_sha256=ZEROS)
@@ -93,7 +93,7 @@ def test_of_a_shard_that_is_filled_little_is_in_memory():
 
 
 def test_what_comes_early_waits_for_what_comes_before_it():
-    sink = Shards(Path("s%d.tar"), ".x", 9)
+    sink = ShardSink(Path("s%d.tar"), ".x", 9)
     for number in (2, 0, 3, 1):
         place = sink.place(number, str(number))
         data = None if number == 1 else b"%d" % number
@@ -106,7 +106,7 @@ def test_the_shard_of_others_is_not_read():
     with tarfile.open("s0.tar", "w") as tar:
         Path("large").write_bytes(bytes(40 * MIB))
         tar.add("large", "0.x")
-    sink = Shards(Path("s%d.tar"), ".x", 1)
+    sink = ShardSink(Path("s%d.tar"), ".x", 1)
     place = sink.place(0, "0")
     line = Line("", "", "", place.file)
 
@@ -163,7 +163,7 @@ def test_a_shard_that_is_cut_off_costs_nothing_but_what_it_lacks(output, more, c
     Path("in-1.tar").write_bytes(Path("in-1.tar").read_bytes()[: third + more])
     result = Result(".x", "q", Path.is_file, False)
     places = Path("in-{0..2}.tar"), Path(output)
-    sources = Sources(str(places[0]))
+    sources = ShardSource(str(places[0]))
     report = batch.run(Copying("q"), sources, places, result, Way(ordered=True, per_shard=3))
     assert report["done"] == 8 and report["failures"] == 1
     assert "cut off" in report["failed"]["in-1.tar"] and "in-1.tar: cut off" in caplog.text
@@ -181,7 +181,7 @@ def test_links_in_a_shard_are_named_and_not_left_out_without_a_word(caplog):
             tar.addfile(link)
         tar.add("picture", "e.heic")
         tar.add("picture", "f.txt")
-    sources = Sources("in-{0..1}.tar")
+    sources = ShardSource("in-{0..1}.tar")
     assert [source.name for source in sources] == ["in-0/a.png", "in-1/b.png"]
     assert sources.left_out == ["in-1.tar/c.png", "in-1.tar/d.png", "in-1.tar/e.heic"]
     assert "3: c.png, d.png, e.heic" in caplog.text
@@ -191,9 +191,9 @@ def test_brackets_in_the_name_of_a_folder_stand_for_themselves():
     for name in ("data [2024]", "data 2", "what?"):
         Path(name).mkdir()
         packed(f"{name}/in-0.tar", "a.png")
-        found = [str(path) for path in Sources(f"{name}/in-*.tar").paths]
+        found = [str(path) for path in ShardSource(f"{name}/in-*.tar").paths]
         assert found == [f"{name}/in-0.tar"]
-        assert Sources(str(Path(name).absolute() / "in-*.tar")).paths == [
+        assert ShardSource(str(Path(name).absolute() / "in-*.tar")).paths == [
             Path(name).absolute() / "in-0.tar"
         ]
 
@@ -221,5 +221,5 @@ def test_no_shard_takes_the_place_of_a_source(output, overwrite):
     places = Path("in-{0..1}.tar"), Path(output)
     result = Result(".x", "q", Path.is_file, overwrite)
     with pytest.raises(OutputError, match="is used twice and would be lost"):
-        batch.run(Never(), Sources("in-{0..1}.tar"), places, result, Way())
+        batch.run(Never(), ShardSource("in-{0..1}.tar"), places, result, Way())
     assert {path: path.read_bytes() for path in Path().glob("*.tar")} == before

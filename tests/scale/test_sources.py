@@ -11,7 +11,7 @@ from vcm.commands import decode
 from vcm.dataset import load, pictures
 from vcm.errors import ImageError, MissingExtra, SpecError
 from vcm.scale.sources import distinct, files, read, stem
-from vcm.scale.tars import Shards, expanded
+from vcm.scale.tars import ShardSource, expanded
 
 
 def test_shards_give_the_photos_and_nothing_else(shards, folder):
@@ -29,7 +29,7 @@ def test_what_webdataset_writes_is_read(tmp_path, folder):
     with webdataset.TarWriter(str(tmp_path / "x.tar")) as writer:
         for path in sorted(folder.iterdir()):
             writer.write({"__key__": path.stem, "png": path.read_bytes(), "cls": b"1"})
-    found = list(Shards(str(tmp_path / "x.tar")))
+    found = list(ShardSource(str(tmp_path / "x.tar")))
     assert {stem(s): s.load() for s in found} == {
         f"x/{path.stem}": path.read_bytes() for path in folder.iterdir()
     }
@@ -44,7 +44,7 @@ def test_names_of_shards(tmp_path, monkeypatch):
     assert expanded(f"{tmp_path}/x-1*.tar") == [f"{tmp_path}/x-10.tar"]
     for text in ("x-{08..11}.tar", "y*.tar", "y.tar"):
         with pytest.raises(SpecError, match="there is no shard"):
-            Shards(text)
+            ShardSource(text)
 
 
 def test_names_stay_in_their_folder_and_tell_files_apart(tmp_path, folder):
@@ -52,7 +52,7 @@ def test_names_stay_in_their_folder_and_tell_files_apart(tmp_path, folder):
         for name in ("../../up.png", "/etc/root.png", "deep/a0.png"):
             info = tarfile.TarInfo(name)
             tar.addfile(info)
-    found = list(Shards(str(tmp_path / "x.tar")))
+    found = list(ShardSource(str(tmp_path / "x.tar")))
     assert [stem(s) for s in found] == ["x/up", "x/etc/root", "x/deep/a0"]
     with pytest.raises(SpecError, match=r"a\.jpg and a\.png would both become a"):
         files([tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "a.png"])
@@ -67,14 +67,14 @@ def test_names_stay_in_their_folder_and_tell_files_apart(tmp_path, folder):
 def test_damaged_shards(tmp_path, shards, folder):
     (tmp_path / "x.tar").write_bytes(b"no tar file at all" * 100)
     with pytest.raises(SpecError, match="not an uncompressed tar file"):
-        list(Shards(str(tmp_path / "x.tar")))
+        list(ShardSource(str(tmp_path / "x.tar")))
     with tarfile.open(tmp_path / "none.tar", "w") as tar:
         tar.add(folder / "a0.png", "a.b.png")  # not the picture of its sample
     with pytest.raises(SpecError, match=r"none\.tar holds no usable file"):
-        list(Shards(str(tmp_path / "none.tar")))
+        list(ShardSource(str(tmp_path / "none.tar")))
     with tarfile.open(tmp_path / "cut.tar", "w") as tar:
         tar.add(folder / "a0.png", "a0.png")
-    (member,) = Shards(str(tmp_path / "cut.tar"))
+    (member,) = ShardSource(str(tmp_path / "cut.tar"))
     (tmp_path / "cut.tar").write_bytes((tmp_path / "cut.tar").read_bytes()[: member.offset + 188])
     with pytest.raises(ImageError, match=r"cut\.tar/a0\.png: expected \d+ bytes, got 188"):
         member.load()
@@ -108,7 +108,7 @@ def test_the_first_picture_of_a_key_counts_and_lost_ones_are_named(tmp_path, fol
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         for name in ("0.png", "0.jpg", "0.mask.png", "v1.2.png"):
             tar.add(photo, name)
-    found = [member.name for member in Shards(str(tmp_path / "a.tar"))]
+    found = [member.name for member in ShardSource(str(tmp_path / "a.tar"))]
     assert (
         found == ["a/0.png"]
         and "left out (links, unsupported formats, names with two dots): 1: v1.2.png" in caplog.text
@@ -119,7 +119,7 @@ def test_files_of_two_folders_in_a_shard_are_told_apart(tmp_path, folder):
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for name in ("a/0.png", "b/0.png", "./c.png"):
             tar.add(folder / "a0.png", name)
-    found = [member.where for member in Shards(str(tmp_path / "x.tar"))]
+    found = [member.where for member in ShardSource(str(tmp_path / "x.tar"))]
     assert found == [f"{tmp_path}/x.tar/{name}" for name in ("a/0.png", "b/0.png", "c.png")]
 
 

@@ -59,9 +59,9 @@ def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
     list(train(config, seen=seen.append))
     assert seen == [1, 2, 3]
     usual = Trainer(config, load_photos(config.data)[0]).health.loss
-    assert usual > 0 and "otherwise" not in caplog.text
+    assert usual > 0 and "other settings" not in caplog.text
     list(train(config))  # nothing is left to do
-    assert "its 3 steps are made" in caplog.text
+    assert "all 3 steps are done" in caplog.text
     changed = replace(config, loss=replace(config.loss, lmbda_high=0.5))
     trainer = Trainer(changed, load_photos(config.data)[0])
     assert "loss.lmbda_high 0.06 -> 0.5" in caplog.text

@@ -16,12 +16,12 @@ from vcm.roi.vocabulary import vocabulary
 from vcm.train import roi_importance, roi_score
 from vcm.train import roi_labels as labels
 from vcm.train.roi import RoiTraining, _Run
-from vcm.train.roi_data import ROOMS, Batch, batch, by_class
+from vcm.train.roi_data import ROOMS, WordBatch, batch, by_class
 from vcm.train.roi_graph import graph
 from vcm.train.roi_importance import learn, measure
 from vcm.train.roi_labels import label
 from vcm.train.roi_loss import segmentation_loss
-from vcm.train.roi_photos import APART, DRAWN, WEIGHTS, Photo, gather, kept_apart
+from vcm.train.roi_photos import APART, DRAWN, WEIGHTS, LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import TAUS, Score, card, score, truth
 from vcm.train.roi_teacher import planes as seen_planes
 from vcm.train.roi_teacher import write
@@ -53,7 +53,9 @@ def photo(folder, name, value, weight=1.0, pixels=None, p=255):
     shown = np.zeros(((height + 1) // 2, (width + 1) // 2, 4), np.uint8)
     shown[..., 0], shown[..., 1] = value, p
     write(folder / f"{name}-labels.png", shown)
-    found = Photo(folder / f"{name}.png", folder / f"{name}-labels.png", False, False, {value: 1.0})
+    found = LabelledPhoto(
+        folder / f"{name}.png", folder / f"{name}-labels.png", False, False, {value: 1.0}
+    )
     return found._replace(weight=weight)
 
 
@@ -117,7 +119,7 @@ def test_no_frame_of_a_video_is_kept_apart(tmp_path):
     names = [f"{kind}_{i}.png" for kind in ("CamVid", "still") for i in range(400)]
     chosen = {n for n in names if zlib.crc32(n.encode()) % APART == 0}
     assert any("CamVid" in name for name in chosen)
-    apart = kept_apart([Photo(tmp_path / n, tmp_path / n, False, False, {}) for n in names])
+    apart = kept_apart([LabelledPhoto(tmp_path / n, tmp_path / n, False, False, {}) for n in names])
     assert {path.name for path in apart} == {name for name in chosen if "still" in name}
 
 
@@ -136,7 +138,7 @@ def loss_of(logits, pixels):
     """The loss of pixels in a row, each with its two classes."""
     data = torch.tensor(pixels).T[None, :, None]  # (1, 4, 1, W)
     x = torch.zeros(1, 3, 4, 4 * len(pixels))
-    return segmentation_loss(logits, Batch(x, data, torch.tensor([False]))).item()
+    return segmentation_loss(logits, WordBatch(x, data, torch.tensor([False]))).item()
 
 
 def test_the_second_class_of_a_pixel_counts_in_the_loss():

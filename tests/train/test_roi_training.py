@@ -18,11 +18,11 @@ from vcm.roi.text import parse
 from vcm.roi.vocabulary import vocabulary
 from vcm.train import roi_labels as labels
 from vcm.train.roi import RoiTraining, train_roi
-from vcm.train.roi_data import Batch, crop
+from vcm.train.roi_data import WordBatch, crop
 from vcm.train.roi_importance import correlation, fit
 from vcm.train.roi_labels import NYU, VOC, label
 from vcm.train.roi_loss import segmentation_loss
-from vcm.train.roi_photos import APART, Photo, gather, hinted, unfit
+from vcm.train.roi_photos import APART, LabelledPhoto, gather, hinted, unfit
 from vcm.train.roi_score import score
 from vcm.train.roi_teacher import packed, write
 from vcm.train.roi_weights import load
@@ -126,11 +126,11 @@ def test_the_loss_by_hand():
     soft_iou = q / (1 + q)  # found a little on both known pixels, there on one
     expected = -np.log(q) + 0.5 * (1 - soft_iou)
     x = torch.zeros(1, 3, 4, 12)
-    strict = segmentation_loss(logits, Batch(x, data, torch.tensor([False])))
+    strict = segmentation_loss(logits, WordBatch(x, data, torch.tensor([False])))
     assert strict.item() == pytest.approx(expected)
     rooms = len(vocabulary().classes) - len(vocabulary().coco)
     none = 1 + 64 / 255  # what the first pixel may be besides, and the second
-    loose = segmentation_loss(logits, Batch(x, data, torch.tensor([True])))
+    loose = segmentation_loss(logits, WordBatch(x, data, torch.tensor([True])))
     assert loose.item() == pytest.approx(expected - none * np.log(1 + rooms) / 2)
 
 
@@ -153,7 +153,7 @@ def test_the_score_is_that_of_masks(cat, tmp_path):
     labelled = planes(left[::2, ::2])
     labelled[:10, :, 0] = 255  # says nothing
     write(tmp_path / "labels.png", labelled)
-    photo = Photo(tmp_path / "cat.png", tmp_path / "labels.png", True, False, {})
+    photo = LabelledPhoto(tmp_path / "cat.png", tmp_path / "labels.png", True, False, {})
     result = score(session.load(DEFAULT)[0], [photo])
     mask = acquire(cat, parse("cat"), Embedded(), sigma=0.1, tau=result.tau, on_empty="background")
     found, true = mask.roi[20::2, ::2], left[20::2, ::2] == label("cat")
@@ -177,13 +177,14 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_p
         for name in ("whole", "broken")
     )  # fmt: skip
     lines = list(train_roi(whole))
+    lines = [line for line in lines if " of 4 photos" not in line]  # how far a slow machine is
     assert lines[:2] == ["teacher: 4 photos", "3 photos to learn from, 1 kept apart"]
     assert lines[-1].startswith("1 photos apart: IoU")
     records = train_roi(broken)
-    assert [next(records) for _ in range(3)][-1].startswith("step 2")
+    assert any(line.startswith("step 2") for line in records)  # and it is broken off there
     records.close()
     list(train_roi(replace(broken, save_every=4)))
-    assert "otherwise" not in caplog.text
+    assert "other settings" not in caplog.text
     list(train_roi(replace(broken, lr=2e-3)))  # all its steps are done
     assert "lr 0.001 -> 0.002" in caplog.text
     a, b = (load(tmp_path / n / "roi.safetensors")[0].state_dict() for n in ("whole", "broken"))

@@ -146,7 +146,7 @@ def test_a_teacher_of_ones_own(tmp_path):
     )
     loss, x = TaskLoss(Task(f"{mine}:Edges")), torch.rand(2, 3, 32, 32)
     assert (loss(1 - x, x, torch.ones(2, 1, 32, 32)) == pytest.approx([4.0, 4.0], rel=1e-4)) is True
-    with pytest.raises(SpecError, match="cannot give it"):
+    with pytest.raises(SpecError, match="does not offer it"):
         TaskLoss(Task(f"{mine}:Edges", "labels"))
     assert finder(f"{mine}:Edges") is None  # it finds nothing that could be drawn
 

@@ -183,8 +183,8 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "grey.onnx").write_bytes(identity(1, 1, 64, 64))
     (tmp_path / "other.onnx").write_bytes(identity(1, 3, 64, 64))
     cases = [
-        ("none", "no network that can be run"),
-        ("junk", "no network that can be run"),
+        ("none", "not a network that can be run"),
+        ("junk", "not a network that can be run"),
         ("flat", r"expected one input \(1, 3, height, width\), got \[\(1, 3\)\]"),
         ("grey", r"expected one input .*, got \[\(1, 1, 64, 64\)\]"),
         ("other", r"expected PicoDet's outputs \[\(1, 64, 80\), .*, got \[\(1, 3, 64, 64\)\]"),

@@ -118,7 +118,7 @@ def test_a_huge_photo_is_refused(studio, tmp_path):
 
 
 def test_where_evenly_cannot_be_so_small_the_page_says_so(studio, path, compared):
-    assert compared.times == 1 and "cannot be so small" not in " ".join(compared.notes)
+    assert compared.times == 1 and "cannot be that small" not in " ".join(compared.notes)
     starved = studio.compared(path, Choice("cup", 0.01, 0.5, 0), _silent)
     times = len(starved.even.data) / len(starved.roi.data)
     assert starved.times == pytest.approx(times, abs=0.05) and times > 1.5

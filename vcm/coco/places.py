@@ -10,10 +10,6 @@ from vcm.errors import SpecError
 NAMES: Final = ("instances.json", "_annotations.coco.json", "annotations/instances_*.json")
 
 
-class PicturesMissing(SpecError):
-    """None of the pictures of a COCO file is where it should be."""
-
-
 def labels_of(folder: Path) -> Path | None:
     """The COCO file of a folder, or None if there is none.
 
@@ -49,14 +45,14 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
         what: whose pictures they are, for messages.
 
     Raises:
-        PicturesMissing: if none of them is there.
+        SpecError: if none of them is there.
     """
     paths = [next((f / name for f in among if _is_there(f / name)), None) for name in names]
     if names and not any(paths):
         places = ", ".join(str(folder) for folder in dict.fromkeys(among))
-        raise PicturesMissing(
-            f"{what}: none of its {len(names)} pictures was found; {names[0]} is not in {places}: "
-            f"move them there, or give their folder"
+        raise SpecError(
+            f"{what}: none of its {len(names)} pictures was found; {names[0]} is not in {places}",
+            hint="pictures",
         )
     return [path or among[0] / name for path, name in zip(paths, names, strict=True)]
 

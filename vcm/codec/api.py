@@ -26,7 +26,7 @@ class PictureCodec(Protocol):
 
     Attributes:
         fingerprint: 8 bytes that name what a decoder needs; files carry them.
-        card: what the weight file says of itself.
+        card: what the weight file says about itself.
         any_rate: whether a quality or a size may be chosen, and a file tells where its bits went.
     """
 

@@ -16,7 +16,7 @@ from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line
 from vcm.scale.pools import pool_of
-from vcm.scale.shards import PER_SHARD, Shards
+from vcm.scale.shards import PER_SHARD, ShardSink
 from vcm.scale.sinks import Folder, Place, Sink, digest
 from vcm.scale.sources import Source, stem
 from vcm.scale.tars import SHARD
@@ -218,7 +218,7 @@ def run(
     folder = output.parent if output.suffix == SHARD else output
     with held(make_folder(folder)):
         sink = _opened(places, result, way.per_shard)
-        if isinstance(sources, tars.Shards) and isinstance(sink, Shards):
+        if isinstance(sources, tars.ShardSource) and isinstance(sink, ShardSink):
             all_apart(sink.there, sources.paths)
         return each(job, sources, Tally(sink, folder, result, False), pool, way.ordered)
 
@@ -233,7 +233,7 @@ def _opened(places: tuple[Path, Path], result: Result, per_shard: int) -> Sink:
     source, output = places
     if output.suffix == SHARD:
         set_ = absolute(str(source))
-        return Shards(output, result.suffix, per_shard, result.overwrite, set_)
+        return ShardSink(output, result.suffix, per_shard, result.overwrite, set_)
     return Folder(output, result.suffix, overwrite=result.overwrite)
 
 
@@ -261,7 +261,7 @@ def each(
 
 def _damaged(sources: Iterable[Source]) -> dict[str, str]:
     """Why shards could not be read to their end, by their paths."""
-    return sources.damaged if isinstance(sources, tars.Shards) else {}
+    return sources.damaged if isinstance(sources, tars.ShardSource) else {}
 
 
 def lines(report: Report) -> list[str]:
@@ -269,15 +269,15 @@ def lines(report: Report) -> list[str]:
     failed = report["failed"]
     done = len(report["files"]) if "files" in report else report["done"]
     failures = report.get("failures", len(failed))
-    text = [f"{done} done, {report['done_before']} were there already, {failures} failed"]
+    text = [f"{done} done, {report['done_before']} existed already, {failures} failed"]
     if "files" in report and report["done_before"]:
         text.append(
-            "what was there was told by its name alone, not by its picture or by these options; "
-            "--overwrite makes it anew"
+            "existing files were recognised by their names alone, not by picture or options; "
+            "--overwrite makes them again"
         )
     text += [f"  {name}: {reason}" for name, reason in failed.items()]
     if report["nothing_found"]:
-        text.append(f"the words found nothing in {report['nothing_found']} of those that were done")
+        text.append(f"the words matched nothing in {report['nothing_found']} of the pictures done")
     if said := report["said"]:
         text.append(f"{report['odd']} read despite problems:")
         text += [f"  {name}: {line}" for name, line in said.items()]

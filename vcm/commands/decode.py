@@ -15,7 +15,7 @@ from vcm.commands.batch import Way
 from vcm.errors import BitstreamError, ModelError
 from vcm.scale.sinks import digest
 from vcm.scale.sources import File, Source, distinct, hidden
-from vcm.scale.tars import SHARD, Shards
+from vcm.scale.tars import SHARD, ShardSource
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def run(
     result = batch.Result(".png", how.key, Path.is_file, overwrite)
     report = batch.run(how, found, (source, output), result, way)
     # of a folder every .vcm file is read, or fails with its reason
-    return report | {"left_out": found.left_out if isinstance(found, Shards) else []}
+    return report | {"left_out": found.left_out if isinstance(found, ShardSource) else []}
 
 
 def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _one(source: Path, output: Path, overwrite: bool, how: Decoding) -> dict[str
 def _files(source: Path) -> Iterable[Source]:
     """The .vcm files of a folder and the folders in it, or of shards."""
     if not source.is_dir():
-        return Shards(str(source), _is_ours)
+        return ShardSource(str(source), _is_ours)
     paths = sorted(source.rglob("*.*"))  # sets of many folders or shards were made so
     found = [path for path in paths if _is_ours(path.name) and not hidden(path.name)]
     if not found:

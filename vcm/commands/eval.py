@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vcm.coco.places import PicturesMissing
 from vcm.commands.progress import shown
 from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
@@ -23,13 +22,13 @@ from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
 
-__all__ = ["Options", "lines", "planned", "run", "to_json"]
+__all__ = ["EvalOptions", "lines", "planned", "run", "to_json"]
 
 CODECS: Final = "vcm,vcm:sigma=1,x265,x265+roi"
 
 
 @dataclass(frozen=True)
-class Options:
+class EvalOptions:
     """The options of the command line, and one more.
 
     Attributes:
@@ -59,6 +58,7 @@ class Options:
     ray: str | None = None
     images: Path | None = None
     reading: Reading = AS_USUAL
+    device: str = "cpu"
 
 
 def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
@@ -66,7 +66,9 @@ def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
     return shown(done, length, label)
 
 
-def run(output: Path, options: Options, say: Callable[[str], None], track: Track = bar) -> Report:
+def run(
+    output: Path, options: EvalOptions, say: Callable[[str], None], track: Track = bar
+) -> Report:
     """Measure, score and write the folder.
 
     Args:
@@ -91,7 +93,7 @@ def run(output: Path, options: Options, say: Callable[[str], None], track: Track
     return done.report
 
 
-def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManager[Any]:
+def _logged(options: EvalOptions, plan: Plan, output: Path) -> AbstractContextManager[Any]:
     """A W&B run if one is asked for; without an account that is known before any work."""
     if options.wandb is None:
         return nullcontext()
@@ -99,13 +101,13 @@ def _logged(options: Options, plan: Plan, output: Path) -> AbstractContextManage
     return tracked(options.wandb, output.resolve().name, config, output)
 
 
-def planned(options: Options, say: Callable[[str], None]) -> Plan:
+def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
     """The plan that the options mean; what cannot be is said before any work."""
     task = _task(options)
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
-    check(model, codecs, options.reference)
+    check(model, codecs, options.reference, options.device)
     plan = Plan(
         task,
         model,
@@ -118,6 +120,7 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
         reading=options.reading,
         reference=options.reference,
         unchecked=options.unchecked,
+        device=options.device,
     )
     plan = prepared(plan, options.perceptual)
     for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
@@ -126,15 +129,12 @@ def planned(options: Options, say: Callable[[str], None]) -> Plan:
     return replace(plan, cache=cache)
 
 
-def _data(options: Options) -> DataSet:
-    try:
-        data = load(options.data, options.only, options.images)
-    except PicturesMissing as error:
-        raise SpecError(f"{error} with --images") from error
+def _data(options: EvalOptions) -> DataSet:
+    data = load(options.data, options.only, options.images)
     return data if options.photos is None else thinned(data, options.photos)
 
 
-def _task(options: Options) -> TaskSpec:
+def _task(options: EvalOptions) -> TaskSpec:
     if (options.task is None) == (options.text is None):
         raise SpecError("give either --task or --text: what the model looks for")
     if options.task is not None:

@@ -43,8 +43,8 @@ def _difference(folder: Path, codec: AnyRate, picture: pipeline.Image) -> int:
     y_hat = codec.decoder.read(strings, *size, control, head.tile)
     if not np.array_equal(y_hat[0].numpy(), decoder.latent(data)):
         raise ModelError(
-            "the exported networks get another latent than torch's: onnxruntime does not add up "
-            "exactly on this machine; decode with vcm decode"
+            "the exported networks give a different latent from torch's: onnxruntime's sums are "
+            "not exact on this machine; decode with vcm decode"
         )
     pair = (pipeline.decode(data, codec), decoder.decode(data))
     return int(np.abs(np.subtract(*pair, dtype=np.int16)).max())

@@ -108,13 +108,13 @@ _ROI: Final = (
                  help="What matters is in this box: left, top, width, height in pixels of the "
                  "upright picture; what lies outside is cut off. May be given several times."),
     click.option("--sigma", type=float, metavar="NUMBER",
-                 help="How much the rest matters, over 0, at most 1: 1 as much as the ROI, 0.03 "
-                 "hardly. Default: the task's, or 0.1."),
+                 help="How much the rest matters, above 0 and at most 1: 1 is as much as the ROI, "
+                 "0.03 hardly at all. Default: the task's, or 0.1."),
     click.option("--tau", type=float, metavar="NUMBER",
                  help="How sure the network must be, between 0 and 1: lower finds more. Default: "
                  "the task's, or the backend's."),
     click.option("--dilation", type=int, metavar="PIXELS",
-                 help="Grow what the words find by so much. Default: the task's, or 0."),
+                 help="Grow what the words find by this much. Default: the task's, or 0."),
     click.option("--detail", type=click.IntRange(1, 2),
                  help="2: the built-in network looks twice, the second time closely: it finds "
                  "smaller things and takes three to four times as long. Default: the task's, "
@@ -131,12 +131,12 @@ _RATE: Final = (
     click.option("--quality", type=float, metavar="NUMBER",
                  help="0 (smallest file) to 100 (best picture). Default: 50."),
     click.option("--bpp", type=float, metavar="NUMBER",
-                 help="Instead of quality: bits per pixel that the file should have."),
+                 help="Instead of --quality: target size in bits per pixel."),
     click.option("--bytes", "size", type=int, metavar="NUMBER",
-                 help="Instead of quality: bytes that the file should have."),
+                 help="Instead of --quality: target size in bytes."),
     click.option("--effort", type=int, default=0, metavar="STEPS",
-                 help="Search so many steps for a better file: 60 save about 4 % of the bytes and "
-                 "take some 500 times as long. Decoding does not change."),
+                 help="Steps of a search for a smaller file of the same quality: 60 save about 4 % "
+                 "of the bytes and take some 500 times as long. Decoding does not change."),
 )  # fmt: skip
 
 _CASES: Final = (
@@ -152,17 +152,17 @@ _CASES: Final = (
 
 _RAY: Final = click.option(
     "--ray", metavar="ADDRESS",
-    help="Work on a Ray cluster: auto for the one of this machine, HOST:PORT, or local to start "
+    help="Work on a Ray cluster: auto for this machine's, HOST:PORT, or local to start "
     "one here. Needs vcm[scale].",
 )  # fmt: skip
 
 _MANY: Final = (
     click.option("--workers", type=int, metavar="NUMBER",
-                 help="With many pictures: processes. Default: one a core, and none but this one "
-                 "from a folder to a folder."),
+                 help="With many pictures: worker processes. Default: one per core; from a folder "
+                 "to a folder, none."),
     _RAY,
     click.option("--ordered/--unordered", default=False, show_default=True,
-                 help="Write the files in the order of the source, or as they get done. Shards "
+                 help="Write the files in the order of the source, or as they are finished. Shards "
                  "are always in order."),
     click.option("--per-shard", type=int, default=1000, show_default=True, metavar="NUMBER",
                  help="Pictures in a tar shard."),
@@ -176,11 +176,11 @@ _PAGE: Final = (
     roi_weights,
     device,
     click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True,
-                 metavar="NUMBER", help="Where to listen; another one if it is taken."),
+                 metavar="NUMBER", help="Port to listen on."),
     click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-                 help="0.0.0.0 lets other machines in: no password is asked."),
+                 help="0.0.0.0 lets other machines connect; there is no password."),
     click.option("--upload", type=click.IntRange(1, 1024), default=32, show_default=True,
-                 metavar="MIB", help="Largest file that the page takes."),
+                 metavar="MIB", help="Largest file that the page accepts."),
     click.option("--browser/--no-browser", default=True, help="Open a browser."),
 )  # fmt: skip
 
@@ -194,8 +194,10 @@ _EVAL: Final = (
     click.option("--data", required=True, type=PATH,
                  help="A folder with instances.json (COCO) and images/, a COCO .json file, or any "
                  "photos."),
-    click.option("--only", metavar="FIELD=VALUE", help="The COCO images whose entry says so."),
-    click.option("--photos", type=int, metavar="NUMBER", help="So many of them, evenly spaced."),
+    click.option("--only", metavar="FIELD=VALUE",
+                 help="Only the COCO images whose entry has this value."),
+    click.option("--photos", type=int, metavar="NUMBER",
+                 help="Only this many of them, evenly spaced."),
     click.option("--codecs", default="vcm,vcm:sigma=1,x265,x265+roi", show_default=True,
                  metavar="LIST", shell_complete=completion.listed(completion.CODECS),
                  help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, "
@@ -203,8 +205,8 @@ _EVAL: Final = (
                  "(two streams)."),
     click.option("--roi", default="embedded", show_default=True,
                  type=Named((*BACKENDS, "truth")),
-                 help="Where the ROI comes from: words by one of the backends, or what people "
-                 "drew."),
+                 help="Where the ROI comes from: the words by one of the backends, or truth, the "
+                 "masks that people drew."),
     roi_weights,
     click.option("--on-empty", type=click.Choice(("whole", "background")), default="whole",
                  show_default=True,
@@ -213,11 +215,12 @@ _EVAL: Final = (
     weights,
     output("A folder: results.json, pictures.csv, index.html and plots."),
     click.option("--reference", metavar="CODEC",
-                 help="BD-rates are against it. Default: not ours."),
-    click.option("--workers", type=int, metavar="NUMBER", help="Processes. Default: one a core."),
+                 help="What BD-rates are measured against. Default: the first not ours."),
+    click.option("--workers", type=int, metavar="NUMBER",
+                 help="Worker processes. Default: one per core."),
     _RAY,
     click.option("--cache", type=PATH,
-                 help="Folder of coded files. Default: ~/.cache/vcm/files."),
+                 help="Folder that keeps coded files. Default: ~/.cache/vcm/files."),
     click.option("--no-cache", is_flag=True, help="Keep no coded files."),
     click.option("--wandb", metavar="PROJECT", help="Log tables, plots and files to W&B as well."),
     click.option("--perceptual/--no-perceptual", default=True, show_default=True,
@@ -225,4 +228,5 @@ _EVAL: Final = (
                  "downloaded once (760 MB)."),
     click.option("--unchecked", is_flag=True,
                  help="Go on if the uncompressed score is unexpected."),
+    device,
 )  # fmt: skip

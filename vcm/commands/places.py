@@ -43,7 +43,7 @@ def of_picture(source: Path, output: Path, overwrite: bool) -> Path:
 
 def _free(target: Path, overwrite: bool) -> Path:
     if target.exists() and not overwrite:
-        raise OutputError(f"{str(target)!r} is there already; give a name for it, or --overwrite")
+        raise OutputError(f"{str(target)!r} exists already; name another one, or --overwrite")
     return target
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vcm.coco import truth
-from vcm.errors import SpecError
+from vcm.device import device_of
+from vcm.errors import SpecError, VcmError
 from vcm.evaluate import run as pictures
 from vcm.evaluate.codecs import parse
 from vcm.evaluate.expected import check_expected, uncompressed
@@ -97,11 +98,11 @@ def evaluated(
     plan: Plan, folder: Path, pool: Pool, say: Say = silent, track: Track = unseen
 ) -> Evaluated:
     """As `evaluate`, with models and records; in a folder that no other evaluation writes to."""
-    check(plan.model, plan.codecs, plan.reference)
+    check(plan.model, plan.codecs, plan.reference, plan.device)
     measurer = Measurer(plan)
     measurer.try_codecs()
     say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
-    failed: dict[str, str] = {}
+    failed: dict[str, VcmError] = {}
     own = folder / "pictures"
     with kept(pool) as processes:
 
@@ -116,13 +117,17 @@ def evaluated(
         _look(measurer, measure(plan.without_codecs(), "uncompressed"), failed, say)
         records = measure(plan, "coding and looking")
     models = measurer.model, measurer.codecs, measurer.networks
-    return Evaluated(result(plan, *models, records, say, failed), records, measurer)
+    reasons = {name: str(error) for name, error in failed.items()}
+    return Evaluated(result(plan, *models, records, say, reasons), records, measurer)
 
 
-def _look(measurer: Measurer, records: dict[str, Record], failed: dict[str, str], say: Say) -> None:
+def _look(
+    measurer: Measurer, records: dict[str, Record], failed: dict[str, VcmError], say: Say
+) -> None:
     """Say what is odd about the pictures, and check their score before any is coded."""
     if not records:
-        raise nothing_measured(failed)
+        reasons = {name: str(error) for name, error in failed.items()}
+        raise nothing_measured(reasons, next((e.hint for e in failed.values()), ""))
     for line in oddities(records.values()):
         say(line)
     scores = uncompressed(measurer.plan, measurer.model, records)
@@ -130,16 +135,18 @@ def _look(measurer: Measurer, records: dict[str, Record], failed: dict[str, str]
         say(check_expected(measurer.plan, scores))
 
 
-def check(model: str, codecs: tuple[str, ...], reference: str | None) -> None:
+def check(model: str, codecs: tuple[str, ...], reference: str | None, device: str = "cpu") -> None:
     """Refuse, before any work, what no plan can have.
 
     Raises:
-        SpecError: if a codec is not known or given twice, or the model's name is none.
+        SpecError: if a codec is not known or given twice, the model's name is none, or there is no
+            such device.
         MetricError: if the reference is none of the codecs.
     """
     check_name(model)
+    device_of(device)
     if not codecs or len(set(codecs)) < len(codecs):
-        raise SpecError(f"--codecs: expected different codecs, got {','.join(codecs)!r}")
+        raise SpecError(f"codecs: expected different codecs, got {','.join(codecs)!r}")
     for text in codecs:
         parse(text)
     reference_of(codecs, reference)
@@ -151,7 +158,7 @@ def prepared(plan: Plan, perceptual: bool = True) -> Plan:
     Raises:
         VcmError: as `check`.
     """
-    check(plan.model, plan.codecs, plan.reference)
+    check(plan.model, plan.codecs, plan.reference, plan.device)
     notes = plan.data.notes
     if plan.data.annotations is not None:
         notes += truth.read(plan.data.annotations).notes

@@ -8,7 +8,7 @@ from vcm import plugin
 from vcm.errors import SpecError
 from vcm.evaluate.modes import VALUES
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.table import CODECS, Row, Spec, row_of
+from vcm.evaluate.table import CODECS, CodecRow, Defaults, Spec, row_of
 
 OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its value
     "sigma": float,
@@ -32,21 +32,22 @@ def parse(text: str) -> Spec:
     return _parsed(text)[0]
 
 
-def build(text: str, sigma: float, weights: str) -> RatedCodec:
+def build(text: str, sigma: float, weights: str, device: str = "cpu") -> RatedCodec:
     """The codec of a text.
 
     Args:
         sigma, weights: of ours, where the text does not say.
+        device: of ours, as `vcm.device.device_of` takes it.
 
     Raises:
-        SpecError: if the text is not a codec's.
+        SpecError: if the text is not a codec's, or there is no such device.
         ModelError: if its weights cannot be loaded.
     """
     spec, row = _parsed(text)
     at = spec.options.get("at", ())
     if len({f"{s:g}" for s in at}) < len(at):
         raise SpecError(f"codec {text!r}: each setting once, got {at}")
-    return row.build(spec, sigma, weights)
+    return row.build(spec, Defaults(sigma, weights, device))
 
 
 def is_ours(text: str) -> bool:
@@ -63,7 +64,7 @@ def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:
     }
 
 
-def _parsed(text: str) -> tuple[Spec, Row]:
+def _parsed(text: str) -> tuple[Spec, CodecRow]:
     head, *pairs = text.strip().split(":")
     if plugin.is_plugin(text) and pairs:
         head = f"{head}:{pairs.pop(0)}"

@@ -43,7 +43,8 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     if abs(value - expected) > tolerance:
         raise MetricError(
             f"{said}, task {task.name} expects {expected:g} ± {tolerance:g}: the model, its "
-            f"adapter or the pictures are not the task's; --unchecked goes on all the same"
+            f"adapter or the pictures are not the task's",
+            hint="score",
         )
     return f"{said}, as task {task.name} expects ({expected:g} ± {tolerance:g})"
 

@@ -14,7 +14,7 @@ from vcm.evaluate.codecs import build
 from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.quality import Judge
 from vcm.evaluate.rated import Image
-from vcm.evaluate.record import Confusion, Record, Row, Rows, Seen, stamp
+from vcm.evaluate.record import AtSetting, ByCodec, Confusion, Record, Seen, stamp
 from vcm.evaluate.store import Store
 from vcm.evaluate.truth import check_photo, known, true_roi
 from vcm.metrics.segmentation import confusion, relabelled
@@ -42,8 +42,9 @@ class Measurer:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.model = load_model(plan.model)
-        self.codecs = {text: build(text, plan.task.sigma, plan.weights) for text in plan.codecs}
+        self.model = load_model(plan.model, plan.device)
+        ours = plan.task.sigma, plan.weights, plan.device
+        self.codecs = {text: build(text, *ours) for text in plan.codecs}
         self._store = Store(plan.cache)
         self.networks, self.find_roi = _roi_finder(plan)
         self._judge = Judge(plan.perceptual)
@@ -118,9 +119,9 @@ class Measurer:
 
     def _rows(
         self, text: str, photo: Source, picture: Image, mask: RoiMask, itself: Labels | None
-    ) -> Rows:
+    ) -> ByCodec:
         codec = self.codecs[text]
-        rows = Rows(codec.key)
+        rows = ByCodec(codec.key)
         for setting in codec.settings:
             try:
                 data, decoded = self.coded(text, picture, mask, setting)
@@ -129,7 +130,7 @@ class Measurer:
             seen = self._seen(photo, decoded, itself)
             scores = self._judge.scores(picture, decoded, mask.roi)
             clipped = codec.clipped(mask, setting)
-            rows.settings[f"{setting:g}"] = Row(len(data), seen, scores, clipped)
+            rows.settings[f"{setting:g}"] = AtSetting(len(data), seen, scores, clipped)
         return rows
 
     def _itself(self, original: Image) -> Labels | None:
@@ -182,7 +183,7 @@ def _roi_finder(plan: Plan) -> tuple[tuple[str, ...], Callable[[Source, Image], 
     if plan.roi == TRUTH:
         known(plan.data)  # refuses what cannot be, before any work
         return (TRUTH,), lambda photo, picture: true_roi(plan, photo, picture)
-    backend = backend_for(task, plan.roi, plan.roi_weights)
+    backend = backend_for(task, plan.roi, plan.roi_weights, plan.device)
 
     def find(photo: Source, picture: Image) -> RoiMask:
         with unwarned():  # where nothing is found is in the record, and counted in the result

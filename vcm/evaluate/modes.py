@@ -9,7 +9,7 @@ from vcm.anchors.roi import Prepared, TwoStreams
 from vcm.errors import SpecError
 from vcm.evaluate.rated import Guided, RatedCodec, Settings, Valued
 
-Options = dict[str, Any]  # values by name
+CodecOptions = dict[str, Any]  # values by name
 Made = Callable[[Settings, str], RatedCodec]  # of settings and what its files are made by
 BLUR, OFFSET, COARSER = 3.0, -8, 12
 VALUES: Final = "values"  # an offset: each block's own, by its mask value
@@ -24,13 +24,13 @@ class Mode(NamedTuple):
     """
 
     options: tuple[str, ...]
-    guided: Callable[[Any, Options, float], Made]
+    guided: Callable[[Any, CodecOptions, float], Made]
 
 
 Modes = Mapping[str, Mode]
 
 
-def _area(anchor: Callable[[Any, Options], Any]) -> Callable[[Any, Options, float], Made]:
+def _area(anchor: Callable[[Any, CodecOptions], Any]) -> Callable[[Any, CodecOptions, float], Made]:
     """Of an anchor that is told what is inside."""
     return lambda plain, o, sigma: partial(Guided, anchor(plain, o))
 
@@ -43,7 +43,7 @@ def _qp_map(offset: Callable[[int, Any], Any], values: Callable[[Any], Any]) -> 
         values: the anchor that takes mask values.
     """
 
-    def made(plain: Any, o: Options, sigma: float) -> Made:
+    def made(plain: Any, o: CodecOptions, sigma: float) -> Made:
         if o.get("offset") == VALUES:
             return partial(Valued, values(plain), sigma=o.get("sigma", sigma))
         if "sigma" in o:

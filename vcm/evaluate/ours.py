@@ -9,6 +9,7 @@ from vcm import codec as codec_package
 from vcm import container, pipeline
 from vcm import roi as roi_package
 from vcm.codec.api import Codec, Mechanism
+from vcm.device import computer
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
 from vcm.evaluate.rated import Image, Settings
@@ -74,7 +75,7 @@ class Ours:
 
 
 @dataclass(frozen=True)
-class Several:
+class Ladder:
     """Models of one rate each, as one curve; a setting is a model's place: 1, 2, ...
 
     Args:
@@ -109,33 +110,37 @@ class Several:
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
-def ours(weights: str, way: Way, at: Settings | None) -> Ours | Several:
+def ours(weights: str, way: Way, at: Settings | None, device: str = "cpu") -> Ours | Ladder:
     """The codec of a name or file of weights, or of several files joined by "+".
+
+    Args:
+        device: as `vcm.device.device_of` takes it.
 
     Raises:
         ModelError: if weights cannot be loaded.
-        SpecError: if several of them are not of one rate each, a setting is none of theirs, or a
-            model has no such mechanism.
+        SpecError: if several of them are not of one rate each, a setting is none of theirs, a
+            model has no such mechanism, or there is no such device.
     """
     parts = [weights] if Path(weights).is_file() else weights.split(JOIN)
-    codecs = tuple(Codec.load(part, mechanism=way.mechanism) for part in parts)
+    codecs = tuple(Codec.load(p, device=device, mechanism=way.mechanism) for p in parts)
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
-    made_by = _made_by(codecs)
+    made_by = _made_by(codecs, device)
     if codecs[0].any_rate and len(codecs) == 1:
         return Ours(codecs[0], made_by, way, label, at or QUALITIES)
     if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
     if way.effort:
-        raise SpecError(f"weights={weights}: models of one rate know no effort")
+        raise SpecError(f"weights={weights}: models of one rate have no search")
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")
-    return Several(codecs, made_by, way.sigma, label, at or places)
+    return Ladder(codecs, made_by, way.sigma, label, at or places)
 
 
-def _made_by(codecs: Sequence[Codec]) -> str:
-    """All that decides on the bytes of a file: another torch or processor rounds otherwise."""
+def _made_by(codecs: Sequence[Codec], device: str) -> str:
+    """All that decides on the bytes of a file: another torch, processor or GPU rounds otherwise."""
     code = digest_of(codec_package, pipeline, container, roi_package)
     weights = " ".join(codec.card["sha256"] for codec in codecs)
-    machine = versions().get("compressai", ""), versions()["torch"], processor()
+    on = processor() if computer(device) == "cpu" else computer(device)
+    machine = versions().get("compressai", ""), versions()["torch"], on
     return f"vcm {container.VERSION} {code} {weights} {' '.join(machine)}"

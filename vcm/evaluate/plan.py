@@ -9,6 +9,7 @@ from typing import Final
 from vcm import plugin
 from vcm import roi as roi_package
 from vcm.dataset import DataSet
+from vcm.device import computer
 from vcm.evaluate.digest import digest_of
 from vcm.image import AS_USUAL, Reading
 from vcm.provenance import versions
@@ -40,6 +41,8 @@ class Plan:
         notes: a line each on what was joined or left out of the labels.
         reference: text of the codec that BD-rates are against; None: the first that is not ours.
         unchecked: whether an uncompressed score that the task does not expect is taken.
+        device: of our codec, the words' networks and the task model: "cpu", "cuda", "cuda:1", or
+            "auto", a GPU if there is one. All other codecs and metrics run on the processor.
     """
 
     task: TaskSpec
@@ -57,6 +60,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     reference: str | None = None
     unchecked: bool = False
+    device: str = "cpu"
 
     def without_codecs(self) -> "Plan":
         """The part that only looks at the uncompressed pictures."""
@@ -78,7 +82,7 @@ class Plan:
         models = [_identity(m) for m in (self.model, self.roi, self.roi_weights) if m]
         finder = [built_in(), digest_of(roi_package)]  # masks depend on both
         parts = [words, *finder, *models, data, self.on_empty, self.perceptual, versions()]
-        parts.append(asdict(self.reading))
+        parts += [asdict(self.reading), computer(self.device)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ Compare = Callable[[Image, Image, Roi], Sequence[float]]
 CAP: Final = 100.0  # dB; of equal pictures, so that a mean stays a number
 
 
-class Comparison(NamedTuple):
+class Measure(NamedTuple):
     """Metrics that are measured together.
 
     Attributes:
@@ -46,14 +46,14 @@ def _distance(name: str) -> Compare:
     return lambda original, decoded, roi: [distance(original, decoded)]
 
 
-COMPARISONS: Final[dict[str, Comparison]] = {
-    "psnr": Comparison(("PSNR", "ROI-PSNR", "background PSNR"), 1, lambda: _psnrs),
-    "ms-ssim": Comparison(
+COMPARISONS: Final[dict[str, Measure]] = {
+    "psnr": Measure(("PSNR", "ROI-PSNR", "background PSNR"), 1, lambda: _psnrs),
+    "ms-ssim": Measure(
         ("MS-SSIM", "ROI-MS-SSIM", "background MS-SSIM"), SIDE_MIN, lambda: _ms_ssims
     ),
-    "st-lpips": Comparison(("ST-LPIPS",), learned.SIDE_MIN, partial(_distance, "st-lpips")),
-    "lpips": Comparison(("LPIPS",), learned.SIDE_MIN, partial(_distance, "lpips")),
-    "dists": Comparison(("DISTS",), learned.SIDE_MIN, partial(_distance, "dists")),
+    "st-lpips": Measure(("ST-LPIPS",), learned.SIDE_MIN, partial(_distance, "st-lpips")),
+    "lpips": Measure(("LPIPS",), learned.SIDE_MIN, partial(_distance, "lpips")),
+    "dists": Measure(("DISTS",), learned.SIDE_MIN, partial(_distance, "dists")),
 }
 ALWAYS: Final = ("psnr", "ms-ssim")
 PERCEPTUAL: Final = tuple(name for name in COMPARISONS if name not in ALWAYS)

@@ -34,7 +34,7 @@ Seen = Objects | Confusion
 
 
 @dataclass(frozen=True)
-class Row:
+class AtSetting:
     """A picture by one codec at one setting.
 
     Attributes:
@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ByCodec:
     """A picture by one codec.
 
     Attributes:
@@ -61,7 +61,7 @@ class Rows:
     """
 
     key: str
-    settings: dict[str, Row] = field(default_factory=dict)
+    settings: dict[str, AtSetting] = field(default_factory=dict)
     error: str = ""
 
 
@@ -90,7 +90,7 @@ class Record:
     roi_share: float
     roi_source: str
     original: Seen
-    codecs: dict[str, Rows] = field(default_factory=dict)
+    codecs: dict[str, ByCodec] = field(default_factory=dict)
 
     @property
     def pixels(self) -> int:
@@ -117,6 +117,27 @@ def stamp(photo: Source, data: DataSet) -> str:
     return " ".join(f"{s.st_size} {s.st_mtime_ns}" for s in stats)
 
 
+def complete(
+    records: Mapping[str, Record], codecs: Mapping[str, RatedCodec]
+) -> tuple[list[Record], dict[str, str]]:
+    """Records in which every codec succeeded, and why the others are left out."""
+    whole, failed = [], {}
+    for name, record in records.items():
+        reasons = [_missing(record, text, codec) for text, codec in codecs.items()]
+        if any(reasons):
+            failed[name] = "; ".join(filter(None, reasons))
+        else:
+            whole.append(record)
+    return whole, failed
+
+
+def _missing(record: Record, text: str, codec: RatedCodec) -> str:
+    """Why the rows of a codec do not count, "" if they do."""
+    rows = record.codecs.get(text)
+    error = rows.error if rows else ""
+    return error or ("" if record.is_done(text, codec) else f"{text}: not measured")
+
+
 def to_json(record: Record) -> Json:
     """A record as its file has it."""
     codecs = {text: _rows_to_json(rows) for text, rows in record.codecs.items()}
@@ -133,7 +154,7 @@ def from_json(known: Mapping[str, Any]) -> Record:
     return Record(**{**known, "original": unpacked(known["original"]), "codecs": codecs})
 
 
-def _rows_to_json(rows: Rows) -> Json:
+def _rows_to_json(rows: ByCodec) -> Json:
     settings = {
         setting: {"bytes": row.bytes, "output": packed(row.output)}
         | row.scores
@@ -143,9 +164,9 @@ def _rows_to_json(rows: Rows) -> Json:
     return {"key": rows.key, "settings": settings} | ({"error": rows.error} if rows.error else {})
 
 
-def _rows_from_json(rows: Json) -> Rows:
+def _rows_from_json(rows: Json) -> ByCodec:
     settings = {
-        setting: Row(
+        setting: AtSetting(
             row["bytes"],
             unpacked(row["output"]),
             {k: v for k, v in row.items() if k not in OWN},
@@ -153,7 +174,7 @@ def _rows_from_json(rows: Json) -> Rows:
         )
         for setting, row in rows["settings"].items()
     }
-    return Rows(rows["key"], settings, rows.get("error", ""))
+    return ByCodec(rows["key"], settings, rows.get("error", ""))
 
 
 def packed(seen: Seen) -> Json:

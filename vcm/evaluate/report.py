@@ -89,7 +89,7 @@ class Report:
 
     Attributes:
         plan: what was asked for.
-        provenance: command, date, commit, versions and machine.
+        provenance: command, date, commit, versions, machine and device.
         kind: of the task model.
         pictures, pixels: that were measured.
         metric: that the bits at shares and the pairs are of.

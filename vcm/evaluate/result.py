@@ -9,17 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.device import computer
 from vcm.errors import MetricError
 from vcm.evaluate.codecs import is_ours, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
 from vcm.evaluate.estimates import Estimate
 from vcm.evaluate.expected import main_metric
-from vcm.evaluate.intervals import interval
+from vcm.evaluate.intervals import interval, resamples
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.record import Record
+from vcm.evaluate.record import Record, complete
 from vcm.evaluate.report import SHARES, CodecReport, Pair, PointReport, Report, RoiReport
-from vcm.evaluate.score import QUALITY, Point, Scorer, complete, resamples
+from vcm.evaluate.score import QUALITY, Point, Scorer
 from vcm.metrics.table import agreement
 from vcm.provenance import provenance
 from vcm.roi.mask import NOTHING
@@ -77,7 +78,7 @@ def result(
     every = list(curves.values())
     return Report(
         plan=plan,
-        provenance=provenance(),
+        provenance=provenance() | {"device": computer(plan.device)},
         kind=model.kind,
         pictures=len(rows),
         pixels=int(pixels.sum()),
@@ -97,15 +98,20 @@ def result(
     )
 
 
-def nothing_measured(reasons: Mapping[str, str]) -> MetricError:
-    """The error that there is no number, with the first reason and how many pictures share it."""
+def nothing_measured(reasons: Mapping[str, str], hint: str = "") -> MetricError:
+    """The error that there is no number, with the first reason and how many pictures share it.
+
+    Args:
+        hint: of the first reason's error.
+    """
     alike = [reason.replace(name, "...") for name, reason in reasons.items()]
     if not alike:
         return MetricError("no picture could be measured: there is none")
     first = next(iter(reasons.values()))
     return MetricError(
         f"no picture could be measured: {first} (the same for {alike.count(alike[0])} of "
-        f"{len(alike)} pictures)"
+        f"{len(alike)} pictures)",
+        hint=hint,
     )
 
 
@@ -152,7 +158,7 @@ def reference_of(codecs: tuple[str, ...], wanted: str | None) -> str:
     if wanted is None:
         return next((text for text in codecs if not is_ours(text)), codecs[0])
     if wanted not in codecs:
-        raise MetricError(f"--reference {wanted}: expected one of {', '.join(codecs)}")
+        raise MetricError(f"reference {wanted}: expected one of {', '.join(codecs)}")
     return wanted
 
 

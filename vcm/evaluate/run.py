@@ -27,7 +27,7 @@ class Done(NamedTuple):
     """
 
     photo: Source
-    error: str | None
+    error: VcmError | None
 
 
 class _Task(NamedTuple):
@@ -67,7 +67,7 @@ def measured(plan: Plan, folder: Path, pool: Pool) -> Iterator[Done]:
     tasks = (_Task(photo, load(folder, photo, plan)) for photo in plan.data.photos)
     for task, record in mapped(_Measuring(plan.bare()), tasks, pool):
         if isinstance(record, VcmError):
-            yield Done(task.photo, str(record))
+            yield Done(task.photo, record)
             continue
         data = gzip.compress(json.dumps(to_json(record)).encode(), compresslevel=3, mtime=0)
         write_atomic(_path(folder, task.photo), data)

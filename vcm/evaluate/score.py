@@ -1,7 +1,7 @@
 """From records of pictures to scores, on the set as it is and on resamples of it."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -9,19 +9,17 @@ from numpy.typing import NDArray
 
 from vcm.dataset import VOC, coco
 from vcm.errors import MetricError
+from vcm.evaluate.agreement import objects, own_truth
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.record import Confusion, Record, Row, Seen
+from vcm.evaluate.record import AtSetting, Confusion, Record, Seen
 from vcm.metrics.detection import categories, has_masks, matches
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.metrics.table import METRICS, agreement
-from vcm.vision.base import Kind, Objects
+from vcm.vision.base import Kind
 from vcm.vision.names import BACKGROUND, coco_name
 
 _log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
-RESAMPLES: Final = 1_000
-SURE: Final = 0.5  # confidence of what counts as there, where only the model itself says so
 QUALITY: Final = tuple(name for name, metric in METRICS.items() if not metric.of_task)
 
 
@@ -50,23 +48,6 @@ class Point(NamedTuple):
     bits: Floats
     scores: Scores
     has: dict[str, Floats]
-
-
-def resamples(images: int, count: int = RESAMPLES, seed: int = 0) -> Floats:
-    """How often each picture counts: (1 + count, images); first the whole set, then halves of it.
-
-    A half of n pictures differs from all of them as much as n pictures from all that there are:
-    the variance is (1 / (n / 2) - 1 / n) of a picture's. No picture is drawn twice, as it is in the
-    plain bootstrap: AP of doubles is another, and varies too little (experiments/00_intervals).
-
-    One picture has no resamples: nothing is known of how its scores vary.
-
-    Source: Saigo, Shao and Sitter 2001, the repeated half-sample bootstrap, over pictures.
-    """
-    rng, count = np.random.default_rng(seed), count if images > 1 else 0
-    order = rng.permuted(np.tile(np.arange(images), (count, 1)), axis=1)
-    sizes = images // 2 + images % 2 * rng.integers(2, size=(count, 1))  # of odd ones either
-    return np.concatenate([np.ones((1, images)), order < sizes])
 
 
 class Scorer:
@@ -139,7 +120,7 @@ class Scorer:
         bits = np.array([8.0 * row.bytes for row in rows])
         return Point(float(setting), bits, Scores(values, scores.classes), has)
 
-    def _mean(self, rows: Sequence[Row], metric: str, has: Floats) -> Floats:
+    def _mean(self, rows: Sequence[AtSetting], metric: str, has: Floats) -> Floats:
         """Mean over the pictures that have the metric: the background of some is empty."""
         values = np.array([row.scores.get(metric, 0.0) for row in rows])
         with np.errstate(invalid="ignore"):  # a resample may hold none of them
@@ -147,7 +128,7 @@ class Scorer:
         return mean
 
     def _detection(self, seen: Sequence[Seen]) -> Scores:
-        found = {i: _objects(one) for i, one in zip(self._ids, seen, strict=True)}
+        found = {i: objects(one) for i, one in zip(self._ids, seen, strict=True)}
         values: dict[str, Floats] = {}
         classes: dict[str, float] = {}
         for masks in [False, True] if self._masks else [False]:
@@ -163,7 +144,7 @@ class Scorer:
         confusions = np.stack([_dense(one, count) for one in seen])
         iou = class_iou(confusions, self._weights[:1])[0]
         if np.isnan(iou[self._counted]).all():
-            raise MetricError("mIoU: none of the pictures shows a class that counts")
+            raise MetricError("mIoU: none of the pictures shows a class that is scored")
         named = zip(self._semantic_names, iou.tolist(), strict=True)
         return Scores(
             {self._metric: mean_iou(confusions, self._weights, self._counted)},
@@ -212,44 +193,6 @@ def _check_sizes(truth: Any, ids: Sequence[int], records: Sequence[Record]) -> N
             )
 
 
-def own_truth(records: Sequence[Record], names: Sequence[str], masks: bool) -> dict[str, Any]:
-    """A COCO file of what the model itself is sure of on the uncompressed pictures."""
-    annotations = [
-        entry
-        for i, record in enumerate(records)
-        for entry in _entries(i, _objects(record.original), masks)
-    ]
-    for number, entry in enumerate(annotations, 1):
-        entry["id"] = number
-    if not annotations:
-        raise MetricError(
-            f"the model is sure of nothing (confidence {SURE:g}) on these pictures: "
-            f"there is nothing to agree with"
-        )
-    images = [{"id": i, "height": r.height, "width": r.width} for i, r in enumerate(records)]
-    categories = [{"id": i + 1, "name": name} for i, name in enumerate(names)]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _entries(image: int, found: Objects, masks: bool) -> Iterable[dict[str, Any]]:
-    for i in np.flatnonzero(found.scores >= SURE).tolist():
-        x1, y1, x2, y2 = found.boxes[i].tolist()
-        entry = {
-            "image_id": image,
-            "category_id": int(found.labels[i]) + 1,
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
-        }
-        yield entry | ({"segmentation": found.masks[i]} if masks and found.masks else {})
-
-
-def _objects(seen: Seen) -> Objects:
-    """What a detector saw."""
-    assert isinstance(seen, Objects)
-    return seen
-
-
 def _dense(seen: Seen, classes: int) -> NDArray[np.int64]:
     """Pixels by true and seen class: (classes, classes)."""
     assert isinstance(seen, Confusion)
@@ -261,24 +204,3 @@ def _dense(seen: Seen, classes: int) -> NDArray[np.int64]:
 
 def _named(metric: str, labelled: bool) -> str:
     return metric if labelled else agreement(metric)
-
-
-def complete(
-    records: Mapping[str, Record], codecs: Mapping[str, RatedCodec]
-) -> tuple[list[Record], dict[str, str]]:
-    """Records in which every codec succeeded, and why the others are left out."""
-    whole, failed = [], {}
-    for name, record in records.items():
-        reasons = [_missing(record, text, codec) for text, codec in codecs.items()]
-        if any(reasons):
-            failed[name] = "; ".join(filter(None, reasons))
-        else:
-            whole.append(record)
-    return whole, failed
-
-
-def _missing(record: Record, text: str, codec: RatedCodec) -> str:
-    """Why the rows of a codec do not count, "" if they do."""
-    rows = record.codecs.get(text)
-    error = rows.error if rows else ""
-    return error or ("" if record.is_done(text, codec) else f"{text}: not measured")

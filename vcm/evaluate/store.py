@@ -24,8 +24,8 @@ def default_folder() -> Path:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError as error:  # HOME is unset and the user unknown, as in some containers
         raise SpecError(
-            "there is no home folder to keep coded files in: name a folder for them (--cache), or "
-            "set XDG_CACHE_HOME"
+            "there is no home folder to keep coded files in, and XDG_CACHE_HOME is not set",
+            hint="cache",
         ) from error
     return Path(home) / "vcm" / "files"
 

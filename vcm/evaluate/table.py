@@ -14,7 +14,7 @@ from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
-from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, Modes, Options
+from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, CodecOptions, Modes
 from vcm.evaluate.ours import Way, ours
 from vcm.evaluate.rated import Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
@@ -35,32 +35,44 @@ class Spec:
 
     base: str
     mode: str
-    options: Options
+    options: CodecOptions
     text: str = field(default="", compare=False)
 
 
-class Row(NamedTuple):
+class Defaults(NamedTuple):
+    """Settings of this package's codec that hold where a codec's text says nothing else.
+
+    Attributes:
+        device: that it runs on; no text changes it.
+    """
+
+    sigma: float
+    weights: str
+    device: str
+
+
+class CodecRow(NamedTuple):
     """A codec.
 
     Attributes:
         options: that it takes without a mode.
         modes: how it can be told the ROI.
-        build: the codec of a text; sigma and weights are those of ours where the text has none.
+        build: the codec of a text.
         ours: whether it is this package's: BD-rates are against another, and plots draw it bold.
     """
 
     options: tuple[str, ...]
     modes: Modes
-    build: Callable[[Spec, float, str], RatedCodec]
+    build: Callable[[Spec, Defaults], RatedCodec]
     ours: bool = False
 
 
-def _ours(spec: Spec, sigma: float, weights: str) -> RatedCodec:
+def _ours(spec: Spec, defaults: Defaults) -> RatedCodec:
     """This package's codec."""
     o = spec.options
-    own = str(o.get("weights", weights))
-    way = Way(float(o.get("sigma", sigma)), int(o.get("effort", 0)), o.get("mechanism"))
-    return ours(own, way, o.get("at"))
+    weights, sigma = str(o.get("weights", defaults.weights)), float(o.get("sigma", defaults.sigma))
+    way = Way(sigma, int(o.get("effort", 0)), o.get("mechanism"))
+    return ours(weights, way, o.get("at"), defaults.device)
 
 
 def _classical(
@@ -68,7 +80,7 @@ def _classical(
     made_by: Callable[[Spec, Any], str],
     modes: Modes,
     options: tuple[str, ...] = (),
-) -> Row:
+) -> CodecRow:
     """A row of an anchor.
 
     Args:
@@ -76,7 +88,7 @@ def _classical(
         made_by: its preset, and versions of what makes its files.
     """
 
-    def build(spec: Spec, sigma: float, weights: str) -> RatedCodec:
+    def build(spec: Spec, defaults: Defaults) -> RatedCodec:
         built = anchor(spec)
         settings: Settings = spec.options.get("at") or _some(built.settings)
         if any(s % 1 for s in settings):
@@ -84,9 +96,9 @@ def _classical(
         by = made_by(spec, built)
         if not spec.mode:
             return Plain(built, settings, by)
-        return modes[spec.mode].guided(built, spec.options, sigma)(settings, by)
+        return modes[spec.mode].guided(built, spec.options, defaults.sigma)(settings, by)
 
-    return Row(options, modes, build)
+    return CodecRow(options, modes, build)
 
 
 def _some(settings: tuple[int, ...]) -> Settings:
@@ -95,14 +107,14 @@ def _some(settings: tuple[int, ...]) -> Settings:
     return tuple(float(s) for s in few)
 
 
-def _pillow(anchor: Anchor, modes: Modes = PREPARED) -> Row:
+def _pillow(anchor: Anchor, modes: Modes = PREPARED) -> CodecRow:
     def made_by(spec: Spec, built: Anchor) -> str:
         return f" {digest_of(anchors)} {versions()['pillow']}"  # the options are in our code
 
     return _classical(lambda spec: anchor, made_by, modes)
 
 
-def _video(anchor: Callable[..., Anchor], modes: Modes = PREPARED) -> Row:
+def _video(anchor: Callable[..., Anchor], modes: Modes = PREPARED) -> CodecRow:
     def made_by(spec: Spec, built: Any) -> str:
         return f"{built.preset} {digest_of(anchors)} {ffmpeg.version()}"
 
@@ -131,8 +143,8 @@ def _plugin_made_by(spec: Spec, built: Anchor) -> str:
 ZOO: Final = _classical(lambda spec: Zoo(spec.base), _zoo_made_by, PREPARED)
 X265_420: Final = _video(lambda **o: X265("yuv420p10le", **o), QP_MAP)
 PLUGIN: Final = _classical(_plugin, _plugin_made_by, ITS_OWN)
-CODECS: Final[dict[str, Row]] = {
-    "vcm": Row(("sigma", "weights", "effort", "mechanism"), {}, _ours, ours=True),
+CODECS: Final[dict[str, CodecRow]] = {
+    "vcm": CodecRow(("sigma", "weights", "effort", "mechanism"), {}, _ours, ours=True),
     "jpeg": _pillow(JPEG),
     "webp": _pillow(WEBP),
     "jpeg2000": _pillow(JPEG2000, FLAT),  # its settings are rates: a part would be no finer
@@ -150,6 +162,6 @@ CODECS: Final[dict[str, Row]] = {
 }
 
 
-def row_of(base: str) -> Row | None:
+def row_of(base: str) -> CodecRow | None:
     """The row of a codec's name or of a plugin's; None if there is none."""
     return PLUGIN if plugin.is_plugin(base) else CODECS.get(base)

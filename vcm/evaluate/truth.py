@@ -20,10 +20,7 @@ from vcm.vision.names import coco_name
 
 Roi = NDArray[np.bool_]  # (H, W)
 SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
-TURNED: Final = (
-    "the photo is turned by EXIF, and its labels seem to be drawn on it as it is stored: try "
-    "--exif ignore"
-)
+TURNED: Final = "EXIF turns the photo, and its labels seem to be drawn on it as it is stored"
 
 
 def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
@@ -38,7 +35,7 @@ def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
     without = {coco_name(name) for name in task.exclude}
     if unknown := sorted((wanted | without) - known(plan.data)):
         raise SpecError(
-            f"--roi truth: nobody drew {', '.join(unknown)} on {plan.data.name}; it has "
+            f"true masks: nobody drew {', '.join(unknown)} on {plan.data.name}; it has "
             f"{', '.join(sorted(known(plan.data)))}"
         )
     roi = _drawn(plan.data, photo, wanted, picture) & ~_drawn(plan.data, photo, without, picture)
@@ -56,9 +53,9 @@ def known(data: DataSet) -> set[str]:
     if data.masks is not None:
         return set(VOC)
     if data.annotations is None:
-        raise SpecError(f"{data.name}: --roi truth needs ground truth; it has none")
+        raise SpecError(f"{data.name}: there are no labels, so no true masks")
     if not has_masks(labels(data)):
-        raise SpecError(f"{data.name}: --roi truth needs masks; some objects have boxes only")
+        raise SpecError(f"{data.name}: there are no true masks of some objects, only boxes")
     return set(categories(labels(data)))
 
 
@@ -90,10 +87,11 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
     said = entry.get("height", height), entry.get("width", width)
     if said != (height, width):
         turned = said == (width, height) and way > 1
-        hint = TURNED if turned else "was it resized or turned? Its boxes cannot fit"
+        why = TURNED if turned else "was it resized or turned? Its boxes cannot fit"
         raise SpecError(
             f"{photo.name}: {width}x{height} pixels, "
-            f"its COCO entry says {said[1]}x{said[0]}: {hint}"
+            f"its COCO entry says {said[1]}x{said[0]}: {why}",
+            hint="turned" if turned else "",
         )
     boxes = [entry["bbox"] for entry in index.imgToAnns[photo.id]]
     if any(x < -SLACK or y < -SLACK or x + w > width + SLACK or y + h > height + SLACK

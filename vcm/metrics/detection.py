@@ -22,7 +22,7 @@ MOST: Final = 100  # objects of a class and picture, as COCO counts
 Floats = NDArray[np.float64]
 
 
-class Curve(NamedTuple):
+class TruePositives(NamedTuple):
     """The true positives of one class at one IoU, most confident first.
 
     Attributes:
@@ -47,7 +47,7 @@ class Matches:
 
     names: tuple[str, ...]
     positives: Floats
-    curves: tuple[tuple[Curve, ...], ...]
+    curves: tuple[tuple[TruePositives, ...], ...]
 
     def precision(self, weights: Floats) -> Floats:
         """AP in percent of each class at each IoU: (R, C, T), nan for a class without objects.
@@ -176,7 +176,7 @@ def _evaluated(
             positives.append(count)
             curves.append(_curves(entries))
     if not names:
-        raise MetricError("AP: none of the pictures shows an object of the classes that count")
+        raise MetricError("AP: none of the pictures shows an object of the classes that are scored")
     return Matches(tuple(names), np.array(positives, np.float64), tuple(curves))
 
 
@@ -190,7 +190,7 @@ def _index(truth: Any, results: list[dict[str, Any]]) -> Any:
     return empty
 
 
-def _curves(entries: list[dict[str, Any] | None]) -> tuple[Curve, ...]:
+def _curves(entries: list[dict[str, Any] | None]) -> tuple[TruePositives, ...]:
     """One class: the matches of all pictures, sorted as pycocotools does."""
     known = [(i, e) for i, e in enumerate(entries) if e is not None]
     scores = np.concatenate([np.array(e["dtScores"], np.float64) for _, e in known])
@@ -206,7 +206,7 @@ def _curves(entries: list[dict[str, Any] | None]) -> tuple[Curve, ...]:
 
 def _curve(
     image: NDArray[np.int64], true: NDArray[np.bool_], false: NDArray[np.bool_], images: int
-) -> Curve:
+) -> TruePositives:
     from scipy.sparse import csr_array
 
     at = np.flatnonzero(true)
@@ -214,10 +214,12 @@ def _curve(
     behind = np.searchsorted(at, np.flatnonzero(false))
     some = behind < len(at)
     places = image[false][some], behind[some]
-    return Curve(image[at], csr_array((np.ones(some.sum()), places), shape=(images, len(at))))
+    return TruePositives(
+        image[at], csr_array((np.ones(some.sum()), places), shape=(images, len(at)))
+    )
 
 
-def _interpolated(curve: Curve, weights: Floats, total: Floats) -> Floats:
+def _interpolated(curve: TruePositives, weights: Floats, total: Floats) -> Floats:
     """Mean over 101 recalls of the best precision at that recall or more: (R,).
 
     Source: Lin et al. 2014 and pycocotools' `accumulate`. Only true positives change the recall,

@@ -12,7 +12,7 @@ from vcm.evaluate.measure import Measurer
 from vcm.evaluate.record import Record, Seen
 from vcm.evaluate.result import Say, rows_for_csv
 from vcm.files import held, make_folder, write_atomic
-from vcm.report.page import Panel, Row, page
+from vcm.report.page import Panel, PhotoRow, page
 from vcm.report.plots import drawn
 from vcm.scale.sources import Source, read
 from vcm.scale.work import Pool
@@ -60,7 +60,7 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode(errors="surrogateescape")
 
 
-def _rows(done: Evaluated) -> list[Row]:
+def _rows(done: Evaluated) -> list[PhotoRow]:
     """A few photos, each codec at its setting whose rate is nearest to that of the lower third."""
     report, records, measurer = done
     rates = sorted(p.bpp.value for c in report.codecs for p in c.points)
@@ -75,7 +75,7 @@ def _rows(done: Evaluated) -> list[Row]:
     return [_row(measurer, photo, records[photo.name], chosen) for photo in fit[:SHOWN]]
 
 
-def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> Row:
+def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, float]) -> PhotoRow:
     picture = read(photo, measurer.plan.reading)
     mask = measurer.find_roi(photo, picture)
     outlined = _seen(measurer, draw.outlined(picture, mask.roi), record.original)
@@ -90,7 +90,7 @@ def _row(measurer: Measurer, photo: Source, record: Record, settings: dict[str, 
         caption = f"{measurer.codecs[text].name}: {bpp:.3f} bpp, {quality}"
         seen = _seen(measurer, decoded, row.output)
         panels.append(Panel(caption, draw.within(seen, SIDE)))
-    return Row(f"{photo.name}: {record.roi_source}", panels)
+    return PhotoRow(f"{photo.name}: {record.roi_source}", panels)
 
 
 def _seen(measurer: Measurer, picture: Image, output: Seen) -> Image:

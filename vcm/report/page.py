@@ -27,14 +27,14 @@ class Panel(NamedTuple):
     picture: Image
 
 
-class Row(NamedTuple):
+class PhotoRow(NamedTuple):
     """Panels of one photo, side by side."""
 
     title: str
     panels: Sequence[Panel]
 
 
-def page(report: Report, rows: Sequence[Row], title: str) -> str:
+def page(report: Report, rows: Sequence[PhotoRow], title: str) -> str:
     """The HTML text.
 
     Raises:

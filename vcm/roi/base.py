@@ -41,7 +41,7 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Several(Protocol):
+class MultiNetwork(Protocol):
     """A backend that asks several networks."""
 
     def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
@@ -55,9 +55,9 @@ class Several(Protocol):
 
 def networks(backend: Backend, phrases: Sequence[str]) -> tuple[str, ...]:
     """The names of the networks that look for the phrases; all of them are loaded then."""
-    return backend.networks(phrases) if isinstance(backend, Several) else (backend.name,)
+    return backend.networks(phrases) if isinstance(backend, MultiNetwork) else (backend.name,)
 
 
 def recall(backend: Backend, phrases: Sequence[str]) -> dict[str, float]:
     """The share of each class's pixels found in photos kept apart, where that is known."""
-    return backend.recall(phrases) if isinstance(backend, Several) else {}
+    return backend.recall(phrases) if isinstance(backend, MultiNetwork) else {}

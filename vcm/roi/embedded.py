@@ -116,7 +116,9 @@ def _threshold(path: Path, card: dict[str, str]) -> float:
     try:
         return float(card.get("tau", "0.5"))
     except ValueError as error:
-        raise ModelError(f"{path}: tau is no number: {card['tau']!r}; get a fresh copy") from error
+        raise ModelError(
+            f"{path}: tau is not a number: {card['tau']!r}; get a fresh copy"
+        ) from error
 
 
 def _recall(path: Path, card: dict[str, str]) -> dict[str, float]:

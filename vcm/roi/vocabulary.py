@@ -34,7 +34,7 @@ class Phrases(NamedTuple):
     places: frozenset[str]
 
 
-class Reading(NamedTuple):
+class Meaning(NamedTuple):
     """What is understood of a phrase.
 
     Attributes:
@@ -75,11 +75,11 @@ class Vocabulary(NamedTuple):
             _log.warning("%s", remark)
         return cover
 
-    def read(self, phrase: str) -> Reading:
+    def read(self, phrase: str) -> Meaning:
         """The same, without a word about it in the log; raises what `cover` does."""
         known = self._known(phrase)
         if known:
-            return Reading(known, [])
+            return Meaning(known, [])
         parts: list[list[str]] = [[]]
         meant = [True]
         for word in _WORD.findall(phrase.lower().replace("’", "'")):
@@ -100,7 +100,7 @@ class Vocabulary(NamedTuple):
                 remarks += of_part
         if not found:
             raise self._unknown(phrase)
-        return Reading(tuple(sorted(found)), remarks)
+        return Meaning(tuple(sorted(found)), remarks)
 
     def knows(self, phrase: str) -> bool:
         """Whether it stands for some classes."""
@@ -109,7 +109,7 @@ class Vocabulary(NamedTuple):
         except UnknownWord:
             return False
 
-    def _noun(self, words: list[str], phrase: str) -> Reading:
+    def _noun(self, words: list[str], phrase: str) -> Meaning:
         """What the longest known end of some words covers; those before it must be known too."""
         for start in range(len(words)):
             known = self._known(" ".join(words[start:]))
@@ -125,7 +125,7 @@ class Vocabulary(NamedTuple):
                 if other := [w for w in before if w not in rest and self._known(w) != known]:
                     both = ", ".join([*other, noun])
                     remarks.append(f"{phrase!r}: only {noun} is meant; for both write '{both}'")
-                return Reading(known, remarks)
+                return Meaning(known, remarks)
         raise self._unknown(
             " ".join(w for w in words if w not in self.phrases.modifiers) or " ".join(words)
         )

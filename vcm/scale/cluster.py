@@ -32,7 +32,7 @@ class Cluster:
         workers: processors of a local cluster; None: all.
 
     Raises:
-        SpecError: if a cluster that is there already is told its number of workers.
+        SpecError: if the number of workers is given for a cluster that runs already.
     """
 
     room = 0  # until it is entered
@@ -40,8 +40,8 @@ class Cluster:
     def __init__(self, address: str, workers: int | None = None):
         if workers is not None and (address != LOCAL or workers < 1):
             raise SpecError(
-                f"workers: expected 1 or more for a cluster of our own, {LOCAL!r}, and none for "
-                f"another one, which has its own number; got {workers} for {address!r}",
+                f"workers: expected 1 or more for {LOCAL!r}, which starts a cluster, and none for "
+                f"a cluster that runs already; got {workers} for {address!r}",
                 hint="cluster's workers",
             )
         self._address, self._workers = address, workers

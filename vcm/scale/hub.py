@@ -12,7 +12,7 @@ from vcm.scale.sources import Source
 HUB: Final = "hf:"  # before the name of a data set
 
 
-class Row(NamedTuple):
+class HubPicture(NamedTuple):
     """A row of a data set of the hub."""
 
     name: str
@@ -36,7 +36,7 @@ class Row(NamedTuple):
             raise ImageError(f"{self.where}: no picture ({error})") from error
 
 
-class Rows:
+class HubPictures:
     """The pictures of a data set of the hub, or of a local folder that `datasets` understands.
 
     Args:
@@ -57,7 +57,7 @@ class Rows:
 
     def __iter__(self) -> Iterator[Source]:
         for index in range(self._count):
-            yield Row(f"{index:08d}", self._data, self._split, index)
+            yield HubPicture(f"{index:08d}", self._data, self._split, index)
 
 
 @cache

@@ -35,7 +35,7 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise WorkerError(
-                "a worker process died, perhaps for lack of memory; fewer of them need less",
+                "a worker process died, perhaps for lack of memory; fewer workers need less",
                 hint="fewer workers",
             ) from error
 

@@ -100,7 +100,7 @@ class Manifest:
                 if line is not None:
                     self._note(line, text)
                 elif text.endswith(b"\n") or not self._may_end(text):
-                    raise self._refused(f"line {number} is none of ours")
+                    raise self._refused(f"line {number} is not one that vcm wrote")
                 else:
                     os.truncate(self.path, self._end)
 

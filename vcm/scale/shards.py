@@ -18,7 +18,7 @@ PER_SHARD: Final = 1000
 _NUMBER: Final = re.compile(r"%0?\d*d")
 
 
-class Shards:
+class ShardSink:
     """Tar shards of so many pictures each, in the order of their set, with a manifest beside.
 
     A shard is written at once when all of its pictures are through; what it holds does not depend
@@ -94,7 +94,7 @@ class Shards:
                 self._write(shard)
         following = self._folder / (self._name % (self._last // self._per_shard + 1))
         if complete and following.exists():
-            _log.warning("%s and what follows are of an earlier run; remove them", following)
+            _log.warning("%s and later shards are from an earlier run; remove them", following)
 
     def drop(self) -> None:
         """Leave no shard that is half full."""

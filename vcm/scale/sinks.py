@@ -129,7 +129,7 @@ def check_free(path: Path, source: str | None) -> None:
     """
     if path.exists():
         raise OutputError(
-            f"{str(path)!r} was made from {source!r}; move it away or give another place",
+            f"{str(path)!r} was made from {source!r}; move it away or choose another place",
             hint="replace",
         )
 
@@ -147,8 +147,8 @@ def write(path: Path, data: bytes, may_replace: bool) -> None:
 
 
 def unnamed(path: Path) -> OutputError:
-    """That something is there of which the manifest does not know."""
+    """The error that a file exists which the manifest does not list."""
     return OutputError(
-        f"{str(path)!r} is there already and {NAME} does not name it; give another place",
+        f"{str(path)!r} exists already and {NAME} does not list it; choose another place",
         hint="replace",
     )

@@ -46,7 +46,7 @@ class Member(NamedTuple):
         return data
 
 
-class Shards:
+class ShardSource:
     """The files in tar shards, one shard after the other: no list of all is ever made.
 
     A file's name is that of its shard and its own: keys need to be unique in a shard only.

@@ -60,7 +60,7 @@ class Health:
         return ModelError(
             f"step {step}: the loss is {self.last:.3g}, usual is {self.loss:.3g}: the run has "
             f"diverged; the same command with a lower optim.lr and run.folder={self._folder} "
-            f"goes on from the last checkpoint, or begins anew if none was made"
+            f"goes on from the last checkpoint, or begins again if none was made"
         )
 
 

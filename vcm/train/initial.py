@@ -59,8 +59,8 @@ def adopt(module: Step, name_or_path: str, learn: Learn) -> None:
     decoder = {k for k in frozen if k.startswith("model.")}
     if learn == "encoder" and not decoder <= alike:
         raise ModelError(
-            f"{name_or_path}: [model] has another decoder than it; where the encoder alone learns "
-            f"they must be the same"
+            f"{name_or_path}: [model] describes another decoder; where the encoder alone learns, "
+            f"it must be the same"
         )
     module.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
     fresh = ", ".join(sorted(own.keys() - known)) or "none"

@@ -78,7 +78,7 @@ def _train(
     path = folder / "last.ckpt"
     if trainer.step >= config.optim.steps:
         _log.warning(
-            "%s: its %d steps are made; more optim.steps with run.folder=%s go on",
+            "%s: all %d steps are done; to go on, raise optim.steps with run.folder=%s",
             folder, trainer.step, folder,
         )  # fmt: skip
     if trainer.writes:

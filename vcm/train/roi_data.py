@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_labels import IGNORE, SURE, Planes
-from vcm.train.roi_photos import Photo
+from vcm.train.roi_photos import LabelledPhoto
 
 Image = NDArray[np.uint8]
 SCALES: Final = (0.5, 1.7)  # of a photo in a crop, drawn log-uniformly
@@ -25,7 +25,7 @@ SEEN: Final = 5e-4  # share of a photo from which it counts as one of a class
 ROOMS: Final = 0.25  # how often a thing of rooms that is no class of COCO's is in focus
 
 
-class Batch(NamedTuple):
+class WordBatch(NamedTuple):
     """Attributes:
     x: (B, 3, S, S) float32 in [0, 1], RGB.
     planes: (B, 4, S/4, S/4) int64, see `roi_labels`.
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     rooms: Tensor
 
 
-def by_class(photos: Sequence[Photo]) -> dict[int, list[int]]:
+def by_class(photos: Sequence[LabelledPhoto]) -> dict[int, list[int]]:
     """For each label, the indices of the photos that show it."""
     found: dict[int, list[int]] = {}
     for i, photo in enumerate(photos):
@@ -48,8 +48,12 @@ def by_class(photos: Sequence[Photo]) -> dict[int, list[int]]:
 
 
 def batch(
-    photos: Sequence[Photo], classes: dict[int, list[int]], count: int, side: int, rng: Generator
-) -> Batch:
+    photos: Sequence[LabelledPhoto],
+    classes: dict[int, list[int]],
+    count: int,
+    side: int,
+    rng: Generator,
+) -> WordBatch:
     """Half of the photos drawn by their weights; half class by class, so that rare ones are seen.
 
     Three quarters of the latter are zoomed in on, or out of.
@@ -73,7 +77,7 @@ def batch(
     shift = torch.from_numpy(rng.uniform(-0.1, 0.1, (count, 1, 1, 1))).float()
     x = ((x - 0.5) * contrast + 0.5 + shift).clamp(0, 1)
     planes = torch.from_numpy(np.stack([t for _, t in crops])).permute(0, 3, 1, 2).long()
-    return Batch(x.contiguous(memory_format=torch.channels_last), planes, torch.tensor(rooms))
+    return WordBatch(x.contiguous(memory_format=torch.channels_last), planes, torch.tensor(rooms))
 
 
 def _drawn(values: NDArray[np.int64], weights: NDArray[np.float64], rng: Generator) -> int:

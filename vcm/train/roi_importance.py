@@ -17,7 +17,7 @@ from vcm.files import write_atomic
 from vcm.models import load_teacher
 from vcm.roi.embedded import LONG_SIDE
 from vcm.roi.network import PixelWordNet
-from vcm.train.roi_photos import Photo
+from vcm.train.roi_photos import LabelledPhoto
 from vcm.vision.importance import importance
 
 SEEN: Final = 640  # longer side of a photo as detectors see it
@@ -29,8 +29,8 @@ Pair = tuple[Tensor, Tensor]
 
 def learn(
     net: PixelWordNet,
-    training: Sequence[Photo],
-    apart: Sequence[Photo],
+    training: Sequence[LabelledPhoto],
+    apart: Sequence[LabelledPhoto],
     detectors: Sequence[str],
     target: Path,
 ) -> float:
@@ -46,8 +46,8 @@ def learn(
 
 
 def measure(
-    photos: Sequence[Photo], teachers: Sequence[str], target: Path
-) -> Iterator[tuple[Photo, NDArray[np.float32]]]:
+    photos: Sequence[LabelledPhoto], teachers: Sequence[str], target: Path
+) -> Iterator[tuple[LabelledPhoto, NDArray[np.float32]]]:
     """Each photo with the log importance of its places for each detector: (D, H/16, W/16).
 
     The mean over the places is 0. What was measured before is read from `target`.
@@ -72,7 +72,7 @@ def _save(path: Path, maps: NDArray[np.float32]) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _picture(photo: Photo, side: int) -> Tensor:
+def _picture(photo: LabelledPhoto, side: int) -> Tensor:
     """(1, 3, H, W) float32 in [0, 1], its longer side about `side`, multiples of 32."""
     pixels, _ = photo.load()
     scale = side / max(pixels.shape[:2])
@@ -82,7 +82,7 @@ def _picture(photo: Photo, side: int) -> Tensor:
 
 
 def _pairs(
-    net: PixelWordNet, measured: Iterator[tuple[Photo, NDArray[np.float32]]]
+    net: PixelWordNet, measured: Iterator[tuple[LabelledPhoto, NDArray[np.float32]]]
 ) -> Iterator[Pair]:
     """What the head reads of each photo, and the detectors' mean at the same places."""
     for photo, maps in measured:

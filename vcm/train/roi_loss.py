@@ -5,13 +5,13 @@ import torch
 from torch import Tensor
 
 from vcm.roi.vocabulary import vocabulary
-from vcm.train.roi_data import Batch
+from vcm.train.roi_data import WordBatch
 from vcm.train.roi_labels import IGNORE, NONE
 
 THERE, NOT_THERE = 0.35, 0.15  # probability from, and below which, a region counts as a class's
 
 
-def segmentation_loss(logits: Tensor, batch: Batch) -> Tensor:
+def segmentation_loss(logits: Tensor, batch: WordBatch) -> Tensor:
     """Cross-entropy per pixel plus half of the soft IoU's loss over the classes in the batch.
 
     The second term counts a small object as much as a large one. Where a photo may show things of
@@ -25,7 +25,7 @@ def segmentation_loss(logits: Tensor, batch: Batch) -> Tensor:
     return _cross(logits, batch, known) + 0.5 * _soft_iou(logits, (first, p, second, q), known)
 
 
-def _cross(logits: Tensor, batch: Batch, known: Tensor) -> Tensor:
+def _cross(logits: Tensor, batch: WordBatch, known: Tensor) -> Tensor:
     """Mean over the known pixels of what the planes' probabilities expect."""
     first, p, second, q = batch.planes.unbind(1)
     a, b = p / 255.0, q / 255.0

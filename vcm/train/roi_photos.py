@@ -47,7 +47,7 @@ FOLDERS: Final = {
 }  # fmt: skip
 
 
-class Photo(NamedTuple):
+class LabelledPhoto(NamedTuple):
     """A photo and what is known of it.
 
     Attributes:
@@ -73,7 +73,7 @@ class Photo(NamedTuple):
         return (pixels[FRAME] if self.framed else pixels), planes
 
 
-def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> list[Photo]:
+def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> list[LabelledPhoto]:
     """All photos that are fit to learn from, their label planes written where they were not.
 
     Args:
@@ -91,20 +91,20 @@ def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> li
             classes = {int(k): v for k, v in known[path.name].items()}
             labels = target / f"{path.stem}.png"
             framed = label.nyu is not None
-            found.append(Photo(path, labels, label.rooms, framed, classes, label.weight))
+            found.append(LabelledPhoto(path, labels, label.rooms, framed, classes, label.weight))
     write_atomic(index, json.dumps(known).encode())
     if not found:
         raise SpecError(f"{photos}: no photo that can be learnt from")
     return found
 
 
-def kept_apart(photos: Sequence[Photo]) -> set[Path]:
+def kept_apart(photos: Sequence[LabelledPhoto]) -> set[Path]:
     """The photos that training never sees: a fixed choice, none of them a frame of a video."""
     stills = [p.path for p in photos if "CamVid" not in p.path.name]
     return {path for path in stills if zlib.crc32(path.name.encode()) % APART == 0}
 
 
-class _Known(NamedTuple):
+class _Labelling(NamedTuple):
     """What people say of a photo beside its pixels."""
 
     voc: Path | None = None
@@ -143,12 +143,12 @@ def unfit(pixels: NDArray[np.uint8]) -> bool:
     return bool(white > WHITE or flat > FLAT)
 
 
-def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple[Path, _Known]]:
+def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple[Path, _Labelling]]:
     for path in image.folder(photos):
         voc = voc_masks / f"{path.stem}.png"
         drawn = voc.is_file()
         weight = DRAWN if drawn else 1.0
-        yield path, _Known(voc=voc if drawn else None, rooms=drawn, weight=weight)
+        yield path, _Labelling(voc=voc if drawn else None, rooms=drawn, weight=weight)
     if more is None:
         return
     told = json.loads((more / "sources.json").read_text())["photos"]
@@ -158,7 +158,7 @@ def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple
         nyu = more / "nyu_masks" / f"{path.stem}.png"
         yield (
             path,
-            _Known(
+            _Labelling(
                 nyu=nyu if nyu.is_file() else None,
                 boxes=boxes.get(path.name, ()),
                 hint=hinted(source["hint"]) if source["repository"].startswith(TELLING) else "",

@@ -14,7 +14,7 @@ from vcm.roi.session import Run
 from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_labels import IGNORE, Planes
 from vcm.train.roi_loss import NOT_THERE, THERE
-from vcm.train.roi_photos import Photo
+from vcm.train.roi_photos import LabelledPhoto
 
 TAUS: Final = np.round(np.arange(0.1, 0.91, 0.05), 2)
 LEAST: Final = 5e-3  # share of a photo that a class covers, for the photo to count in its recall
@@ -39,7 +39,7 @@ class Score(NamedTuple):
     empty: float
 
 
-def score(run: Run, photos: Sequence[Photo], looks: Sequence[float] = LOOKS[1]) -> Score:
+def score(run: Run, photos: Sequence[LabelledPhoto], looks: Sequence[float] = LOOKS[1]) -> Score:
     """The score at the tau that suits coding.
 
     That is the best mean IoU when a missed pixel counts twice: it is a part of the object that is
@@ -75,7 +75,7 @@ def card(score: Score) -> dict[str, str]:
     }
 
 
-def _counts(run: Run, photo: Photo, looks: Sequence[float]) -> Counts:
+def _counts(run: Run, photo: LabelledPhoto, looks: Sequence[float]) -> Counts:
     """Pixels in both, found, true and known, for each tau and class: (T, K, 4).
 
     Things of rooms count where people labelled them.

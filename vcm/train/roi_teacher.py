@@ -61,7 +61,9 @@ def read(path: Path) -> Planes:
     """
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if found is None or found.ndim != 3 or found.shape[2] != 4:
-        raise SpecError(f"{path}: no label planes that can be read; remove it to have it made anew")
+        raise SpecError(
+            f"{path}: no label planes that can be read; delete it to have it made again"
+        )
     return found.astype(np.uint8, copy=False)
 
 

@@ -66,7 +66,7 @@ class TaskLoss:
             if isinstance(part, nn.Module):
                 part.to(device)
         if not hasattr(self._teacher, GIVEN_BY[task.loss]):
-            raise SpecError(f"task.loss {task.loss!r}: {task.model} cannot give it")
+            raise SpecError(f"task.loss {task.loss!r}: {task.model} does not offer it")
 
     def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int = 0) -> Tensor:
         """The term of each picture: (B,) float32, which no other picture of the batch changes.

@@ -16,7 +16,8 @@ from vcm.roi.specialists import made_by
 from vcm.roi.text import parse, task_of, words_of
 from vcm.scale.sources import Source, read
 from vcm.task import TaskSpec, find_task
-from vcm.train.photos import Data, mask_name, told
+from vcm.train.label_maps import mask_name
+from vcm.train.photos import Data, told
 
 _log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ class DeepLab:
 
     def __init__(self, path: str | Path, threads: int = 1, device: str = "cpu"):
         if device != "auto" and device_of(device).type != "cpu":
-            raise SpecError(f"device {device}: {path} runs on the processor only; give auto")
+            raise SpecError(f"device {device}: {path} runs on the processor only; use auto")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:

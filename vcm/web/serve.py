@@ -47,7 +47,7 @@ def run(
         raise MissingExtra("gradio", "web")
     _free(host, port)
     if host not in LOOPBACK:
-        _log.warning("whoever reaches %s:%d can use this page and this machine's time", host, port)
+        _log.warning("anyone who can reach %s:%d can use this page, and this machine", host, port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it cleans up as after Ctrl-C
     with tempfile.TemporaryDirectory(prefix="vcm-serve-") as folder:
         # gradio's default is one folder for all users of the machine, which stays

@@ -99,10 +99,11 @@ class Studio:
         self.weights: Final = weights
         self.model: Final = model
         self.roi: Final = (roi_backend, roi_weights)
+        self.device: Final = device
         self.codec: Final = Codec.load(weights, device=device)
         if not self.codec.any_rate:
             raise SpecError(
-                f"{weights}: a published model has one rate, and its files do not tell where the "
+                f"{weights}: a published model has one rate, and its files do not record where the "
                 "bits went; the page needs a model of ours, such as base",
                 hint="own weights",
             )
@@ -141,12 +142,12 @@ class Studio:
         notes = [_found(mask), sentence, f"Red in the heat map: {most:.1f} bits per pixel."]
         if times > 1:
             notes.append(
-                f"Evenly the photo cannot be so small: it takes {times:g} times the bytes."
+                f"Coded evenly, the photo cannot be that small: it takes {times:g} times the bytes."
             )
         return Comparison(draw.outlined(picture, mask.roi), roi, even, where, notes, seen, times)
 
     def opened_file(self, data: bytes) -> tuple[Image, dict[str, Any]]:
-        """The picture in a .vcm file, and what the file says of itself.
+        """The picture in a .vcm file, and what the file says about itself.
 
         Raises:
             BitstreamError, ModelError: if it is damaged, foreign or of other weights.
@@ -157,7 +158,7 @@ class Studio:
         return pipeline.decode(data, self.codec), described
 
     def _evenly(self, picture: Image, mask: RoiMask, size: int) -> Rendition:
-        """In so many bytes, or in as few as it takes."""
+        """In this many bytes, or in as few as possible."""
         even = RoiMask(mask.roi, 1.0, mask.source)
         try:
             return self._coded("evenly", picture, even, 0, size)

@@ -29,6 +29,7 @@ class Wanted(NamedTuple):
     codecs: as for `--codecs`.
     weights: of our codec.
     roi: what turns words into a mask, and its weights, as for `--roi` and `--roi-weights`.
+    device: as for `--device`.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Wanted(NamedTuple):
     codecs: Sequence[str]
     weights: str
     roi: tuple[str, str | None] = ("embedded", None)
+    device: str = "cpu"
 
 
 class Study(NamedTuple):
@@ -106,6 +108,7 @@ def _measured(wanted: Wanted, folder: Path, progress: Progress) -> Report:
         on_empty="background",
         weights=wanted.weights,
         unchecked=True,
+        device=wanted.device,
     )
     plan = prepared(plan, perceptual=False)  # their weights come by the network
     return into(folder, plan, pool_of(1, None), lambda line: progress(0.0, line), track)

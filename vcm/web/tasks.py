@@ -40,7 +40,8 @@ def tab(studio: Studio, examples: list[Example], folder: Path) -> None:
             raise SpecError("Choose a model and codecs that the page offers.")  # a request may not
         mine = str(uploaded(own, folder)) if own else task
         files = [str(uploaded(path, folder)) for path in photos or []]
-        wanted = study.Wanted(mine, name, files, codecs, studio.weights, studio.roi)
+        ours = studio.weights, studio.roi, studio.device
+        wanted = study.Wanted(mine, name, files, codecs, *ours)
         done = study.study(wanted, folder, lambda share, what: progress(share, desc=what))
         link = gr.DownloadButton(value=str(done.page))
         told = "\n\n".join((DONE, *done.notes))

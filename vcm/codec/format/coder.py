@@ -205,7 +205,7 @@ class Reader:
     def _spend(self, bits: float) -> None:
         self._left -= bits
         if self._left < 0:
-            raise BitstreamError("string: it ends before its symbols; the file is not what it says")
+            raise BitstreamError("string: it ends before its symbols do; the file is damaged")
 
 
 def _runs(rows: Rows, silent: int) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:

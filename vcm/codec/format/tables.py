@@ -41,7 +41,7 @@ class Tables(NamedTuple):
         cdf, length, offset = (t.astype(np.int64) for t in self)
         shapes = cdf.ndim == 2 and length.shape == offset.shape == (rows,) == cdf.shape[:1]
         if not (shapes and ((length > 1) & (length <= cdf.shape[1])).all()):
-            raise ValueError("coding tables: no cumulative frequencies")
+            raise ValueError("coding tables: not cumulative frequencies")
         used = np.arange(cdf.shape[1]) < length[:, None]
         known = (
             (cdf[:, 0] == 0).all()
@@ -50,4 +50,4 @@ class Tables(NamedTuple):
             and (abs(offset) <= SYMBOL_MAX).all()
         )
         if not known:
-            raise ValueError("coding tables: no cumulative frequencies")
+            raise ValueError("coding tables: not cumulative frequencies")

@@ -36,7 +36,7 @@ class Sizes:
         if reach > tiles.HALO:
             raise SpecError(
                 f"blocks8, blocks16: the networks reach {reach} latents, tiles overlap by at most "
-                f"{tiles.HALO}; take fewer blocks"
+                f"{tiles.HALO}; use fewer blocks"
             )
 
     @property

@@ -125,7 +125,7 @@ class IntConv2d(nn.Conv2d):
             weight, bias, scale = self.scaled()
         sums = ACTIVATION_MAX * weight.abs().flatten(1).sum(1, dtype=torch.float64) + bias.abs()
         if not (weight.abs().max() <= WEIGHT_MAX and sums.max() < 2**24):
-            raise ValueError("weights are too large for exact sums, or no numbers")
+            raise ValueError("weights are too large for exact sums, or not numbers")
         bytewise = None
         if weight.is_cpu and is_exact():
             bytewise = Int8Conv(weight, bias, scale, self.groups, self.zero)

@@ -96,5 +96,5 @@ class AnyRate(Codec):
         if effort and (self.card["format"] == ENCODER_KIND or TASK in self.card):
             raise SpecError(
                 "effort lowers the squared error, which is not what this encoder was tuned for: "
-                "leave it out, or name weights that were trained without a task"
+                "leave it out, or use weights that were trained without a task loss"
             )

@@ -28,7 +28,7 @@ from vcm.codec.nets.lma import TwoValues
 from vcm.codec.nets.quarters import quarter
 from vcm.codec.nets.transforms import from_blocks
 from vcm.codec.runtime.context import even, exact
-from vcm.codec.runtime.latent import Prepared
+from vcm.codec.runtime.latent import Unquantised
 from vcm.codec.runtime.precision import Precision
 from vcm.codec.runtime.tiling import filled
 
@@ -135,7 +135,7 @@ class Search:
         return low + torch.sigmoid((odds + noise[0] - noise[1]) / heat)
 
 
-def refined(prepared: Prepared, x: Tensor, m: Tensor | TwoValues, search: Search) -> Prepared:
+def refined(prepared: Unquantised, x: Tensor, m: Tensor | TwoValues, search: Search) -> Unquantised:
     """The same picture with a better y, window by window; x and m as for `Codec.compress`."""
     with torch.inference_mode(False), torch.enable_grad():
         y = prepared.y.clone()
@@ -148,7 +148,7 @@ def refined(prepared: Prepared, x: Tensor, m: Tensor | TwoValues, search: Search
 
 
 def _window(
-    x: Tensor, m: Tensor | TwoValues, prepared: Prepared, tile: Tile, outer: Tile
+    x: Tensor, m: Tensor | TwoValues, prepared: Unquantised, tile: Tile, outer: Tile
 ) -> Window:
     height, width = (side + side % 2 for side in outer.size)
     whole = Tile(outer.top, outer.left, outer.top + height, outer.left + width)

@@ -20,7 +20,7 @@ from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import TwoValues, grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
-from vcm.codec.runtime.latent import Latent, LatentCoder, Prepared
+from vcm.codec.runtime.latent import Latent, LatentCoder, Unquantised
 from vcm.codec.runtime.precision import Precision
 from vcm.codec.runtime.search import NEAR, TRIES, quality_for
 from vcm.codec.runtime.tiling import filled, tiled
@@ -78,7 +78,7 @@ class Encoder:
             raise SpecError(f"mechanism: expected both, map or lma, got {mechanism!r}")
         if self._mechanism != "lma" and not model.sizes.below:
             raise SpecError(
-                f"mechanism {mechanism}: the model has no map; take lma, or no mechanism"
+                f"mechanism {mechanism}: the model has no map; use lma, or leave it out"
             )
 
     def side(self, h: int, w: int) -> int:
@@ -193,10 +193,10 @@ class Encoder:
         uniform = (plane == control.hundredths).all()
         return control if uniform else replace(control, map=LevelMap.of(plane))
 
-    def _strings(self, prepared: Prepared, control: Control) -> Strings:
+    def _strings(self, prepared: Unquantised, control: Control) -> Strings:
         return self.latents.encode(prepared)._replace(map=_section(control))
 
-    def _at(self, analysed: Analysed, control: Control) -> Prepared:
+    def _at(self, analysed: Analysed, control: Control) -> Unquantised:
         """An analysed picture under a control."""
         told, (h, w) = self._told(control), analysed.y0.shape[2:]
 
@@ -209,8 +209,8 @@ class Encoder:
         return self._prepared(y, told)
 
     def _refined(
-        self, prepared: Prepared, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int
-    ) -> Prepared:
+        self, prepared: Unquantised, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int
+    ) -> Unquantised:
         """With a better y, if any effort is made."""
         if not effort:
             return prepared
@@ -242,7 +242,7 @@ class Encoder:
             y = self.model.encoder.modulate(y0, features, mask, control)
         return y.clamp(-SYMBOL_MAX, SYMBOL_MAX)
 
-    def _prepared(self, y: Tensor, control: Controls) -> Prepared:
+    def _prepared(self, y: Tensor, control: Controls) -> Unquantised:
         h, w = y.shape[2:]
         z_hat = torch.empty(1, self.model.sizes.Z, *z_size(h, w), device=self.device)
 
@@ -251,7 +251,7 @@ class Encoder:
                 return self.model.encoder.hyper(outer.of(y).float()).round()
 
         tiled(hyper, z_hat, h, w, self.side(h, w), 1 / STEP, tiles.HYPER_HALO)
-        return Prepared(y, z_hat, control, self.side(h, w))
+        return Unquantised(y, z_hat, control, self.side(h, w))
 
 
 def _section(control: Control) -> bytes:

@@ -38,7 +38,7 @@ class Latent(NamedTuple):
     y_parts: list[Part]
 
 
-class Prepared(NamedTuple):
+class Unquantised(NamedTuple):
     """A picture on its way to be quantised.
 
     Attributes:
@@ -67,7 +67,7 @@ class LatentCoder:
         self._model = model
         self._coders = {"z": Coder(tables["z"]), "y": Coder(tables["y"], silent=1)}
 
-    def quantise(self, prepared: Prepared) -> Latent:
+    def quantise(self, prepared: Unquantised) -> Latent:
         """The symbols of a picture, and its y_hat."""
         parts: list[Part] = []
         y_hat = torch.zeros(prepared.y.shape, dtype=torch.int16, device=self.device)
@@ -75,7 +75,7 @@ class LatentCoder:
             place(number, value, tile.of(y_hat))
         return Latent(y_hat, _z_part(prepared.z_hat), parts)
 
-    def encode(self, prepared: Prepared) -> Strings:
+    def encode(self, prepared: Unquantised) -> Strings:
         """The strings of a picture; its symbols are coded as they come and not kept."""
         z, y = (self._coders[name].writer() for name in ("z", "y"))
         z.write(*_z_part(prepared.z_hat))
@@ -83,7 +83,7 @@ class LatentCoder:
             pass
         return Strings(z.data(), y.data())
 
-    def _quantise(self, prepared: Prepared, take: Callable[[Symbols, Rows], None]) -> Walk:
+    def _quantise(self, prepared: Unquantised, take: Callable[[Symbols, Rows], None]) -> Walk:
         (h, w), y = prepared.y.shape[2:], prepared.y
 
         def code(means: Tensor, rows: Tensor, number: int, tile: Tile) -> Tensor:

@@ -110,7 +110,7 @@ class OnnxDecoder:
         z_hat = read_z(self._z, strings.z, self._channels["z"], h, w)
         plane = self._plane(stream, h, w)
         level = ((plane * LEVELS + QUALITY_STEPS // 2) // QUALITY_STEPS).astype(np.float32)
-        known = _Known(self, self._features(z_hat, level, grid), level, self._channels["y"])
+        known = _KnownLatent(self, self._features(z_hat, level, grid), level, self._channels["y"])
         return self._read_y(strings, known, grid)
 
     def _plane(self, stream: Bitstream, h: int, w: int) -> NDArray[np.int32]:
@@ -133,7 +133,9 @@ class OnnxDecoder:
             tile.of(features)[:] = tile.within(outer).of(found)
         return features
 
-    def _read_y(self, strings: Strings, known: "_Known", grid: list[Tile]) -> NDArray[np.int16]:
+    def _read_y(
+        self, strings: Strings, known: "_KnownLatent", grid: list[Tile]
+    ) -> NDArray[np.int16]:
         reader, (h, w) = self._y.reader(strings.y), grid[-1][2:]
         y_hat = np.zeros((self._channels["y"], h, w), np.int16)
 
@@ -158,7 +160,7 @@ class OnnxDecoder:
         return Session(self._folder / f"{name}.onnx", f"{name}.onnx", spin=False)
 
 
-class _Known:
+class _KnownLatent:
     """What is known of y while it is decoded."""
 
     def __init__(self, decoder: OnnxDecoder, features: Bytes, level: Floats, channels: int):

@@ -24,7 +24,8 @@ def quality_for(size_of: Callable[[float], float], target: float) -> float:
     if smallest > target * (1 + TOLERANCE) or largest < target * (1 - TOLERANCE):
         raise SpecError(
             f"with this mask the picture takes {smallest:.0f} to {largest:.0f} bytes: "
-            f"{target:.0f} is out of reach; --quality 0 and 100 give the two ends"
+            f"{target:.0f} is out of reach",
+            hint="size",
         )
     best = min((abs(smallest - target), low), (abs(largest - target), high))
     while high - low > 1 and best[0] > FOUND * target:

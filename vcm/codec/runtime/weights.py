@@ -38,7 +38,7 @@ class Weights(NamedTuple):
         model: in evaluation mode, integer networks frozen.
         tables: coding tables "z" and "y".
         fingerprint: 8 bytes that name the decoder.
-        card: what the file says of itself (strings).
+        card: what the file says about itself (strings).
         lmbda: of the loss that it was trained with, at quality 0 and 100.
         prior: of z, for training: parameters of CompressAI's EntropyBottleneck; empty in files that
             were written before it was kept.
@@ -107,7 +107,7 @@ def load(name_or_path: str | Path = weightfile.DEFAULT, device: torch.device = C
     try:
         tables = {name: _tables(tensors, name) for name in ("z", "y")}
         if not all(bool(t.isfinite().all()) for t in tensors.values()):
-            raise ValueError("some are no numbers")
+            raise ValueError("some are not numbers")
         model = _model(tensors, card, device)
         tables["z"].check(model.sizes.Z)
         tables["y"].check(SCALE_LEVELS)
