@@ -73,18 +73,51 @@ def acquire(
         >>> 0.2 < roi.share < 0.8
         True
     """
+    tau = checked(tau, dilation, backend)
+    found = found or look(image, words, backend, tau)
+    roi = select(found.similarity, tau, tau * backend.growth)
+    roi = dilated(roi, dilation) & ~found.excluded  # neither growth nor dilation brings it back
+    return said(roi, words, backend, sigma=sigma, tau=tau, on_empty=on_empty)
+
+
+def checked(tau: float | None, dilation: int, backend: Backend) -> float:
+    """The threshold that counts: the backend's own for None.
+
+    Raises:
+        SpecError: if a number is out of range.
+    """
     tau = backend.tau if tau is None else tau
     if not 0 < tau < 1:
         raise SpecError(f"tau: expected a number over 0, under 1, got {tau}")
     if not 0 <= dilation <= 1024:
         raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
-    found = found or look(image, words, backend, tau)
-    roi = select(found.similarity, tau, tau * backend.growth)
-    if dilation and roi.any():
-        # by distance: its cost does not grow with the disc
-        outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        roi = outside < math.hypot(dilation, 0.5)  # squared distances are integers
-    roi &= ~found.excluded  # neither growth nor dilation brings it back
+    return tau
+
+
+def dilated(roi: NDArray[np.bool_], dilation: int) -> NDArray[np.bool_]:
+    """The mask, (H, W) bool, grown by so many pixels in every direction alike."""
+    if not dilation or not roi.any():
+        return roi
+    # by distance: its cost does not grow with the disc
+    outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    grown: NDArray[np.bool_] = outside < math.hypot(dilation, 0.5)  # squares are integers
+    return grown
+
+
+def said(
+    roi: NDArray[np.bool_],
+    words: Words,
+    backend: Backend,
+    *,
+    sigma: float,
+    tau: float,
+    on_empty: OnEmpty,
+) -> RoiMask:
+    """The mask of what words found, with its values, and with who found it.
+
+    Raises:
+        SpecError: if nothing is found and that is an error.
+    """
     names = networks(backend, [*words.phrases, *words.exclude])
     by = f"({' + '.join(names)}, tau {tau:g})"
     empty = f"found nothing that matches {str(words)!r} {by}"
