@@ -14,7 +14,7 @@ from vcm.video import Raw, Span
 
 pytest.importorskip("av", reason="needs: pip install 'vcm[video]'")
 pytest.importorskip("imageio_ffmpeg", reason="needs: pip install 'vcm[anchors]'")
-from clips import ffmpeg, made  # noqa: E402
+from clips_made import ffmpeg, made  # noqa: E402
 
 EXACT = "scale=flags=accurate_rnd+full_chroma_int+bicubic"
 KINDS = {  # suffix -> how it is coded

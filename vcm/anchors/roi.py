@@ -83,7 +83,7 @@ class DeltaQpMap:
         self.settings = anchor.settings
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        blocks = _blocks(roi, CTU)
+        blocks = blocks_of(roi, CTU)
         rows = [" ".join(str(self.offset * int(b)) for b in row) for row in blocks]
         with tempfile.TemporaryDirectory() as folder:  # kvazaar reads its map from a file
             path = Path(folder) / "map.txt"
@@ -152,15 +152,24 @@ class Prepared:
         self.name = f"{anchor.name}, {kind}"
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        background = image[~roi]
-        if not len(background):
-            return self.anchor.encode(image, setting)
-        flat = np.broadcast_to(background.mean(0).round().astype(np.uint8), image.shape)
-        outside = flat if self.blur is None else cv2.GaussianBlur(image, (0, 0), self.blur)
-        return self.anchor.encode(np.where(roi[..., None], image, outside), setting)
+        return self.anchor.encode(quiet(image, roi, self.blur), setting)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return self.anchor.decode(data, height, width)
+
+
+def quiet(image: Image, roi: Roi, blur: float | None) -> Image:
+    """The picture, (H, W, 3) uint8 RGB, with little left to code outside of the ROI.
+
+    Args:
+        blur: standard deviation in pixels of the blur outside; None: its mean colour.
+    """
+    background = image[~roi]
+    if not len(background):
+        return image
+    flat = np.broadcast_to(background.mean(0).round().astype(np.uint8), image.shape)
+    outside = flat if blur is None else cv2.GaussianBlur(image, (0, 0), blur)
+    return np.where(roi[..., None], image, outside)
 
 
 def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
@@ -170,7 +179,7 @@ def runs(roi: Roi) -> Iterator[tuple[int, int, int, int]]:
     """
     height, width = roi.shape
     begun: dict[tuple[int, int], int] = {}  # runs of the row above, and where they began
-    for row, line in enumerate([*_blocks(roi, BLOCK), np.zeros(-(-width // BLOCK), np.bool_)]):
+    for row, line in enumerate([*blocks_of(roi, BLOCK), np.zeros(-(-width // BLOCK), np.bool_)]):
         edges = np.flatnonzero(np.diff(np.pad(line, 1).astype(np.int8)))
         here = {(start, end): row for start, end in edges.reshape(-1, 2).tolist()}
         for (start, end), top in begun.items():
@@ -187,7 +196,7 @@ def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
 
     Where there are more than a file holds, the parts grow until some are one.
     """
-    blocks = _blocks(roi, BLOCK)
+    blocks = blocks_of(roi, BLOCK)
     while True:  # boxes around parts may touch others
         count, _, stats, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8))
         if count > 1 + MOST:
@@ -204,7 +213,7 @@ def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:
     return [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes]
 
 
-def _blocks(roi: Roi, side: int) -> Roi:
+def blocks_of(roi: Roi, side: int) -> Roi:
     """Whether each square block has any of the ROI."""
     height, width = roi.shape
     padded = np.pad(roi, ((0, -height % side), (0, -width % side)))

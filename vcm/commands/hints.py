@@ -21,7 +21,9 @@ HINTS: Final = {
     "model's folder": ("the option is --model hf:FOLDER",),
     "own weights": ("give --weights base",),
     "port": ("try another --port",),
+    "raw": ("give it with --raw 768x432",),
     "replace": ("--overwrite replaces it",),
+    "sound": ("leave it out with --no-sound",),
     "weights": ("name its weights with --weights",),
     "words' folder": ("the option is --roi-weights FOLDER",),
 }

@@ -134,10 +134,10 @@ def follow(
         SpecError: if a number is out of range, or nothing is found and that is an error.
 
     Example:
-        >>> clip = vcm.video.open("clip.mp4", vcm.video.Span(0, 3))
-        >>> task = vcm.find_task("coco-person")
-        >>> for frame, mask in follow(clip, task, vcm.load_backend("embedded"), Way()):
-        ...     print(frame.time, mask.share)
+        >>> clip, task = video.open("clip.mp4"), vcm.find_task("coco-person")
+        >>> masked = list(follow(clip, task, vcm.load_backend("embedded"), Way(every=4)))
+        >>> [mask.roi.shape for frame, mask in masked]
+        [(180, 320), (180, 320), (180, 320), (180, 320)]
     """
     words = Words(task.phrases, task.exclude)
     tau = checked(task.tau, task.dilation, backend)

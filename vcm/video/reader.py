@@ -72,14 +72,15 @@ def open(
         MissingExtra: if PyAV is not installed.
 
     Example:
-        >>> clip = vcm.video.open("clip.mp4", vcm.video.Span(0, 3))
-        >>> [(f.number, f.time, f.image.shape) for f in clip]
+        >>> clip = video.open("clip.mp4", video.Span(1, 3))
+        >>> [(frame.number, float(frame.time), frame.image.shape) for frame in clip]
+        [(1, 0.04, (180, 320, 3)), (2, 0.08, (180, 320, 3))]
     """
     path = Path(path)
     if path.is_dir():
         return Pictures(path, span, rate or RATE)
     if path.suffix.lower() in RAW and raw is None:
-        raise SpecError(f"{str(path)!r} holds bare samples: their size is not known")
+        raise SpecError(f"{str(path)!r} holds bare samples: their size is not known", hint="raw")
     if str(path) != PIPE and not path.exists():
         raise ImageError(f"{str(path)!r}: there is no such file")
     return Stream(str(path), span, raw, rate or RATE)
