@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from vcm.commands import completion, options, reading
+from vcm.commands import clips, completion, options, reading, table
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
 from vcm.errors import MissingExtra
@@ -37,9 +37,9 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="Compress a picture, or a set of any size.")
+@cli.command(short_help="Compress a picture, a set of any size, or a clip.")
 @click.argument("source", type=PATH)
-@options.output("The .vcm file, a folder, or tar shards such as out-%05d.tar.")
+@options.output("The .vcm file, a folder, tar shards such as out-%05d.tar, or the clip.")
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
@@ -48,6 +48,7 @@ def cli() -> None:
 @reading.options
 @options.weights
 @options.json
+@clips.encoding
 def encode(source: Path, output: Path, **values: Any) -> None:
     """Compress a picture to a .vcm file, or a set of pictures to a folder or to tar shards.
 
@@ -57,6 +58,8 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     continues where it left off. With --workers, --ray, shards or a set that is not a folder,
     manifest.jsonl says what became of each picture, and what has changed is done again.
 
+    A clip (a file, a folder of frames, - for a pipe) becomes a clip that players open, by --codec.
+
     Pictures are turned as EXIF says; transparency is drawn over white, colour profiles are ignored,
     of an animation the first picture is taken. EXIF and other metadata are not kept.
 
@@ -65,6 +68,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     vcm encode photo.jpg --box 48,384,208,528 --bytes 12000 -o photo.vcm
     vcm encode PHOTOS/ --task coco-person -o OUT/
     vcm encode "in-{000..009}.tar" --text person --workers 4 -o out-%05d.tar
+    vcm encode clip.mp4 --text car --codec x265+roi -o out.mp4
     """
     from vcm.commands import batch
     from vcm.commands import encode as command
@@ -102,28 +106,30 @@ def info(source: Path, as_json: bool) -> None:
     """Show what a .vcm file says about itself: size, rate, quality, model, map, words if stored."""
     from vcm.commands import info as command
 
-    _finish(command.run(source), as_json, lambda report: _table(command.readable(report)))
+    _finish(command.run(source), as_json, lambda report: table.lines(command.readable(report)))
 
 
-@cli.command(short_help="Show what words, a mask or boxes select in a picture.")
+@cli.command(short_help="Show what words, a mask or boxes select.")
 @click.argument("source", type=PATH)
-@options.output("A picture that shows outline, similarity and mask.")
+@options.output("A picture that shows outline, similarity and mask; or a clip with the outline.")
 @click.option("--save-mask", type=PATH, help="The mask alone, as `vcm encode --mask` takes it.")
 @options.roi
 @reading.options
 @options.json
+@clips.showing
 def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **values: Any) -> None:
-    """Show what the words (or mask, or boxes) select in a picture; the map of a .vcm file.
+    """Show what the words (or mask, or boxes) select; the map of a .vcm file.
 
     \b
     vcm roi photo.jpg --text person -o roi.png --save-mask mask.png
+    vcm roi clip.mp4 --text person -o masks.mp4
     vcm roi photo.vcm -o map.png
     """
     from vcm.commands import roi as command
 
     how = values.pop("reading")
     report = command.run(source, output, save_mask, command.RoiOptions(**values), how)
-    _finish(report, as_json, _table)
+    _finish(report, as_json, table.lines)
 
 
 @cli.command(short_help="Try the codec on three photos: a table and a sheet.")
@@ -224,7 +230,7 @@ def train(config: Path, changes: tuple[str, ...], dry_run: bool) -> None:
     if dry_run:
         from vcm.train.plan import plan
 
-        _finish(plan(wanted), False, _table)
+        _finish(plan(wanted), False, table.lines)
         return
     from vcm.commands import train as command
 
@@ -257,7 +263,7 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
     """
     from vcm.train.release import release as run
 
-    _finish(dict(run(checkpoint, output, photos, encoder_of)), False, _table)
+    _finish(dict(run(checkpoint, output, photos, encoder_of)), False, table.lines)
 
 
 @cli.command("export", short_help="Write the codec's networks as ONNX.")
@@ -304,22 +310,6 @@ def completion_(shell: str) -> None:
     vcm completion fish > ~/.config/fish/completions/vcm.fish
     """
     click.echo(completion.script(cli, shell))
-
-
-def _table(report: Report) -> list[str]:
-    """One line for each entry."""
-    width = max(len(key) for key in report)
-    return [
-        f"{key:<{width}}  {_plain(value)}" for key, value in report.items() if value is not None
-    ]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]]) -> None:

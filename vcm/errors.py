@@ -44,7 +44,7 @@ class UnknownWord(SpecError):
 
 
 class ImageError(VcmError):
-    """A picture cannot be read, or its size or type is not supported."""
+    """A picture or clip cannot be read, or its size or type is not supported."""
 
 
 class BitstreamError(VcmError):

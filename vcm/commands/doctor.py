@@ -26,7 +26,7 @@ ENCODERS: Final = {  # codec of `vcm eval` -> ffmpeg's name
 }  # fmt: skip
 FOR: Final = {  # extra -> what it is for
     "yolo": "task models of ultralytics", "clipseg": "models of transformers",
-    "anchors": "video codecs and plots", "wandb": "logs to Weights & Biases",
+    "anchors": "video codecs and plots", "video": "clips", "wandb": "logs to Weights & Biases",
     "dashboard": "workspaces of Weights & Biases",
     "train": "training on several devices", "hub": "data sets of the hub",
     "eval": "vcm eval", "onnx": "vcm export",

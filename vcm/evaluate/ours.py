@@ -21,7 +21,7 @@ JOIN: Final = "+"  # between the weights of a curve
 
 
 @dataclass(frozen=True)
-class Way:
+class Usage:
     """How our codec is used.
 
     Attributes:
@@ -50,7 +50,7 @@ class Ours:
 
     codec: Codec
     made_by: str
-    way: Way
+    way: Usage
     label: str
     settings: Settings = QUALITIES
     uses_roi: bool = True
@@ -110,7 +110,7 @@ class Ladder:
         return pipeline.decode(data, next(c for c in self.codecs if c.fingerprint == made_with))
 
 
-def ours(weights: str, way: Way, at: Settings | None, device: str = "cpu") -> Ours | Ladder:
+def ours(weights: str, way: Usage, at: Settings | None, device: str = "cpu") -> Ours | Ladder:
     """The codec of a name or file of weights, or of several files joined by "+".
 
     Args:

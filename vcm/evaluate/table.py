@@ -15,7 +15,7 @@ from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
 from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, CodecOptions, Modes
-from vcm.evaluate.ours import Way, ours
+from vcm.evaluate.ours import Usage, ours
 from vcm.evaluate.rated import Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
 
@@ -71,7 +71,7 @@ def _ours(spec: Spec, defaults: Defaults) -> RatedCodec:
     """This package's codec."""
     o = spec.options
     weights, sigma = str(o.get("weights", defaults.weights)), float(o.get("sigma", defaults.sigma))
-    way = Way(sigma, int(o.get("effort", 0)), o.get("mechanism"))
+    way = Usage(sigma, int(o.get("effort", 0)), o.get("mechanism"))
     return ours(weights, way, o.get("at"), defaults.device)
 
 

@@ -84,15 +84,52 @@ def acquire(
         >>> 0.2 < roi.share < 0.8
         True
     """
+    tau = checked(tau, dilation, backend)
+    found = found or look(image, words, backend, tau)
+    roi = _area(found, tau, tau * backend.growth, dilation)
+    return said(roi, words, backend, sigma=sigma, tau=tau, on_empty=on_empty)
+
+
+def checked(tau: float | None, dilation: int, backend: Backend) -> float:
+    """The threshold that counts: the backend's own for None.
+
+    Raises:
+        SpecError: if a number is out of range.
+    """
     tau = backend.tau if tau is None else tau
     if not 0 < tau < 1:
         raise SpecError(f"tau: expected a number over 0, under 1, got {tau}")
     if not 0 <= dilation <= 1024:
         raise SpecError(f"dilation: expected 0 to 1024 pixels, got {dilation}")
-    found = found or look(image, words, backend, tau)
+    return tau
+
+
+def dilated(roi: NDArray[np.bool_], dilation: int) -> NDArray[np.bool_]:
+    """The mask, (H, W) bool, grown by so many pixels in every direction alike."""
+    if not dilation or not roi.any():
+        return roi
+    # by distance: its cost does not grow with the disc
+    outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    grown: NDArray[np.bool_] = outside < math.hypot(dilation, 0.5)  # squares are integers
+    return grown
+
+
+def said(
+    roi: Area,
+    words: Words,
+    backend: Backend,
+    *,
+    sigma: float,
+    tau: float,
+    on_empty: OnEmpty,
+) -> RoiMask:
+    """The mask of what words found, with its values, and with who found it.
+
+    Raises:
+        SpecError: if nothing is found and that is an error.
+    """
     if low := [phrase for phrase, value in words.valued.items() if value < sigma]:
         _log.warning("%s: less than sigma, so coded as the rest is", ", ".join(low))
-    roi = _area(found, tau, tau * backend.growth, dilation)
     names = networks(backend, [*words.phrases, *words.exclude])
     by = f"({' + '.join(names)}, tau {tau:g})"
     empty = f"found nothing that matches {str(words)!r} {by}"
@@ -104,21 +141,12 @@ def acquire(
 def _area(found: Found, tau: float, low: float, dilation: int) -> Area:
     """What was found, grown: (H, W) bool if all of it has the value 1, else mask values."""
     inside = {
-        value: _dilated(select(similarity, tau, low), dilation) & ~found.excluded
+        value: dilated(select(similarity, tau, low), dilation) & ~found.excluded
         for value, similarity in found.levels.items()
     }  # neither growth nor dilation brings back what is excluded
     if inside.keys() == {1.0}:
         return inside[1.0]
     return reduce(np.maximum, [np.float32(value) * roi for value, roi in inside.items()])
-
-
-def _dilated(roi: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Grown by so many pixels, in every direction alike."""
-    if not pixels or not roi.any():
-        return roi
-    # by distance: its cost does not grow with the disc
-    outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return outside < math.hypot(pixels, 0.5)  # squared distances are integers
 
 
 def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:
