@@ -19,6 +19,8 @@ from vcm.errors import MetricError, SpecError
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 LEVELS = Path(__file__).with_name("levels.py")
 PARTS = (
     LEVELS.read_text()
