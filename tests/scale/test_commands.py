@@ -136,7 +136,10 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
         (("one.png", "-o", "x.vcm", "--workers", "2"), "leave them out for one file"),
         (("in", "-o", "x.tar"), "out-%05d.tar"),
         (("in", "-o", "out", "--workers", "0"), "workers: expected"),
-        (("in", "-o", "out", "--ray", "auto", "--workers", "2"), "which has its own number"),
+        (
+            ("in", "-o", "out", "--ray", "auto", "--workers", "2"),
+            "none for a cluster that runs already",
+        ),
         (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
         (("some.json", "-o", "out"), "images[1]: id: expected an id, got None"),
     ],
