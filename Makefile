@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test test-fast lint format docs clean
 
 # make demo model=yolo11n.pt draws what that checkpoint finds in the decoded pictures
 demo: $(VENV)/.demo
@@ -11,8 +11,14 @@ demo: $(VENV)/.demo
 	$(BIN)/vcm demo -o out $(if $(model),--model $(model))
 
 # Several processes, one thread each: threads of two processes wait for each other on the same cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/.test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+# While working: without what is marked slow (whole trainings and evaluations, other people's networks, servers)
+test-fast: $(VENV)/.test
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from vcm.codec.api import Codec
+    from vcm.roi.base import Backend
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -125,6 +126,22 @@ def tiny(tiny_weights: Path) -> "Codec":
     from vcm.codec.api import Codec
 
     return Codec.load(tiny_weights)
+
+
+@pytest.fixture(scope="session")
+def base() -> "Codec":
+    """The released codec."""
+    from vcm.codec.api import Codec
+
+    return Codec.load()
+
+
+@pytest.fixture(scope="session")
+def embedded() -> "Backend":
+    """The built-in network for words."""
+    from vcm.roi import load_backend
+
+    return load_backend("embedded")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from vcm import image
 from vcm.commands import bench
 from vcm.errors import SpecError
 
+pytestmark = pytest.mark.slow  # a process for each case
+
 
 @pytest.mark.parametrize("megapixels", [0.01, 0.135, 2.0])
 def test_a_photo_is_enlarged_without_seams(megapixels, cat):

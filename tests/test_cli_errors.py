@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from vcm import container, image
 from vcm.cli import cli
-from vcm.codec.api import Codec
 from vcm.commands.group import Group
 from vcm.errors import BitstreamError, ModelError
 from vcm.pipeline import decode, encode
@@ -233,10 +232,10 @@ def test_a_file_of_another_model_says_so(folder, fails):
     assert "name its weights" in message
 
 
-def test_a_file_of_another_built_in_model_names_it(folder, fails, cat):
+def test_a_file_of_another_built_in_model_names_it(folder, fails, cat, base):
     photo = np.ascontiguousarray(cat[:40, :50])
     even = RoiMask(np.ones((40, 50), np.bool_), 1.0, "test")
-    (folder / "base.vcm").write_bytes(encode(photo, even, Codec.load(), quality=20))
+    (folder / "base.vcm").write_bytes(encode(photo, even, base, quality=20))
     message = fails("decode", "base.vcm", "-o", "old.png")
     assert "(base)" in message and "name its weights with --weights" in message
 

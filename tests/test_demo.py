@@ -9,6 +9,8 @@ from vcm import image, pipeline
 from vcm.codec.api import Codec
 from vcm.commands import demo
 
+pytestmark = pytest.mark.slow  # codes three photos in two processes
+
 pytest.importorskip("skimage", reason="needs: pip install 'vcm[demo]'")
 LINE = re.compile(r"(cat|astronaut|coffee) +\w+ +(1|0\.1) +(\d+) +[\d.]+ +[\d.]+ +([\d.]+) ")
 

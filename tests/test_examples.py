@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 import vcm
 from vcm import image
 
+pytestmark = pytest.mark.slow  # every example of the docs
+
 
 @pytest.mark.parametrize("name", ["", *vcm.__all__])
 def test_the_example_of_a_public_name_runs(

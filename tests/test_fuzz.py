@@ -7,6 +7,8 @@ import sys
 import fuzz
 import pytest
 
+pytestmark = pytest.mark.slow  # thousands of files
+
 
 @pytest.mark.parametrize("seed", range(2))
 def test_damaged_files_give_an_error_of_a_file_or_a_picture_in_time_and_memory(seed):

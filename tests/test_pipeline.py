@@ -8,15 +8,9 @@ import torch
 
 import vcm
 from vcm import container, pipeline
-from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
 from vcm.errors import BitstreamError, ImageError, ModelError, SpecError, UnknownWord
 from vcm.roi.mask import RoiMask
-
-
-@pytest.fixture(scope="module")
-def base():
-    return Codec.load()
 
 
 @pytest.fixture
@@ -82,16 +76,16 @@ def test_a_file_says_what_it_was_made_with(cat, roi, tiny):
     assert len(data) == len(plain) + 3 + 3  # the text, how many sections, its id and length
 
 
-def test_a_task_finds_its_roi(cat):
+def test_a_task_finds_its_roi(cat, embedded):
     task = vcm.find_task("coco-animals")
-    mask = vcm.pipeline.find_roi(cat, task, vcm.load_backend("embedded"))
+    mask = vcm.pipeline.find_roi(cat, task, embedded)
     assert mask.sigma == task.sigma and 0.3 < mask.share < 0.95
 
 
-def test_phrases_of_a_task_are_taken_as_they_are(cat):
+def test_phrases_of_a_task_are_taken_as_they_are(cat, embedded):
     task = vcm.TaskSpec("signs", 1, "", phrases=("no entry sign", "cat"))
     with pytest.raises(UnknownWord, match="unknown word 'no'"):  # not: excluded
-        vcm.pipeline.find_roi(cat, task, vcm.load_backend("embedded"))
+        vcm.pipeline.find_roi(cat, task, embedded)
 
 
 def test_views_of_a_picture_are_coded_like_copies(cat, tiny):

@@ -14,23 +14,19 @@ from vcm import image, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.nets import integer
 from vcm.metrics.distortion import psnr
-from vcm.roi import load_backend
 from vcm.roi.acquire import acquire
 from vcm.roi.mask import RoiMask
 from vcm.roi.text import parse
+
+pytestmark = pytest.mark.slow  # the released networks on whole photos
 
 SIGMAS = (1.0, 0.3, 0.1, 0.03)
 COCO = ("000000000127", "000000000133", "000000000142", "000000000143")  # stems in coco213
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return Codec.load()
-
-
-@pytest.fixture(scope="module")
-def embedded():
-    return load_backend("embedded")
+def codec(base):
+    return base
 
 
 def _sigma_holds(photo, roi, codec):

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from vcm import image
 from vcm.task import task_names
 
+pytestmark = pytest.mark.slow  # builds and installs
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -8,7 +8,7 @@ from compressai.zoo import image_models
 from vcm.anchors.zoo import HEAD, QUALITIES, Zoo, pretrained
 from vcm.errors import ModelError
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def untrained(name, quality):

@@ -74,13 +74,12 @@ def test_string_measures_its_estimate(tiny):
     assert tiny.latents.bits(latent) <= bits + 1 <= tiny.latents.bits(latent) * 1.01 + 800
 
 
-def test_sigma_one_is_the_codec_without_a_mask(cat):
+def test_sigma_one_is_the_codec_without_a_mask(cat, base):  # the toy's mask does nothing yet
     """Whatever the ROI: the file is that of the whole picture as the ROI, whatever sigma."""
-    codec = Codec.load()  # the toy's mask does nothing yet
     left, everything = np.indices(cat.shape[:2])[1] < 200, np.ones(cat.shape[:2], np.bool_)
     masks = (left, 1.0), (everything, 1.0), (everything, 0.1), (left, 0.1)
     files = [
-        pipeline.encode(cat, RoiMask(roi, sigma, "test"), codec, quality=50) for roi, sigma in masks
+        pipeline.encode(cat, RoiMask(roi, sigma, "test"), base, quality=50) for roi, sigma in masks
     ]
     assert files[0] == files[1] == files[2] != files[3]
 
@@ -186,26 +185,24 @@ def test_quality_is_rounded_in_one_way():
 
 
 @pytest.mark.parametrize("quality", [16.275, 47.645, 52.355])
-def test_files_at_qualities_between_two_hundredths(quality):
-    codec = Codec.load()
+def test_files_at_qualities_between_two_hundredths(quality, base):
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     everything = RoiMask(np.ones((64, 64), np.bool_), 1.0, "")
-    data = pipeline.encode(picture, everything, codec, quality=quality)
-    assert pipeline.decode(data, codec).shape == picture.shape
+    data = pipeline.encode(picture, everything, base, quality=quality)
+    assert pipeline.decode(data, base).shape == picture.shape
 
 
-def test_pictures_of_rare_symbols_are_no_forgeries():
+def test_pictures_of_rare_symbols_are_no_forgeries(base):
     """The range coder spends less on rare symbols than their frequency of 2^16 says."""
-    codec = Codec.load()
     board = np.indices((640, 640)).sum(0) % 2 * np.uint8(255)
     picture = np.repeat(board[..., None], 3, 2).astype(np.uint8)
     everything = RoiMask(np.ones((640, 640), np.bool_), 1.0, "")
-    data = pipeline.encode(picture, everything, codec, quality=100)
-    assert np.abs(pipeline.decode(data, codec).astype(int) - picture).mean() < 100
+    data = pipeline.encode(picture, everything, base, quality=100)
+    assert np.abs(pipeline.decode(data, base).astype(int) - picture).mean() < 100
 
 
-def test_the_callers_autocast_changes_no_file():
-    codec = Codec.load()
+def test_the_callers_autocast_changes_no_file(base):
+    codec = base
     x, m = _picture(96, 128)
     y_hat = codec.decoder.read(codec.compress(x, m, 70), 96, 128, Control(70), side=0)
     with torch.autocast("cpu", torch.bfloat16):

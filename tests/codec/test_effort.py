@@ -15,12 +15,9 @@ from vcm.codec.runtime.weights import ENCODER_KIND, TASK
 from vcm.errors import SpecError
 from vcm.roi.mask import RoiMask
 
+pytestmark = pytest.mark.slow  # searches
+
 QUALITY = 40
-
-
-@pytest.fixture(scope="module")
-def base():
-    return Codec.load()
 
 
 def cost(picture, mask, codec, steps):

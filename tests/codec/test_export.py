@@ -27,6 +27,8 @@ from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
 from vcm.metrics.distortion import psnr
 
+pytestmark = pytest.mark.slow  # the exporter
+
 Image = NDArray[np.uint8]
 CROPS = {  # name -> photo, rows and columns, quality
     "cat, odd": ("cat", slice(0, 299), slice(0, 451), 30),

@@ -24,6 +24,8 @@ from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
 from vcm.roi.mask import RoiMask
 
+pytestmark = pytest.mark.slow  # processes of many kinds
+
 # Decodes the files with the released weights; saves latents, pictures and what it really ran with.
 CHILD = """
 import sys, numpy as np, torch
@@ -90,8 +92,8 @@ PHOTOS = ["cat", "person", "cup"]
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return Codec.load()
+def codec(base):
+    return base
 
 
 @pytest.fixture(scope="module")

@@ -246,6 +246,7 @@ def test_a_latent_of_low_quality_costs_nothing_and_its_neighbours_are_seen(codec
     assert (rows[0] != rows[1])[..., 1:5, 1:5].any(1).sum() > 4  # around them too
 
 
+@pytest.mark.slow
 def test_onnxruntime_reads_the_same(weights, codec, picture, tmp_path):
     pytest.importorskip("onnxscript", reason="needs: pip install 'vcm[onnx]'")
     export.export(tmp_path, weights)

@@ -30,6 +30,7 @@ def pictures(tmp_path_factory, photos):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES)
 def test_it_learns_writes_and_reads(base, pictures, tmp_path, photos):
     config = Training(

@@ -24,6 +24,8 @@ from vcm.metrics.perceptual import ms_ssim, ms_ssim_in
 from vcm.models import load_model
 from vcm.plugin import load as plugin
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 LEVELS = Path(__file__).with_name("levels.py")
 PARTS = (
     LEVELS.read_text()

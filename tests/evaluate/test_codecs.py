@@ -76,6 +76,7 @@ def test_ours_takes_sigma_from_the_task_or_the_text(tiny_weights):
     assert codec.key != build("vcm", 0.1, str(tiny_weights)).key
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_models_of_one_rate_each_are_one_curve(tmp_path, photos, tiny_weights):
     for number in (1, 2):

@@ -26,6 +26,8 @@ from vcm.evaluate.score import Scores
 from vcm.scale.local import Processes
 from vcm.task import Expected
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 CODECS = "vcm,vcm:sigma=1:at=10/30/50/70/90,jpeg"
 
 

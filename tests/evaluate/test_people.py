@@ -25,6 +25,8 @@ from vcm.evaluate.result import nothing_measured, oddities
 from vcm.files import held
 from vcm.image import Reading
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 PARTS = """
 import numpy as np
 from vcm.vision.base import Objects

@@ -18,6 +18,8 @@ from torch.nn.functional import conv2d
 from vcm.errors import MissingExtra, ModelError
 from vcm.metrics import learned
 
+pytestmark = pytest.mark.slow  # networks of others
+
 ST_LPIPS = 0.0216029  # by the package alone, whose own example gives 0.77776 here
 BACKBONES = {"lpips": "alexnet", "dists": "vgg16"}
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # ImageNet's

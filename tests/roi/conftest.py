@@ -136,11 +136,6 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedded() -> Backend:
-    return load_backend("embedded")
-
-
-@pytest.fixture(scope="session")
 def embedded_closely() -> Backend:
     return load_backend("embedded", detail=2)
 

@@ -150,6 +150,7 @@ def test_an_unknown_word_names_near_ones_and_the_way_out(phrase: str, near: str)
     assert near in str(caught.value) and caught.value.hint == "any words"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=100))
 def test_any_phrase_is_known_or_an_unknown_word(phrase: str) -> None:
     try:

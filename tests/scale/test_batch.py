@@ -233,7 +233,7 @@ def test_of_a_smaller_set_shards_hold_no_more(sources, tmp_path, caplog):
     assert run()["done_before"] == COUNT - 2
     with tarfile.open(tmp_path / "s1.tar") as tar:
         assert tar.getnames() == ["p3.x", "p4.x"]
-    assert "s2.tar and what follows are of an earlier run; remove them" in caplog.text
+    assert "s2.tar and later shards are from an earlier run; remove them" in caplog.text
 
 
 def test_overwriting_is_asked_for(sources, tmp_path):

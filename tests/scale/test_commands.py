@@ -15,6 +15,8 @@ from vcm.commands import encode
 from vcm.roi import embedded, session
 from vcm.scale.tars import ShardSource
 
+pytestmark = pytest.mark.slow  # worker processes
+
 OTHERS = {"box": ("8,8,40,41",), "sigma": 0.2, "quality": 49.0, "bpp": 1.0, "size": 9, "effort": 1}
 OF_WORDS = {"text": "dog", "tau": 0.2, "dilation": 3, "detail": 2,
             "on_empty": "background", "store_text": True}  # fmt: skip
@@ -34,7 +36,6 @@ def run(tiny_weights, tmp_path, monkeypatch):
     return call
 
 
-@pytest.mark.slow
 def test_shards_to_shards_to_pictures(run, shards, folder, tiny, tmp_path):
     command = ("encode", shards, "-o", "out/x-%05d.tar", "--per-shard", 4, "--workers", 1, "--json")
     report = json.loads(run(*command, "--box", "8,8,40,40"))
@@ -112,7 +113,6 @@ def test_the_version_of_a_backend_counts_and_files_of_its_name_do_not(tiny, tmp_
     assert encode.key(options[0], tiny) == embedded and encode.key(options[1], tiny) != clipseg
 
 
-@pytest.mark.slow
 def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "bad.png").write_bytes(b"none")
@@ -136,7 +136,10 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
         (("one.png", "-o", "x.vcm", "--workers", "2"), "leave them out for one file"),
         (("in", "-o", "x.tar"), "out-%05d.tar"),
         (("in", "-o", "out", "--workers", "0"), "workers: expected"),
-        (("in", "-o", "out", "--ray", "auto", "--workers", "2"), "which has its own number"),
+        (
+            ("in", "-o", "out", "--ray", "auto", "--workers", "2"),
+            "none for a cluster that runs already",
+        ),
         (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
         (("some.json", "-o", "out"), "images[1]: id: expected an id, got None"),
     ],

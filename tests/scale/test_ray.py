@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a cluster
+
 RAY = Path(sys.executable).with_name("ray")
 HERE = Path(__file__).parent
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not RAY.exists(), reason="needs: pip install 'vcm[scale]'")
 def test_the_same_work_on_a_real_cluster():
     command = [sys.executable, "-m", "pytest", "-x", str(HERE / "on_ray.py")]

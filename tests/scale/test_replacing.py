@@ -109,7 +109,7 @@ def test_without_a_manifest_names_alone_are_compared_and_that_is_said():
     for folder, done in ((made("a", "1.png"), 1), (made("b", "1.png"), 0)):
         report = run(folder, Path("out"), way=Way())
         assert len(report["files"]) == done
-    assert "was told by its name alone" in "\n".join(batch.lines(report))
+    assert "recognised by their names alone" in "\n".join(batch.lines(report))
 
 
 @pytest.mark.parametrize("text", [OTHERS, b'{"audio": 1}', b'[]\n{"source": ', b"\0\n"])

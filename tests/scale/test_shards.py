@@ -111,7 +111,7 @@ def test_the_shard_of_others_is_not_read():
     line = Line("", "", "", place.file)
 
     def refused():
-        with pytest.raises(OutputError, match="does not name it"):
+        with pytest.raises(OutputError, match="does not list it"):
             assert not sink.kept(place, line)
             sink.put(place, line, b"new")
 

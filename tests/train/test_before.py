@@ -19,6 +19,8 @@ from vcm.train.optim import BEFORE
 from vcm.train.photos import Data, load_photos
 from vcm.train.trainer import Trainer
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
 # As the optimiser put the names of old parameters into groups.
 SLOW = "model.g_a.linear", "model.g_s.linear", "model.gain.", "model.inverse_gain."

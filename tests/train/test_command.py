@@ -23,6 +23,8 @@ from vcm.report import training
 from vcm.train import checkpoint
 from vcm.train.config import Training
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 TOML = """
 [model]
 M = 12

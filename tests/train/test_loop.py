@@ -1,7 +1,9 @@
 """Training: it learns, and a broken run that is resumed gives the weights of an unbroken one."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,8 @@ from vcm.train.release import release
 from vcm.train.step import Share
 from vcm.train.trainer import Trainer
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16)
 
 
@@ -52,6 +56,19 @@ def _config(pictures, folder, steps=6, **run):
             folder=str(folder), precision="fp32", log_every=2, check_every=6, save_every=3, **run
         ),
     )
+
+
+@pytest.fixture(scope="module")
+def run6(pictures, tmp_path_factory):
+    """A run of six steps, and its config; its folder is for reading only."""
+    config = _config(pictures, tmp_path_factory.mktemp("runs") / "six")
+    list(train(config))
+    return config
+
+
+def final(config):
+    """Where the last checkpoint of a run lies."""
+    return Path(config.run.folder) / "final.ckpt"
 
 
 def test_a_resumed_run_says_what_is_otherwise(pictures, tmp_path, caplog):
@@ -113,11 +130,8 @@ def test_checks_are_made_when_they_are_due(pictures, tmp_path):
     assert [r["step"] for r in records if "q50_s1.0_bpp" in r] == [3, 6, 7]
 
 
-def test_an_encoder_is_tuned_for_the_decoder_it_came_with(pictures, tmp_path):
-    list(train(_config(pictures, tmp_path / "a", steps=1)))
-    run = Run(
-        folder=str(tmp_path / "b"), learn="encoder", initial=str(tmp_path / "a" / "final.ckpt")
-    )
+def test_an_encoder_is_tuned_for_the_decoder_it_came_with(pictures, run6, tmp_path):
+    run = Run(folder=str(tmp_path / "b"), learn="encoder", initial=str(final(run6)))
     config = replace(_config(pictures, tmp_path), run=run)
     photos, _ = load_photos(config.data)
     assert Trainer(config, photos).step == 0
@@ -126,22 +140,21 @@ def test_an_encoder_is_tuned_for_the_decoder_it_came_with(pictures, tmp_path):
         Trainer(wider, photos)
 
 
-def test_a_resumed_run_takes_the_rates_that_the_config_says_now(pictures, tmp_path):
-    config = _config(pictures, tmp_path / "a", steps=3)
-    list(train(config))
-    faster = replace(config, optim=replace(config.optim, steps=6, slow=0.7, deep=0.9))
-    groups = Trainer(faster, load_photos(faster.data)[0]).optimiser.param_groups
+def test_a_resumed_run_takes_the_rates_that_the_config_says_now(run6):
+    faster = replace(run6, optim=replace(run6.optim, steps=9, slow=0.7, deep=0.9))
+    trainer = Trainer(faster, load_photos(faster.data)[0])
+    groups = trainer.optimiser.param_groups
+    assert trainer.step == 6
     assert [group["factor"] for group in groups] == [0.7, 0.9, 1.0]
 
 
-def test_killed_and_resumed_equals_unbroken(pictures, tmp_path):
-    whole, broken = _config(pictures, tmp_path / "a"), _config(pictures, tmp_path / "b")
-    list(train(whole))
+def test_killed_and_resumed_equals_unbroken(pictures, run6, tmp_path):
+    broken = _config(pictures, tmp_path / "b")
     records = train(broken)
     next(records), next(records)  # 4 steps; the last checkpoint is of step 3
     records.close()
     list(train(broken))
-    a, b = (checkpoint.load(tmp_path / name / "final.ckpt") for name in "ab")
+    a, b = (checkpoint.load(final(config)) for config in (run6, broken))
     assert a["step"] == b["step"] == 6
     for part in ("model", "average"):
         for name, value in a[part].items():
@@ -174,14 +187,12 @@ def test_a_checkpoint_of_another_size_is_refused(pictures, tmp_path):
         next(train(config))
 
 
-def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, tmp_path):
-    small = _config(pictures, tmp_path / "small", steps=8)
-    list(train(small))
+def test_a_larger_model_begins_where_a_smaller_one_ended(pictures, run6, tmp_path):
     sizes = replace(SIZES, analysis=Widths(16, 24, 1, 1), context=24, hidden=20)
-    config = _config(pictures, tmp_path / "large", initial=str(tmp_path / "small" / "final.ckpt"))
+    config = _config(pictures, tmp_path / "large", initial=str(final(run6)))
     photos, _ = load_photos(config.data)
-    before, after = Trainer(small, photos), Trainer(replace(config, model=sizes), photos)
-    initial.adopt(before.all, str(tmp_path / "small" / "final.ckpt"), "all")  # averages, as after's
+    before, after = Trainer(run6, photos), Trainer(replace(config, model=sizes), photos)
+    initial.adopt(before.all, str(final(run6)), "all")  # averages, as after's
     x, m = batch(photos, config.data, 0, 0)[:2]
     quality = torch.tensor([3000, 8000])
     with torch.no_grad():
@@ -277,17 +288,15 @@ def test_learning_rate_schedule():
     assert rates[75] == pytest.approx(0.5) and rates[100] == pytest.approx(0, abs=1e-9)
 
 
-def test_worker_processes_prepare_the_same_batches(pictures, tmp_path):
-    alone = _config(pictures, tmp_path / "a", steps=4)
-    list(train(alone))
-    list(train(_config(pictures, tmp_path / "b", steps=4, workers=2)))
-    a, b = (checkpoint.load(tmp_path / name / "final.ckpt")["model"] for name in "ab")
+def test_worker_processes_prepare_the_same_batches(pictures, run6, tmp_path):
+    helped = _config(pictures, tmp_path, workers=2)
+    list(train(helped))
+    a, b = (checkpoint.load(final(config))["model"] for config in (run6, helped))
     assert all(torch.equal(value, b[name]) for name, value in a.items())
 
 
-def test_a_resumed_run_does_not_need_what_it_began_with(pictures, tmp_path):
-    list(train(_config(pictures, tmp_path / "first", steps=2)))
-    first = tmp_path / "first" / "final.ckpt"
+def test_a_resumed_run_does_not_need_what_it_began_with(pictures, run6, tmp_path):
+    first = shutil.copy(final(run6), tmp_path / "first.ckpt")
     list(train(_config(pictures, tmp_path / "b", steps=3, initial=str(first))))
     first.unlink()
     again = _config(pictures, tmp_path / "b", steps=4, initial=str(first))
@@ -302,12 +311,11 @@ def test_a_checkpoint_of_another_kind_of_model_is_refused(pictures, tmp_path):
         next(train(config))
 
 
-def test_tables_are_fitted_to_photos(pictures, tmp_path):
-    list(train(_config(pictures, tmp_path, steps=2)))
+def test_tables_are_fitted_to_photos(pictures, run6, tmp_path):
     with pytest.raises(SpecError, match="no tables to fit"):
-        release(tmp_path / "final.ckpt", tmp_path / "e", pictures, encoder_of="base")
-    release(tmp_path / "final.ckpt", tmp_path / "own.safetensors")
-    release(tmp_path / "final.ckpt", tmp_path / "fitted.safetensors", pictures)
+        release(final(run6), tmp_path / "e", pictures, encoder_of="base")
+    release(final(run6), tmp_path / "own.safetensors")
+    release(final(run6), tmp_path / "fitted.safetensors", pictures)
     own, fitted = (load(tmp_path / f"{n}.safetensors").tables["y"].cdf for n in ("own", "fitted"))
     assert own.shape == fitted.shape and not np.array_equal(own, fitted)
     picture = image.read(pictures / "0.png")

@@ -23,6 +23,8 @@ from vcm.train.loop import steps, train
 from vcm.train.photos import load_photos
 from vcm.train.trainer import Trainer
 
+pytestmark = pytest.mark.slow  # several processes
+
 TOML = """
 [model]
 M = 12

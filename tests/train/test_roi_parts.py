@@ -222,6 +222,7 @@ def test_the_card_by_hand():
     assert json.loads(told["recall"]) == {first: 0.5}
 
 
+@pytest.mark.slow
 def test_steps_lower_the_loss(tmp_path):
     """What the released network has never seen: noise that is all dog."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
@@ -236,6 +237,7 @@ def test_steps_lower_the_loss(tmp_path):
     assert "out" in changed and changed.isdisjoint({"backbone", "conv_head", "classifier"})
 
 
+@pytest.mark.slow
 def test_the_graph_says_what_the_network_says():
     pytest.importorskip("onnx", reason="needs: pip install 'vcm[train-roi]'")
     net = load(DEFAULT)[0].eval()
@@ -282,6 +284,7 @@ def test_a_teacher_looks_at_the_mirrored_photo_too_and_turns_what_it_saw_back():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_importance_is_measured_once_and_learnt(tmp_path, monkeypatch):
     for name in ("One", "Two"):
         (tmp_path / f"{name}.py").write_text(PLUGIN.format(name=name))

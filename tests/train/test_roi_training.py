@@ -27,6 +27,8 @@ from vcm.train.roi_score import score
 from vcm.train.roi_teacher import packed, write
 from vcm.train.roi_weights import load
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 # The name of a photo that is kept apart, by chance: the choice depends on names alone.
 ROOM = next(
     n for n in map("room{}".format, range(999)) if not zlib.crc32(f"{n}.jpg".encode()) % APART

@@ -22,7 +22,10 @@ from vcm.train.step import Share
 from vcm.train.task import Task, TaskLoss, feature_distance
 from vcm.vision import yolo_net
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from vcm.vision.base import unpacked
 from vcm.vision.hf import HuggingFace, _kind
 from vcm.vision.names import COCO
 
+pytestmark = pytest.mark.slow  # networks of others
+
 Picture = NDArray[np.uint8]
 Slope = Callable[[Callable[[Any], list[Any]], Any], float]
 UNIVERSAL = ("instances", "semantic")

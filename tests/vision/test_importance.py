@@ -7,6 +7,8 @@ from torch import nn
 from vcm.models import load_teacher
 from vcm.vision.importance import BLOCK, importance
 
+pytestmark = pytest.mark.slow  # networks of others
+
 
 class TwoLevels(nn.Module):
     """Features that are no linear function of the picture, small enough for a Jacobian."""

@@ -22,7 +22,10 @@ from vcm.vision.names import COCO
 from vcm.vision.rcnn import Rcnn
 
 detectron2 = pytest.importorskip("detectron2", reason=rcnn.INSTALL)
-pytestmark = pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")  # in its anchors
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning"),
+]  # in its anchors
 
 ZOO = Path(detectron2.__file__).parent / "model_zoo" / "configs"
 FASTER = "COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml"

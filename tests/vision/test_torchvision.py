@@ -26,6 +26,8 @@ from vcm.vision.base import unpacked
 from vcm.vision.names import COCO, coco_name
 from vcm.vision.torchvision import TorchVision, _is_original
 
+pytestmark = pytest.mark.slow  # networks of others
+
 Picture = NDArray[np.uint8]
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
 # name -> how torchvision calls the least score and the most detections

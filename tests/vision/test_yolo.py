@@ -18,7 +18,7 @@ from vcm.vision.names import COCO
 from vcm.vision.yolo import Yolo
 
 pytest.importorskip("ultralytics", reason="needs: pip install 'vcm[yolo]'")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of ultralytics' own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of ultralytics' own
 
 
 @pytest.fixture(scope="module")

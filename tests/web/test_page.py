@@ -10,6 +10,8 @@ import pytest
 from vcm import image, pipeline
 from vcm.codec.api import Codec
 
+pytestmark = pytest.mark.slow  # a browser
+
 pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -182,7 +184,6 @@ def test_two_visitors_at_once_get_what_is_theirs(visit, files, photos, tmp_path)
         assert decoded.shape == photos[name].shape
 
 
-@pytest.mark.slow
 def test_a_task_over_photos_draws_rate_and_accuracy(visit, files, tmp_path):
     page = visit()
     tab(page, "Task")

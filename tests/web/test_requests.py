@@ -11,6 +11,8 @@ import pytest
 from vcm import image, pipeline
 from vcm.codec.api import Codec
 
+pytestmark = pytest.mark.slow  # a server
+
 gradio_client = pytest.importorskip("gradio_client", reason="needs: pip install 'vcm[web]'")
 ELSEWHERE = {"path": "https://127.0.0.1:9/x.png", "meta": {"_type": "gradio.FileData"}}
 NUMBERS = [0.1, 0.5, False, 30, 0]
@@ -48,7 +50,6 @@ def test_a_program_may_upload_a_photo_and_code_it(client, tmp_path, photos):
     assert {image.read(p).shape for p in (*both["value"], *others)} == {(1067, 1600, 3)}
 
 
-@pytest.mark.slow
 def test_a_task_says_what_flatters_the_codec(client, tmp_path, photos):
     photo = _uploaded(tmp_path / "person.png", photos["person"])
     says, *_ = client.predict([photo], "coco-person", None, "embedded", ["jpeg"], api_name="/study")
