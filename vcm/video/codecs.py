@@ -19,7 +19,7 @@ class Settings:
     """What an encoder is told besides the frames.
 
     Attributes:
-        crf: quality of the ROI on the codec's own scale, lower is better; None: its default.
+        crf: quantiser of the ROI on the codec's own scale, lower is better; None: its default.
         kbps: instead of it, kilobits a second of the whole picture.
         preset: how hard it works, one of its own; None: its default.
         low_delay: no frame refers to a later one.
@@ -94,7 +94,7 @@ def _x264(settings: Settings) -> Options:
 
 
 def _x265(settings: Settings) -> Options:
-    return _x26(settings, {"x265-params": "log-level=error:aq-mode=2:aq-strength=1"})
+    return _x26(settings, {"x265-params": "log-level=error:aq-mode=2:aq-strength=1:qg-size=16"})
 
 
 def _svt(settings: Settings) -> Options:
