@@ -25,7 +25,8 @@ BLOCK = re.compile(
 )
 SHELL = ("bash", "console")
 # name in a guide -> module that its commands need, where a stand-in or an extra decides
-NEEDS = {"yolo": "ultralytics", "vcm eval": "pycocotools", "PicoDet": "onnxruntime", "--ray": "ray"}
+NEEDS = {"yolo": "ultralytics", "vcm eval": "pycocotools", "PicoDet": "onnxruntime", "--ray": "ray",
+         "shared/data/video": "av"}  # fmt: skip
 PHOTOS = 30  # of the training set: 24 are held out
 
 
@@ -79,7 +80,7 @@ def data(checkout: Path, shared: Path) -> Path:
     place = checkout.parent / "shared"
     (place / "data" / "train").mkdir(parents=True)
     (place / "weights").symlink_to(shared / "weights")
-    for name in ("coco213", "voc100"):
+    for name in ("coco213", "voc100", "video"):
         (place / "data" / name).symlink_to(shared / "data" / name)
     for folder in sorted((shared / "data" / "train").iterdir()):
         if folder.is_dir():

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.roi import load_backend
-from vcm.roi.segmenter import Segmenter
+from vcm.roi.segmenter import SegmenterBackend
 
 pytestmark = [
     pytest.mark.gpu,
@@ -33,7 +33,7 @@ def test_networks_of_transformers(
 
 def test_the_segmenter(yolo_seg: Path, cat: NDArray[np.uint8]) -> None:
     here, there = (
-        next(iter(Segmenter(str(yolo_seg), device).similarity(cat, ["cat"])))
+        next(iter(SegmenterBackend(str(yolo_seg), device).similarity(cat, ["cat"])))
         for device in ("cpu", "cuda")
     )
     assert here.max() == pytest.approx(there.max(), abs=0.02)

@@ -1,6 +1,6 @@
-"""ClipOptions of clips, and how `vcm encode` and `vcm roi` take a clip instead of a picture.
+"""Options of clips, and how `vcm encode` and `vcm roi` take a clip instead of a picture.
 
-A command with `@encoding` or `@showing` sees pictures alone. ClipOptions that the caller gave and that
+A command with `@encoding` or `@showing` sees pictures alone. Options that the caller gave and that
 are not for what the source is are refused.
 """
 
@@ -17,12 +17,12 @@ from click.core import ParameterSource
 from vcm.errors import SpecError
 
 F = TypeVar("F", bound=Callable[..., Any])
-ClipOptions = Mapping[str, Callable[[Any], Any]]  # by the names of their parameters
+ClickOptions = Mapping[str, Callable[[Any], Any]]  # by the names of their parameters
 CODECS: Final = (  # a test says that these are those of `vcm.video`, whose module takes a second
     "x264", "x264+roi", "x264+blur", "x265", "x265+roi", "x265+blur", "svt-av1", "svt-av1+blur",
     "vvenc", "vvenc+blur", "kvazaar", "kvazaar+roi", "kvazaar+blur",
 )  # fmt: skip
-_READ: Final[ClipOptions] = {
+_READ: Final[ClickOptions] = {
     "frames": click.option("--frames", metavar="FIRST:LAST",
         help="Of a clip: these frames, counted from 0, without the last one. Either may be "
         "left out."),
@@ -38,7 +38,7 @@ _READ: Final[ClipOptions] = {
     "rate": click.option("--rate", metavar="NUMBER",
         help="Frames a second of bare samples, or of a folder of pictures. Default: 25."),
 }  # fmt: skip
-_CODED: Final[ClipOptions] = {
+_CODED: Final[ClickOptions] = {
     "codec": click.option("--codec", type=click.Choice(CODECS), metavar="CODEC",
         help="Of a clip: the standard codec, in a file that players open: x264, x265, svt-av1, "
         "vvenc or kvazaar; with +roi (a map of QPs follows the mask; x264, x265, kvazaar) or "
@@ -66,7 +66,7 @@ def showing(command: F) -> F:
     return _split(command, _READ, "show")
 
 
-def _split(command: F, options: ClipOptions, work: str) -> F:
+def _split(command: F, options: ClickOptions, work: str) -> F:
     """The command for pictures; for clips, that function of `vcm.commands.video`."""
 
     @wraps(command)

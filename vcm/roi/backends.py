@@ -7,7 +7,7 @@ from vcm.errors import MissingExtra
 from vcm.roi.base import Backend
 from vcm.roi.composed import Composed
 from vcm.roi.embedded import Embedded
-from vcm.roi.segmenter import Segmenter
+from vcm.roi.segmenter import SegmenterBackend
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def embedded(weights: str | Path | None = None, detail: int = 1, device: str = "
 
 def segmenter(weights: str = "yolo11n-seg.pt", device: str = "cpu") -> Backend:
     """A YOLO segmenter and, if its words are the vocabulary's, the specialists."""
-    base = Segmenter(weights, device)
+    base = SegmenterBackend(weights, device)
     return Composed(base, device=device) if base.has_coco_classes else base
 
 
@@ -40,7 +40,7 @@ def auto(weights: str | None = None, detail: int = 1, device: str = "cpu") -> Co
     return Composed(base, base.recall, _segmenter(weights, device), device)
 
 
-def _segmenter(weights: str | None, device: str) -> Segmenter | None:
+def _segmenter(weights: str | None, device: str) -> SegmenterBackend | None:
     """The segmenter of a checkpoint; None, and why in the log, if it cannot be had."""
     if weights is None:
         return None
@@ -48,7 +48,7 @@ def _segmenter(weights: str | None, device: str) -> Segmenter | None:
         _log.warning("auto: no checkpoint %s; using the built-in network", weights)
         return None
     try:
-        return Segmenter(weights, device)
+        return SegmenterBackend(weights, device)
     except MissingExtra as error:
         _log.warning("auto: %s; using the built-in network", error)
         return None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vcm.roi.base import Backend
 from vcm.roi.outlines import Floats, lying_on, rescaled
-from vcm.roi.segmenter import Segmenter
+from vcm.roi.segmenter import SegmenterBackend
 from vcm.roi.specialists import finder, ground, meant, specialist
 from vcm.roi.vocabulary import vocabulary
 
@@ -51,7 +51,7 @@ class Composed:
         self,
         base: Base,
         recall: Mapping[str, float] | None = None,
-        preferred: Segmenter | None = None,
+        preferred: SegmenterBackend | None = None,
         device: str = "cpu",
     ):
         self.name: Final = base.name

@@ -16,7 +16,7 @@ from vcm.vision.yolo import load_yolo
 LEAST_CONFIDENCE: Final = 0.05  # below it an instance cannot matter for any sensible tau
 
 
-class Segmenter:
+class SegmenterBackend:
     """Similarity = confidence of the most confident instance that covers the pixel.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from vcm.errors import SpecError
 
-ClipOptions = dict[str, str]
+EncoderOptions = dict[str, str]
 X26: Final = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
     "placebo",
@@ -19,7 +19,7 @@ class Settings:
     """What an encoder is told besides the frames.
 
     Attributes:
-        crf: quality of the ROI on the codec's own scale, lower is better; None: its default.
+        crf: quantiser of the ROI on the codec's own scale, lower is better; None: its default.
         kbps: instead of it, kilobits a second of the whole picture.
         preset: how hard it works, one of its own; None: its default.
         low_delay: no frame refers to a later one.
@@ -54,7 +54,7 @@ class Row(NamedTuple):
     multiple: int
     presets: tuple[tuple[str, ...], str]
     crf: tuple[int, int, int]
-    options: Callable[[Settings], ClipOptions]
+    options: Callable[[Settings], EncoderOptions]
     low_delay: bool
     modes: tuple[str, ...]
 
@@ -81,7 +81,7 @@ class Row(NamedTuple):
         return Settings(crf, settings.kbps, settings.preset or usual, settings.low_delay)
 
 
-def _x26(settings: Settings, more: ClipOptions) -> ClipOptions:
+def _x26(settings: Settings, more: EncoderOptions) -> EncoderOptions:
     options = {"preset": str(settings.preset)} | more
     if settings.crf is not None:
         options["crf"] = str(settings.crf)
@@ -89,15 +89,15 @@ def _x26(settings: Settings, more: ClipOptions) -> ClipOptions:
 
 
 # Both: their default, which the fastest presets switch off, and with it the map of QPs.
-def _x264(settings: Settings) -> ClipOptions:
+def _x264(settings: Settings) -> EncoderOptions:
     return _x26(settings, {"aq-mode": "1"})
 
 
-def _x265(settings: Settings) -> ClipOptions:
-    return _x26(settings, {"x265-params": "log-level=error:aq-mode=2:aq-strength=1"})
+def _x265(settings: Settings) -> EncoderOptions:
+    return _x26(settings, {"x265-params": "log-level=error:aq-mode=2:aq-strength=1:qg-size=16"})
 
 
-def _svt(settings: Settings) -> ClipOptions:
+def _svt(settings: Settings) -> EncoderOptions:
     options = {"preset": str(settings.preset)}
     if settings.low_delay:
         options["svtav1-params"] = "pred-struct=1"
@@ -108,12 +108,12 @@ def _svt(settings: Settings) -> ClipOptions:
     return options
 
 
-def _vvenc(settings: Settings) -> ClipOptions:
+def _vvenc(settings: Settings) -> EncoderOptions:
     options = {"preset": str(settings.preset)}
     return options if settings.crf is None else options | {"qp": str(settings.crf)}
 
 
-def _kvazaar(settings: Settings) -> ClipOptions:
+def _kvazaar(settings: Settings) -> EncoderOptions:
     gop = "lp-g4d3t1" if settings.low_delay else "8"
     parameters = f"preset={settings.preset},gop={gop}"
     if settings.crf is not None:

@@ -22,7 +22,7 @@ QPS: Final = 51  # of 8 bit; 6 more for each bit
 
 
 class ByLibrary:
-    """A `ClipEncoder` in this process. Its QP map holds for one frame and is another for the next."""
+    """A `ClipEncoder` in this process. Its QP map holds for one frame; the next has another."""
 
     def __init__(self, job: ClipJob):
         self._av, self._job, self._count = library(), job, 0

@@ -12,7 +12,7 @@ from vcm.anchors import ffmpeg
 from vcm.anchors.blocks import largest
 from vcm.anchors.qp import CTU
 from vcm.errors import SpecError
-from vcm.video.codecs import ClipOptions, bits_of
+from vcm.video.codecs import EncoderOptions, bits_of
 from vcm.video.colour import colour_of, padded
 from vcm.video.encoder import ClipJob, check
 from vcm.video.steer import Told
@@ -77,7 +77,7 @@ class ByProgram:
         target = ["-tag:v", job.row.tag, "-f", "mp4", str(job.path)]
         return [*start, *source, "-vf", chain, *codec, *tags, *target]
 
-    def _options(self) -> ClipOptions:
+    def _options(self) -> EncoderOptions:
         return self._job.row.options(self._job.settings)
 
 
@@ -119,7 +119,7 @@ class KvazaarProgram(ByProgram):
         os.close(self._maps)
         self._folder.cleanup()
 
-    def _options(self) -> ClipOptions:
+    def _options(self) -> EncoderOptions:
         job, multiple = self._job, self._job.row.multiple
         right, bottom = (s + s % 2 for s in (job.width, job.height))
         crop = f"crop_right={-right % multiple}:crop_bottom={-bottom % multiple}"
