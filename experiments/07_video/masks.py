@@ -19,13 +19,17 @@ from vcm.roi import load_backend
 from vcm.roi.acquire import Found, look
 from vcm.roi.base import Backend
 from vcm.roi.text import Words
-from vcm.video.follow import Follower, Way
+from vcm.video.follow import Follower, Following
 
 HERE = Path(__file__).parent
 CLIPS = {"car-detection": "car", "bottle-detection": "bottle", "road": "car"}  # what is looked for
 SOON = 12  # frames
 EVERY = (1, 2, 5, 10)
-WAYS = [Way(1, hold=0), Way(1), *(Way(n, flow=f) for n in EVERY[1:] for f in (True, False))]
+WAYS = [
+    Following(1, hold=0),
+    Following(1),
+    *(Following(n, flow=f) for n in EVERY[1:] for f in (True, False)),
+]
 Masks = NDArray[np.bool_]  # (N, H, W)
 
 
@@ -48,7 +52,7 @@ def looks(frames: list[video.Frame], words: Words, backend: Backend, label: str)
 
 
 def followed(
-    frames: list[video.Frame], seen: Looks, backend: Backend, way: Way
+    frames: list[video.Frame], seen: Looks, backend: Backend, way: Following
 ) -> tuple[Masks, float]:
     """The masks that a way gives, and its seconds a frame, looks included."""
     taken: Iterator[Found] = iter(())
