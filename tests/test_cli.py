@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from vcm import cli as cli_module
 from vcm import container, image, pipeline, roi
 from vcm.cli import cli
-from vcm.commands import options
+from vcm.commands import options, table
 from vcm.metrics.distortion import psnr
 from vcm.roi.mask import OnEmpty
 
@@ -234,7 +234,7 @@ def test_photos_without_the_words_are_counted(folder, run):
 
 
 def test_the_report_does_not_mix_with_a_file_on_standard_output(capsys):
-    cli_module._finish({"file": "/dev/stdout", "bytes": 7}, True, lambda _: [])
+    table.finish({"file": "/dev/stdout", "bytes": 7}, True, lambda _: [])
     out, err = capsys.readouterr()
     assert out == "" and json.loads(err)["bytes"] == 7
 

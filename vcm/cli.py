@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
 
     way = batch.Way(**{name: values.pop(name) for name in batch.WAY})
     report = command.run(source, output, command.Options(**values), way)
-    _finish(report, values["as_json"], command.lines)
+    table.finish(report, values["as_json"], command.lines)
 
 
 @cli.command(short_help="Turn .vcm files back into pictures.")
@@ -96,7 +95,7 @@ def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values:
 
     how = command.Decoding(values.pop("weights"), values.pop("device"))
     report = command.run(source, output, how, overwrite, batch.Way(**values))
-    _finish(report, as_json, command.lines)
+    table.finish(report, as_json, command.lines)
 
 
 @cli.command(short_help="Show what a .vcm file says about itself.")
@@ -106,7 +105,7 @@ def info(source: Path, as_json: bool) -> None:
     """Show what a .vcm file says about itself: size, rate, quality, model, map, words if stored."""
     from vcm.commands import info as command
 
-    _finish(command.run(source), as_json, lambda report: table.lines(command.readable(report)))
+    table.finish(command.run(source), as_json, lambda report: table.lines(command.readable(report)))
 
 
 @cli.command(short_help="Show what words, a mask or boxes select.")
@@ -129,7 +128,27 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
 
     how = values.pop("reading")
     report = command.run(source, output, save_mask, command.RoiOptions(**values), how)
-    _finish(report, as_json, table.lines)
+    table.finish(report, as_json, table.lines)
+
+
+@cli.command(short_help="Show what a task model looks at in a picture.")
+@click.argument("source", type=PATH)
+@options.output("A picture that shows it.")
+@click.option("--importance", default="learned", show_default=True, metavar="MODEL",
+              help="A checkpoint such as yolo11n.pt, or learned, which needs none.")  # fmt: skip
+@options.device
+@reading.options
+@options.json
+def importance(source: Path, output: Path, as_json: bool, **values: Any) -> None:
+    """Show where an error matters to a task model, as `vcm encode --importance` uses it.
+
+    \b
+    vcm importance photo.jpg --importance yolo11n.pt -o importance.png
+    """
+    from vcm.commands import importance as command
+
+    name, how = values.pop("importance"), values.pop("reading")
+    table.finish(command.run(source, output, name, values["device"], how), as_json, table.lines)
 
 
 @cli.command(short_help="Try the codec on three photos: a table and a sheet.")
@@ -189,7 +208,7 @@ def evaluate(output: Path, as_json: bool, **values: Any) -> None:
 
     wanted = command.EvalOptions(**values)
     report = command.run(output, wanted, lambda line: click.echo(line, err=True))
-    _finish(command.to_json(report), as_json, lambda _: command.lines(report))
+    table.finish(command.to_json(report), as_json, lambda _: command.lines(report))
     click.echo(f"wrote {output / 'index.html'} (open it)", err=True)
 
 
@@ -230,7 +249,7 @@ def train(config: Path, changes: tuple[str, ...], dry_run: bool) -> None:
     if dry_run:
         from vcm.train.plan import plan
 
-        _finish(plan(wanted), False, table.lines)
+        table.finish(plan(wanted), False, table.lines)
         return
     from vcm.commands import train as command
 
@@ -263,7 +282,7 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
     """
     from vcm.train.release import release as run
 
-    _finish(dict(run(checkpoint, output, photos, encoder_of)), False, table.lines)
+    table.finish(dict(run(checkpoint, output, photos, encoder_of)), False, table.lines)
 
 
 @cli.command("export", short_help="Write the codec's networks as ONNX.")
@@ -284,7 +303,7 @@ def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> No
     """
     from vcm.commands import export as command
 
-    _finish(command.run(output, weights, check), as_json, command.lines)
+    table.finish(command.run(output, weights, check), as_json, command.lines)
 
 
 @cli.command(short_help="Say what is installed, what is missing and how to get it.")
@@ -296,7 +315,7 @@ def doctor(as_json: bool) -> None:
     """
     from vcm.commands import doctor as command
 
-    _finish(command.run(), as_json, command.lines)
+    table.finish(command.run(), as_json, command.lines)
 
 
 @cli.command("completion", short_help="Print a script that completes commands in a shell.")
@@ -310,15 +329,6 @@ def completion_(shell: str) -> None:
     vcm completion fish > ~/.config/fish/completions/vcm.fish
     """
     click.echo(completion.script(cli, shell))
-
-
-def _finish(report: Report, as_json: bool, lines: Callable[[Report], list[str]]) -> None:
-    """Print a report; exit code 2 if files of a folder failed."""
-    piped = report.get("file") == "/dev/stdout"  # standard output is the file itself
-    for line in [json.dumps(report)] if as_json else lines(report):
-        click.echo(line, err=piped)
-    if report.get("failed"):
-        sys.exit(2)
 
 
 def main(argv: list[str] | None = None) -> None:

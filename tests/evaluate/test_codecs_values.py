@@ -41,12 +41,12 @@ def test_a_qp_map_by_values_obeys_each_of_them(text, photos):
 
 
 def test_how_much_of_a_qp_map_is_clipped():
-    roi = np.zeros((64, 256), np.float32)
+    roi, picture = np.zeros((64, 256), np.float32), np.zeros((64, 256, 3), np.uint8)
     roi[:, :64], roi[:, 64:128] = 1, 0.5
     codec = build("kvazaar+roi:offset=values", 0.1, "base")
-    shares = [codec.clipped(masked(roi), setting) for setting in (30, 31, 32, 45, 46, 51)]
+    shares = [codec.clipped(picture, masked(roi), setting) for setting in (30, 31, 32, 45, 46, 51)]
     assert shares == [0, 0, 0.5, 0.5, 0.75, 0.75]
-    assert build("kvazaar+roi", 0.1, "base").clipped(masked(roi), 51) == 0
+    assert build("kvazaar+roi", 0.1, "base").clipped(picture, masked(roi), 51) == 0
 
 
 def test_sigma_of_a_plain_offset_is_refused():

@@ -172,9 +172,13 @@ def key(options: Options, codec: Codec) -> str:
         given["quality"] = QUALITY
     if not options.mask_values:
         del given["mask_values"]
+    if options.importance is None:
+        del given["importance"]
     spec = options.spec()
     mask = options.mask and digest(image.load(options.mask))
     roi = [built_in(), _backend(options.backend), _weights(options.roi_weights)]
+    if options.importance is not None:
+        roi.append(_weights(options.importance))
     if spec is not None and options.backend in SEVERAL:
         roi += specialists.made_by((*spec.phrases, *spec.exclude))
     # not the codec's fingerprint, which is its decoder's: several encoders may share it

@@ -104,6 +104,9 @@ _ROI: Final = (
     click.option("--mask-values", is_flag=True,
                  help="The mask is grey: how much each pixel matters, by its value over 255 (65535 "
                  "in a PNG of 16 bits). Black is outside."),
+    click.option("--importance", metavar="MODEL",
+                 help="What matters is also what a task model looks at: a checkpoint such as "
+                 "yolo11n.pt, or learned, the built-in guess of what detectors look at."),
     click.option("--box", multiple=True, metavar="X,Y,W,H",
                  help="What matters is in this box: left, top, width, height in pixels of the "
                  "upright picture; what lies outside is cut off. May be given several times."),

@@ -42,6 +42,7 @@ class RoiOptions:
     on_empty: OnEmpty | None = None
     roi_backend: str | None = None
     roi_weights: str | None = None
+    importance: str | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class RoiOptions:
             raise SpecError("--detail is for the built-in network; leave it or --roi-backend out")
         if self.mask_values and self.mask is None:
             raise SpecError("--mask-values says how --mask is read; give one")
-        if self.sigma is not None and not self.ways:
+        if self.sigma is not None and not (self.ways or self.importance):
             raise SpecError(f"--sigma is the value outside of an ROI; give it by {_WAYS}")
         if self.sigma is not None and not 0 < self.sigma <= 1:
             raise SpecError(f"--sigma: expected a number over 0, at most 1, got {self.sigma:g}")
@@ -98,6 +99,21 @@ def backend_of(options: RoiOptions) -> Backend | None:
 
 def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], RoiMask]:
     """What makes the mask of each picture; the backend is that of `backend_of`."""
+    choose, weigh = _chooser(options, backend), weighing(options)
+    return lambda picture: weigh(picture, choose(picture))
+
+
+def weighing(options: RoiOptions) -> Callable[[Image, RoiMask], RoiMask]:
+    """What makes a mask obey --importance; it leaves masks alone if there is none."""
+    if options.importance is None:
+        return lambda picture, mask: mask
+    from vcm.importance import Importance  # it needs torch, which takes a second
+
+    return Importance(options.importance, options.device).applied
+
+
+def _chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], RoiMask]:
+    """The same by words, a mask or boxes alone."""
     sigma = SIGMA if options.sigma is None else options.sigma
     spec, on_empty = options.spec(), options.on_empty or "whole"
     if spec is not None and backend is not None:
@@ -114,6 +130,8 @@ def chooser(options: RoiOptions, backend: Backend | None) -> Callable[[Image], R
     if options.box:
         boxes = [parse_box(text) for text in options.box]
         return lambda picture: from_boxes(boxes, picture.shape[:2], sigma)
+    if options.importance is not None:
+        return lambda picture: RoiMask(np.ones(picture.shape[:2], np.bool_), sigma, "all of it")
     return lambda picture: RoiMask(np.ones(picture.shape[:2], np.bool_), 1.0, "none: coded evenly")
 
 
@@ -133,14 +151,14 @@ def run(
             raise SpecError(f"{source}: a .vcm file shows its own map; leave the ROI's options out")
         places.apart(output, source)
         return maps.drawn(source, output)
-    if not options.ways:
+    if not (options.ways or options.importance):
         raise SpecError(f"there is no ROI to show; give it by {_WAYS}")
     for path in [output] + ([save_mask] if save_mask else []):
         image.format_of(path)  # refuse a bad name before the work
         places.apart(path, source, options.mask)
     places.apart(output, save_mask)
     picture, spec, backend = image.read(source, reading), options.spec(), backend_of(options)
-    if save_mask and (options.mask_values or (spec and spec.values)):
+    if save_mask and (options.mask_values or options.importance or (spec and spec.values)):
         _check_deep(save_mask)
     told, heat = words.said(backend, spec), []
     if spec is None or backend is None:
@@ -148,6 +166,7 @@ def run(
     else:
         found = look(picture, words_of(spec), backend, spec.tau)
         mask = find_roi(picture, spec, backend, options.on_empty or "whole", found)
+        mask = weighing(options)(picture, mask)
         caption = [f"similarity: {spec.text}"]
         heat = [draw.captioned(draw.heat(picture, found.similarity), caption, 640)]
     panels = [draw.captioned(draw.outlined(picture, mask.roi), [_caption(mask)], 640), *heat]

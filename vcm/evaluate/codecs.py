@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from vcm import plugin
 from vcm.errors import SpecError
-from vcm.evaluate.modes import VALUES
+from vcm.evaluate.modes import VALUES, Defaults
 from vcm.evaluate.rated import RatedCodec
-from vcm.evaluate.table import CODECS, CodecRow, Defaults, Spec, row_of
+from vcm.evaluate.table import CODECS, CodecRow, Spec, row_of
 
 OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its value
     "sigma": float,
@@ -17,6 +17,7 @@ OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its va
     "preset": str,
     "offset": lambda text: text if text == VALUES else int(text),
     "mechanism": str,
+    "importance": str,
     "blur": float,
     "coarser": int,
     "at": lambda text: tuple(float(v) for v in text.split("/")),

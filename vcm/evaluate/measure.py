@@ -129,7 +129,7 @@ class Measurer:
                 return replace(rows, error=f"{codec.name} at {setting:g}: {error}")
             seen = self._seen(photo, decoded, itself)
             scores = self._judge.scores(picture, decoded, mask.roi)
-            clipped = codec.clipped(mask, setting)
+            clipped = codec.clipped(picture, mask, setting)
             rows.settings[f"{setting:g}"] = AtSetting(len(data), seen, scores, clipped)
         return rows
 

@@ -8,6 +8,7 @@ from vcm.anchors.qp import DeltaQpMap, QpMap, ValuedDeltaQpMap, ValuedQpMap
 from vcm.anchors.roi import Prepared, TwoStreams
 from vcm.errors import SpecError
 from vcm.evaluate.rated import Guided, RatedCodec, Settings, Valued
+from vcm.evaluate.weighed import identity, weighing
 
 CodecOptions = dict[str, Any]  # values by name
 Made = Callable[[Settings, str], RatedCodec]  # of settings and what its files are made by
@@ -15,24 +16,39 @@ BLUR, OFFSET, COARSER = 3.0, -8, 12
 VALUES: Final = "values"  # an offset: each block's own, by its mask value
 
 
+class Defaults(NamedTuple):
+    """Settings that hold where a codec's text says nothing else.
+
+    Attributes:
+        weights: of this package's codec.
+        device: that networks run on; no text changes it.
+    """
+
+    sigma: float
+    weights: str
+    device: str
+
+
 class Mode(NamedTuple):
     """A way to tell an anchor the ROI: what is written after "+".
 
     Attributes:
         options: that it takes.
-        guided: what makes the codec, of the anchor, the options and the sigma of the evaluation.
+        guided: what makes the codec, of the anchor, the options and the defaults.
     """
 
     options: tuple[str, ...]
-    guided: Callable[[Any, CodecOptions, float], Made]
+    guided: Callable[[Any, CodecOptions, Defaults], Made]
 
 
 Modes = Mapping[str, Mode]
 
 
-def _area(anchor: Callable[[Any, CodecOptions], Any]) -> Callable[[Any, CodecOptions, float], Made]:
+def _area(
+    anchor: Callable[[Any, CodecOptions], Any],
+) -> Callable[[Any, CodecOptions, Defaults], Made]:
     """Of an anchor that is told what is inside."""
-    return lambda plain, o, sigma: partial(Guided, anchor(plain, o))
+    return lambda plain, o, defaults: partial(Guided, anchor(plain, o))
 
 
 def _qp_map(offset: Callable[[int, Any], Any], values: Callable[[Any], Any]) -> Mode:
@@ -43,14 +59,25 @@ def _qp_map(offset: Callable[[int, Any], Any], values: Callable[[Any], Any]) -> 
         values: the anchor that takes mask values.
     """
 
-    def made(plain: Any, o: CodecOptions, sigma: float) -> Made:
+    def made(plain: Any, o: CodecOptions, defaults: Defaults) -> Made:
         if o.get("offset") == VALUES:
-            return partial(Valued, values(plain), sigma=o.get("sigma", sigma))
-        if "sigma" in o:
-            raise SpecError("sigma goes with offset=values; an offset alone does not depend on it")
+            return _valued(values(plain), o, defaults)
+        if strange := [name for name in ("sigma", "importance") if name in o]:
+            raise SpecError(f"{strange[0]} goes with offset=values: an offset alone ignores it")
         return partial(Guided, offset(o.get("offset", OFFSET), plain))
 
-    return Mode(("offset", "sigma"), made)
+    return Mode(("offset", "sigma", "importance"), made)
+
+
+def _valued(anchor: Any, o: CodecOptions, defaults: Defaults) -> Made:
+    """Of an anchor that takes mask values."""
+    sigma, by = o.get("sigma", defaults.sigma), o.get("importance", "")
+
+    def made(settings: Settings, made_by: str) -> RatedCodec:
+        weigh = weighing(by, defaults.device)
+        return Valued(anchor, settings, made_by + identity(by), sigma, by, weigh)
+
+    return made
 
 
 FLAT: Final[Modes] = {

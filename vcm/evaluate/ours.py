@@ -13,6 +13,7 @@ from vcm.device import computer
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
 from vcm.evaluate.rated import Image, Settings
+from vcm.evaluate.weighed import Weigh, alone, identity, weighing
 from vcm.provenance import processor, versions
 from vcm.roi.mask import RoiMask
 
@@ -28,15 +29,22 @@ class Usage:
         sigma: mask value outside the ROI.
         effort: steps of a search for a better latent.
         mechanism: what obeys masks, see `Codec.load`; None: all that the model has.
+        importance: that masks are weighed by, see `vcm.importance`; None: they are left alone.
     """
 
     sigma: float
     effort: int = 0
     mechanism: Mechanism | None = None
+    importance: str | None = None
 
     def told(self, between: str) -> str:
         """In words: what is not as usual behind sigma."""
-        given = {"sigma": f"{self.sigma:g}", "effort": self.effort, "mechanism": self.mechanism}
+        given = {
+            "sigma": f"{self.sigma:g}",
+            "effort": self.effort,
+            "mechanism": self.mechanism,
+            "importance": self.importance,
+        }
         return between.join(f"{name} {value}" for name, value in given.items() if value)
 
 
@@ -53,6 +61,7 @@ class Ours:
     way: Usage
     label: str
     settings: Settings = QUALITIES
+    weigh: Weigh = alone
     uses_roi: bool = True
 
     @property
@@ -64,10 +73,10 @@ class Ours:
         return f"{self.made_by} {self.way.told(' ')}"
 
     def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
-        own, effort = mask.at(self.way.sigma), self.way.effort
+        own, effort = self.weigh(image, mask.at(self.way.sigma)), self.way.effort
         return pipeline.encode(image, own, self.codec, quality=setting, effort=effort)
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
         return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -102,7 +111,7 @@ class Ladder:
         own = mask.at(self.sigma)
         return pipeline.encode(image, own, self.codecs[int(setting) - 1], quality=0)
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
         return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -126,11 +135,12 @@ def ours(weights: str, way: Usage, at: Settings | None, device: str = "cpu") -> 
     label = "vcm" if weights == "base" else f"vcm {JOIN.join(Path(p).stem for p in parts)}"
     made_by = _made_by(codecs, device)
     if codecs[0].any_rate and len(codecs) == 1:
-        return Ours(codecs[0], made_by, way, label, at or QUALITIES)
+        made_by, weigh = made_by + identity(way.importance), weighing(way.importance, device)
+        return Ours(codecs[0], made_by, way, label, at or QUALITIES, weigh)
     if any(codec.any_rate for codec in codecs):
         raise SpecError(f"weights={weights}: expected one model, or models of one rate each")
-    if way.effort:
-        raise SpecError(f"weights={weights}: models of one rate have no search")
+    if way.effort or way.importance:
+        raise SpecError(f"weights={weights}: models of one rate have no search and no importance")
     places = tuple(float(i) for i in range(1, len(codecs) + 1))
     if at and not set(at) <= set(places):
         raise SpecError(f"weights={weights}: settings are the places of its files, 1, 2, ...")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.anchors import Anchor, RoiAnchor, ValuesAnchor
+from vcm.evaluate.weighed import Weigh, alone
 from vcm.roi.mask import RoiMask
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -40,7 +41,7 @@ class RatedCodec(Protocol):
             setting: one of its own.
         """
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
         """Share of the picture that cannot be coded as coarsely as the mask asks, in [0, 1]."""
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -71,7 +72,7 @@ class Plain:
     def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
         return bytes(self.anchor.encode(image, int(setting)))
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
         return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -98,7 +99,7 @@ class Guided:
     def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
         return bytes(self.anchor.encode(image, mask.roi, int(setting)))
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
         return 0.0
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
@@ -111,27 +112,33 @@ class Valued:
 
     Attributes:
         sigma: the value outside.
+        importance: that masks are weighed by; "": they are left alone.
     """
 
     anchor: ValuesAnchor
     settings: Settings
     made_by: str
     sigma: float
+    importance: str = ""
+    weigh: Weigh = alone
     uses_roi: bool = True
 
     @property
     def name(self) -> str:
-        return f"{self.anchor.name}, sigma {self.sigma:g}"
+        by = f", importance {self.importance}" if self.importance else ""
+        return f"{self.anchor.name}, sigma {self.sigma:g}{by}"
 
     @property
     def key(self) -> str:
         return f"{self.name} {self.made_by}"
 
     def encode(self, image: Image, mask: RoiMask, setting: float) -> bytes:
-        return self.anchor.encode(image, mask.at(self.sigma).values, int(setting))
+        own = self.weigh(image, mask.at(self.sigma))
+        return self.anchor.encode(image, own.values, int(setting))
 
-    def clipped(self, mask: RoiMask, setting: float) -> float:
-        return self.anchor.clipped(mask.at(self.sigma).values, int(setting))
+    def clipped(self, image: Image, mask: RoiMask, setting: float) -> float:
+        own = self.weigh(image, mask.at(self.sigma))
+        return self.anchor.clipped(own.values, int(setting))
 
     def decode(self, data: bytes, height: int, width: int) -> Image:
         return self.anchor.decode(data, height, width)

@@ -14,7 +14,16 @@ from vcm.anchors.video import X265, Kvazaar, SvtAv1, Vvenc
 from vcm.anchors.zoo import Zoo
 from vcm.errors import SpecError
 from vcm.evaluate.digest import digest_of
-from vcm.evaluate.modes import DELTA_QP_MAP, FLAT, ITS_OWN, PREPARED, QP_MAP, CodecOptions, Modes
+from vcm.evaluate.modes import (
+    DELTA_QP_MAP,
+    FLAT,
+    ITS_OWN,
+    PREPARED,
+    QP_MAP,
+    CodecOptions,
+    Defaults,
+    Modes,
+)
 from vcm.evaluate.ours import Usage, ours
 from vcm.evaluate.rated import Plain, RatedCodec, Settings
 from vcm.provenance import processor, versions
@@ -39,18 +48,6 @@ class Spec:
     text: str = field(default="", compare=False)
 
 
-class Defaults(NamedTuple):
-    """Settings of this package's codec that hold where a codec's text says nothing else.
-
-    Attributes:
-        device: that it runs on; no text changes it.
-    """
-
-    sigma: float
-    weights: str
-    device: str
-
-
 class CodecRow(NamedTuple):
     """A codec.
 
@@ -71,7 +68,7 @@ def _ours(spec: Spec, defaults: Defaults) -> RatedCodec:
     """This package's codec."""
     o = spec.options
     weights, sigma = str(o.get("weights", defaults.weights)), float(o.get("sigma", defaults.sigma))
-    way = Usage(sigma, int(o.get("effort", 0)), o.get("mechanism"))
+    way = Usage(sigma, int(o.get("effort", 0)), o.get("mechanism"), o.get("importance"))
     return ours(weights, way, o.get("at"), defaults.device)
 
 
@@ -96,7 +93,7 @@ def _classical(
         by = made_by(spec, built)
         if not spec.mode:
             return Plain(built, settings, by)
-        return modes[spec.mode].guided(built, spec.options, defaults.sigma)(settings, by)
+        return modes[spec.mode].guided(built, spec.options, defaults)(settings, by)
 
     return CodecRow(options, modes, build)
 
@@ -144,7 +141,9 @@ ZOO: Final = _classical(lambda spec: Zoo(spec.base), _zoo_made_by, PREPARED)
 X265_420: Final = _video(lambda **o: X265("yuv420p10le", **o), QP_MAP)
 PLUGIN: Final = _classical(_plugin, _plugin_made_by, ITS_OWN)
 CODECS: Final[dict[str, CodecRow]] = {
-    "vcm": CodecRow(("sigma", "weights", "effort", "mechanism"), {}, _ours, ours=True),
+    "vcm": CodecRow(
+        ("sigma", "weights", "effort", "mechanism", "importance"), {}, _ours, ours=True
+    ),
     "jpeg": _pillow(JPEG),
     "webp": _pillow(WEBP),
     "jpeg2000": _pillow(JPEG2000, FLAT),  # its settings are rates: a part would be no finer

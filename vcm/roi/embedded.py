@@ -82,20 +82,25 @@ def probabilities(
     Args:
         image: (H, W, 3) uint8, RGB.
     """
-    seen = [_seen(run, image, size) for size in looks]
-    if len(seen) == 1:
-        return seen[0]
-    height, width = (max(p.shape[axis] for p in seen) for axis in (1, 2))
-    total = np.zeros((len(seen[0]), height, width), np.float32)
-    for p in seen:
+    each = [seen(run, image, size) for size in looks]
+    if len(each) == 1:
+        return each[0]
+    height, width = (max(p.shape[axis] for p in each) for axis in (1, 2))
+    total = np.zeros((len(each[0]), height, width), np.float32)
+    for p in each:
         for target, plane in zip(total, p, strict=True):
             target += cv2.resize(plane, (width, height))
-    total /= len(seen)
+    total /= len(each)
     return total
 
 
-def _seen(run: session.Run, image: NDArray[np.uint8], size: float) -> NDArray[np.float32]:
-    """What the network says at one size: (K + 1, h, w)."""
+def seen(run: session.Run, image: NDArray[np.uint8], size: float) -> NDArray[np.float32]:
+    """What the network says at one size, on a grid over the whole picture: (channels, h, w).
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        size: of the longer side, relative to LONG_SIDE or to the picture, whichever is smaller.
+    """
     height, width = image.shape[:2]
     scale = size * min(1.0, LONG_SIDE / max(height, width))
     # whole multiples of 32 in both directions: the grid then covers the picture, no more

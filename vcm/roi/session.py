@@ -32,6 +32,32 @@ def load(path: Path, device: str = "cpu") -> tuple[Run, dict[str, str]]:
         ModelError: if the file is missing, damaged or of another network.
         SpecError: if there is no such device, or onnxruntime cannot use it.
     """
+    session, card = _opened(path, device)
+
+    def run(x: Planes) -> Planes:
+        (probabilities,) = session.run({"x": x}, ["probabilities"])
+        seen: Planes = probabilities[0]
+        return seen
+
+    return run, card
+
+
+def load_importance(path: Path, device: str = "cpu") -> Run:
+    """The network's other output: the log of what each place weighs for detectors.
+
+    It is (1, H/16, W/16) float32, up to a constant of the picture. See `load`.
+    """
+    session, _ = _opened(path, device)
+
+    def run(x: Planes) -> Planes:
+        (importance,) = session.run({"x": x}, ["importance"])
+        logs: Planes = importance[0]
+        return logs
+
+    return run
+
+
+def _opened(path: Path, device: str) -> tuple[Session, dict[str, str]]:
     gpu = gpu_of(device)
     tensors, card = weightfile.read(path, KIND)
     classes = len(vocabulary().classes)
@@ -42,11 +68,4 @@ def load(path: Path, device: str = "cpu") -> tuple[Run, dict[str, str]]:
         name: (t.float() if t.is_floating_point() else t).numpy() for name, t in tensors.items()
     }
     threads = torch.get_num_threads()
-    session = Session(graph, str(path), threads=threads, weights=weights, gpu=gpu)
-
-    def run(x: Planes) -> Planes:
-        (probabilities,) = session.run({"x": x}, ["probabilities"])
-        seen: Planes = probabilities[0]
-        return seen
-
-    return run, card
+    return Session(graph, str(path), threads=threads, weights=weights, gpu=gpu), card
