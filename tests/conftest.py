@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,6 +173,17 @@ def exported(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the same latent as torch; the pictures differ by at most 1 of 255" in done.stdout
     return folder / "onnx"
+
+
+@pytest.fixture(scope="session")
+def edge(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the built-in model, for all words, as `vcm export --bundle` writes it."""
+    from vcm import bundle
+
+    folder = tmp_path_factory.mktemp("bundle") / "edge"
+    bundle.program(folder)
+    shutil.copytree(exported, folder / bundle.NETWORKS)
+    return folder
 
 
 @pytest.fixture(scope="session")

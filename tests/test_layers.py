@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from vcm import container
 
@@ -108,6 +110,27 @@ def test_vcm_info_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
     loaded = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert "vcm.container" in loaded
     assert loaded.isdisjoint({"torch", "numpy", "PIL", "compressai", *ADAPTERS})
+
+
+# of no use to one picture and one file, and slow to load
+UNNEEDED = {
+    "compressai", "matplotlib", "scipy", "sympy", "timm", "torch._dynamo", "torch.onnx",
+    "torchvision", "vcm.draw", "vcm.scale.cluster", "vcm.scale.local", "vcm.vision.yolo",
+}  # fmt: skip
+
+
+def test_one_picture_and_one_file_load_what_they_need(tiny_weights: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "a.png")
+    vcm = [sys.executable, "-X", "importtime", "-m", "vcm"]
+    for arguments, needed in (
+        (["encode", "a.png", "--text", "person", "-o", "a.vcm"], "vcm.roi.embedded"),
+        (["decode", "a.vcm", "-o", "b.png"], "vcm.codec.runtime.decoder"),
+    ):
+        command = [*vcm, *arguments, "--weights", str(tiny_weights)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+        assert needed in loaded
+        assert loaded.isdisjoint(UNNEEDED | set(ADAPTERS)), loaded & UNNEEDED
 
 
 @pytest.mark.parametrize("name", ["Coded", "Outcome", "Task"])

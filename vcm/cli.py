@@ -285,25 +285,24 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
     table.finish(dict(run(checkpoint, output, photos, encoder_of)), False, table.lines)
 
 
-@cli.command("export", short_help="Write the codec's networks as ONNX.")
-@options.output("A folder for the networks and codec.json.")
+@cli.command("export", short_help="Write the codec as ONNX, or as a bundle for a camera.")
+@options.output("A folder for the networks and codec.json, or for the bundle.")
 @options.weights
-@click.option("--check", type=PATH, metavar="PHOTO",
-              help="Encode this photo with torch, decode it with onnxruntime, "
-              "and compare.")  # fmt: skip
+@options.exporting
 @options.json
-def export_(output: Path, weights: str, check: Path | None, as_json: bool) -> None:
+def export_(output: Path, as_json: bool, **values: Any) -> None:
     """Write the networks of encoder and decoder as ONNX, with the coding tables beside them.
 
-    A device that has onnxruntime and no torch decodes files with them. Entropy coding stays
-    outside of the networks.
+    A device that has onnxruntime and no torch decodes files with them. With --bundle it encodes
+    too, with words, boxes or a mask: the folder has a program of its own, vcm_edge.py.
 
     \b
     vcm export -o onnx --check photo.jpg
+    vcm export --bundle -o edge --words "person, car"
     """
     from vcm.commands import export as command
 
-    table.finish(command.run(output, weights, check), as_json, command.lines)
+    table.finish(command.run(output, **values), as_json, command.lines)
 
 
 @cli.command(short_help="Say what is installed, what is missing and how to get it.")

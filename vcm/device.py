@@ -1,20 +1,23 @@
 """What networks compute on: what the name of a device means, for torch and for onnxruntime."""
 
-from typing import Final
-
-import torch
+from typing import TYPE_CHECKING, Final
 
 from vcm.errors import SpecError
+
+if TYPE_CHECKING:
+    import torch
 
 CUDA: Final = "CUDAExecutionProvider"  # as onnxruntime calls it
 
 
-def device_of(name: str) -> torch.device:
+def device_of(name: str) -> "torch.device":
     """The device of "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
 
     Raises:
         SpecError: if it is none of these, or there is no such device.
     """
+    import torch  # here: whoever only asks for `elsewhere` does not wait for it
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

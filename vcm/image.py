@@ -2,9 +2,8 @@
 
 import io
 import logging
-import stat
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +12,12 @@ from PIL import Image
 from vcm import pixels
 from vcm.errors import ImageError
 from vcm.files import write_atomic
+from vcm.greys import SHOWN, check_colours, check_shape, inside
+from vcm.loading import MAX_BYTES, load
 from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, values, way_up
 
-__all__ = ["AS_USUAL", "MAX_PIXELS", "Reading", "told", "way_up"]
+__all__ = ["AS_USUAL", "MAX_BYTES", "MAX_PIXELS", "Reading", "load", "told", "way_up"]
 _log = logging.getLogger(__name__)
-MAX_BYTES: Final = 2**30  # of a picture file that is taken into memory as it lies
-
-TINT: Final = 24  # levels by which the colours of a mask may differ: JPEG's do
-SHOWN: Final = 8  # names in a message
-
 # File name suffix -> Pillow's format and how it is saved; None = read only.
 _SAVE: Final[dict[str, tuple[str, dict[str, object] | None]]] = {
     ".png": ("PNG", {}),
@@ -100,21 +96,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
             over 127 though some are over 0, such as a mask saved as 0 and 1; or none but 255 over
             127 beside numbers of classes.
     """
-    grey = _grey(load(Path(path)), str(path))
-    _check_shape(grey, size, str(path))
-    if 0 < grey.max() <= 127:
-        raise ImageError(
-            f"mask {str(path)!r}: no value is over 127 (the largest is {grey.max()}); "
-            f"save it with 0 outside and 255 inside"
-        )
-    values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-    if len(values) > 2 and values[-2] <= 127:  # smooth edges have values on both sides
-        raise ImageError(
-            f"mask {str(path)!r}: its values are {', '.join(map(str, values[:SHOWN]))}, as in a "
-            f"map of classes; save it with 0 outside and 255 inside"
-        )
-    inside: NDArray[np.bool_] = grey > 127
-    return inside
+    return inside(_grey(load(Path(path)), str(path)), size, str(path))
 
 
 def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -130,23 +112,15 @@ def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
     found = values(data, str(path))
     if found is None:
         found = _grey(data, str(path)).astype(np.float32) / 255
-    _check_shape(found, size, str(path))
+    check_shape(found, size, str(path))
     return found
 
 
 def _grey(data: bytes, name: str) -> NDArray[np.uint8]:
     """A picture without colours: (H, W) uint8, upright."""
     picture = flat(data, name, _BLACK, AS_USUAL)
-    _check_grey(picture, name)
+    check_colours(picture, name)
     return np.asarray(Image.fromarray(picture).convert("L"))
-
-
-def _check_shape(grey: NDArray[Any], size: tuple[int, int], name: str) -> None:
-    if grey.shape != size:
-        raise ImageError(
-            f"mask {name!r}: expected {size[1]}x{size[0]} pixels like the picture, "
-            f"got {grey.shape[1]}x{grey.shape[0]}"
-        )
 
 
 def write(path: str | Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
@@ -257,39 +231,3 @@ def is_picture(name: str) -> bool:
     """Whether a file is one of ours to read, told by the suffix of its name."""
     path = PurePath(name)
     return path.suffix.lower() in _SAVE and not path.name.startswith(".")
-
-
-def load(path: Path) -> bytes:
-    """The bytes of a picture file, which may be a pipe.
-
-    Raises:
-        ImageError: no such file, it cannot be read, or it has more than `MAX_BYTES`.
-    """
-    if not path.is_file() and not _is_pipe(path):
-        if path.is_dir():
-            raise ImageError(f"{str(path)!r} is a folder; expected a picture file")
-        raise ImageError(f"there is no file {str(path)!r}; check the name")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ImageError(f"cannot read {str(path)!r}: {error.strerror}; check its owner") from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{str(path)!r}: expected at most {MAX_BYTES} bytes, got more")
-    return data
-
-
-def _is_pipe(path: Path) -> bool:
-    try:
-        return stat.S_ISFIFO(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-def _check_grey(picture: NDArray[np.uint8], name: str) -> None:
-    """Refuse a mask with colours: what is inside is not plain."""
-    if np.ptp(picture.astype(np.int16), 2).max() > TINT:
-        raise ImageError(
-            f"mask {name!r}: it has colours, such as those of a map of classes; save what matters "
-            f"as white on black"
-        )

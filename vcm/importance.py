@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm.models import load_teacher
-from vcm.roi import session
+from vcm.roi import weights as network
 from vcm.roi.embedded import DEFAULT, seen
 from vcm.roi.mask import RoiMask
 from vcm.vision.importance import BLOCK, importance
@@ -79,7 +79,7 @@ def _values(weights: Places, height: int, width: int) -> Places:
 
 
 def _learned(device: str) -> Callable[[Image], Places]:
-    run = session.load_importance(DEFAULT, device)
+    run = network.importance(DEFAULT, device)
     return lambda image: np.exp(seen(run, image, 1.0)[0])
 
 

@@ -25,6 +25,7 @@ class Session:
         threads: that it may take; 0: as many as there are cores.
         weights: values of initializers that the model has none for.
         spin: whether its threads wait in a loop for work, which is faster where nothing else runs.
+        keep: whether it keeps the memory of a run for the next one.
         gpu: number of the GPU that it runs on, see `vcm.device.gpu_of`; None: the processor.
 
     Raises:
@@ -39,12 +40,14 @@ class Session:
         threads: int = 0,
         weights: Arrays | None = None,
         spin: bool = True,
+        keep: bool = True,
         gpu: int | None = None,
     ):
         self._what = what
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # it warns of each weight that is listed among the inputs
         options.intra_op_num_threads = threads
+        options.enable_cpu_mem_arena = keep
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
         source = model if isinstance(model, bytes) else str(model)
         try:  # its errors have no common base
@@ -57,6 +60,7 @@ class Session:
         if gpu is not None and self._session.get_providers()[0] != CUDA:  # it does not raise
             raise ModelError(f"{what}: onnxruntime cannot use GPU {gpu}; run it on the processor")
         self.inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
+        self.card: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.outputs = {o.name: tuple(o.shape) for o in self._session.get_outputs()}
 
     def run(self, inputs: Arrays, outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from vcm import container
 from vcm.codec.api import PictureCodec
-from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings, strings_of
 from vcm.codec.nets.lma import TwoValues
 from vcm.container import Bitstream, Header
-from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
+from vcm.errors import ModelError, SpecError
+from vcm.packing import Image, check, packer
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
 from vcm.roi.mask import OnEmpty, RoiMask
@@ -18,7 +18,7 @@ from vcm.roi.text import words_of
 from vcm.task import TaskSpec
 from vcm.weightfile import named
 
-Image = NDArray[np.uint8]  # (H, W, 3) RGB
+__all__ = ["Image", "bits_at", "decode", "encode", "find_roi", "quality_of"]
 
 
 def find_roi(
@@ -97,26 +97,14 @@ def encode(
         >>> Path("photo.vcm").write_bytes(data) == len(data)
         True
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(f"expected a picture of (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    if roi.roi.shape != image.shape[:2]:
-        raise SpecError(f"mask: expected {image.shape[:2]} (H, W), got {roi.roi.shape}")
+    check(image, roi)
     if (quality is None) == (size is None):
         raise SpecError("give either a quality or a size in bytes")
     plain = np.require(image, requirements=["C", "W"])  # torch takes no other array
     x = torch.from_numpy(plain).permute(2, 0, 1)[None]  # (1, 3, H, W)
     m = _values(roi)
-    height, width = image.shape[:2]
-    tile = codec.side_of(height, width)
-
-    def file(quality: float, strings: Strings) -> bytes:
-        header = Header(codec.fingerprint, height, width, Control(quality).hundredths, tile)
-        return container.pack(Bitstream(header, strings.z, strings.y, text, strings.map))
-
-    try:
-        empty = file(quality or 0, Strings(b"", b""))
-    except BitstreamError as error:  # now, not after the work
-        raise SpecError(f"a file cannot hold this: {error}") from error
+    file = packer(codec, image.shape, text)
+    empty = file(quality or 0, Strings(b"", b""))  # refuses a quality now, not after the work
     if size is None:
         assert quality is not None
         return file(quality, codec.compress(x, m, quality, effort))

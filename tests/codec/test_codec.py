@@ -11,8 +11,8 @@ from vcm.codec.api import Codec
 from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import PASSES
 from vcm.codec.format.control import Control
+from vcm.codec.format.cva import MARGIN
 from vcm.codec.format.strings import Strings
-from vcm.codec.models.cva import MARGIN
 from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import TwoValues

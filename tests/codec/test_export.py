@@ -16,8 +16,8 @@ from vcm import container
 from vcm.cli import cli
 from vcm.codec.api import Codec
 from vcm.codec.format.control import Control
+from vcm.codec.format.cva import MARGIN
 from vcm.codec.format.strings import strings_of
-from vcm.codec.models.cva import MARGIN
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks

@@ -14,9 +14,9 @@ from vcm import container, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.format.constants import MEAN_UNIT, PASSES, STRIDE, latent_size
 from vcm.codec.format.control import Control
+from vcm.codec.format.cva import MARGIN
 from vcm.codec.format.strings import strings_of
 from vcm.codec.format.tiles import HYPER_HALO
-from vcm.codec.models.cva import MARGIN
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.int8 import is_exact
 from vcm.codec.nets.integer import SIGNED_ZERO, IntConv2d

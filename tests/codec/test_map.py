@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import vcm
 from vcm import container
 from vcm.codec.api import Codec
+from vcm.codec.format import cva as format_cva
 from vcm.codec.format import levels
 from vcm.codec.format.adaptive import BitReader, BitWriter, Chances
 from vcm.codec.format.constants import PASSES, QUALITY_MIN
@@ -31,7 +32,7 @@ from vcm.errors import BitstreamError, SpecError
 SIZES = Sizes(12, 4, Widths(12, 20, 1, 1), Widths(8, 16, 1, 1), 16, 16, 16, 16, below=10)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def weights(mapped_weights):
     return mapped_weights
 
@@ -148,11 +149,20 @@ def test_a_latent_has_the_largest_value_of_its_pixels():
 
 
 def test_values_are_grouped_into_sixteen():
-    values = torch.linspace(0.01, 1, 400).view(1, 1, 20, 20)
-    found = cva.grouped(values)
-    assert len(found.unique()) == 16 and (found >= values).all() and found.max() == 1
-    few = torch.tensor([0.5, 1.0]).view(1, 1, 1, 2)
-    assert torch.equal(cva.grouped(few), few)
+    values = np.linspace(0.01, 1, 400, dtype=np.float32).reshape(1, 20, 20)
+    found = format_cva.grouped(values)
+    assert len(np.unique(found)) == 16 and (found >= values).all() and found.max() == 1
+    few = np.array([[[0.5, 1.0]]], np.float32)
+    np.testing.assert_array_equal(format_cva.grouped(few), few)
+
+
+def test_values_of_latents_are_the_same_in_numpy_and_in_torch(rng: np.random.Generator):
+    m = np.where(rng.random((1, 64, 96)) < 0.99, 0.1, rng.random((1, 64, 96)))
+    m = m.clip(0.01).astype(np.float32)
+    values = format_cva.of_latents(m)
+    np.testing.assert_array_equal(values, cva.of_latents(torch.from_numpy(m)[None])[0].numpy())
+    asked = cva.qualities(torch.tensor([4_000]), torch.from_numpy(values)[None])[0].numpy()
+    assert abs(format_cva.qualities(4_000, values[0], LMBDA) - asked).max() <= 1
 
 
 def test_gains_below_begin_on_the_line_through_the_others():

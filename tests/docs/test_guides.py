@@ -120,6 +120,8 @@ def test_the_commands_of_a_guide_run(
         request.getfixturevalue("data")
     if "vcm.codec.runtime.onnx" in guide.read_text(encoding="utf-8"):
         (checkout / "onnx").symlink_to(request.getfixturevalue("exported"))
+    if "vcm_edge.py" in text:
+        (checkout / "edge").symlink_to(request.getfixturevalue("edge"))
     for block in blocks(guide):
         if block.title is not None:
             (checkout / block.title).write_text(block.text, encoding="utf-8")

@@ -15,7 +15,6 @@ from vcm.roi.mask import NOTHING
 from vcm.scale import manifest, tars
 from vcm.scale.hub import HUB
 from vcm.scale.manifest import Line
-from vcm.scale.pools import pool_of
 from vcm.scale.shards import PER_SHARD, ShardSink
 from vcm.scale.sinks import Folder, Place, Sink, digest
 from vcm.scale.sources import Source, stem
@@ -214,6 +213,8 @@ def run(
     if _is_plain(source, output, way):
         plain = Folder(output, result.suffix, result.whole)
         return each(job, sources, Tally(plain, output, result, True), Here(), way.ordered)
+    from vcm.scale.pools import pool_of  # here: a single picture needs no pool of workers
+
     pool = pool_of(way.workers, way.ray)
     folder = output.parent if output.suffix == SHARD else output
     with held(make_folder(folder)):

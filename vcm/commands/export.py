@@ -1,34 +1,48 @@
-"""`vcm export`: the codec's networks as ONNX, and whether they give what torch gives."""
+"""`vcm export`: the codec's networks as ONNX, whether they give what torch gives, and bundles."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vcm import bundle as bundles
 from vcm import container, image, pipeline
 from vcm.codec.format.strings import strings_of
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.codec.runtime.export import export
 from vcm.codec.runtime.onnx import OnnxDecoder
-from vcm.errors import ModelError
+from vcm.errors import ModelError, SpecError
 from vcm.roi.mask import RoiMask
 from vcm.weightfile import find
 
 QUALITY = 50
 
 
-def run(output: Path, weights: str, photo: Path | None) -> dict[str, Any]:
+def run(
+    output: Path,
+    weights: str,
+    check: Path | None = None,
+    bundle: bool = False,
+    words: str | None = None,
+) -> dict[str, Any]:
     """Write the folder; with a photo, also code it by torch and decode it by onnxruntime.
 
     Raises:
         ModelError: if there are no such weights, or both decoders get different latents.
+        UnknownWord: if the bundle shall find a word that the words' network does not know.
+        SpecError: if there are words without a bundle, or they are none.
         MissingExtra: if a package is missing.
         ImageError: if the photo cannot be read; then nothing is written.
+        OutputError: if the folder cannot be written.
     """
-    picture = None if photo is None else image.read(photo)
-    report: dict[str, Any] = {"folder": str(output), "files": export(output, weights)}
+    if words is not None and not bundle:
+        raise SpecError("--words says what a bundle finds; give --bundle")
+    picture = None if check is None else image.read(check)
+    files = bundles.write(output, weights, words) if bundle else export(output, weights)
+    report: dict[str, Any] = {"folder": str(output), "files": files}
     if picture is not None:
-        report["largest_difference"] = _difference(output, AnyRate.read(find(weights)), picture)
+        networks = output / bundles.NETWORKS if bundle else output
+        report["largest_difference"] = _difference(networks, AnyRate.read(find(weights)), picture)
     return report
 
 

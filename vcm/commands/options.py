@@ -75,6 +75,11 @@ def many(command: F) -> F:
     return _all(_MANY, command)
 
 
+def exporting(command: F) -> F:
+    """The options that say what `vcm export` writes besides the networks."""
+    return _all(_EXPORT, command)
+
+
 def evaluation(command: F) -> F:
     """The options of `vcm eval`."""
     return _all(_EVAL, command)
@@ -169,6 +174,16 @@ _MANY: Final = (
                  "are always in order."),
     click.option("--per-shard", type=int, default=1000, show_default=True, metavar="NUMBER",
                  help="Pictures in a tar shard."),
+)  # fmt: skip
+
+_EXPORT: Final = (
+    click.option("--bundle", is_flag=True,
+                 help="A folder that encodes and decodes without torch: the networks, the words' "
+                 "network, and a program."),
+    click.option("--words", metavar="WORDS",
+                 help="With --bundle: the words that it has to find. Default: all that are known."),
+    click.option("--check", type=PATH, metavar="PHOTO",
+                 help="Encode this photo with torch, decode it with onnxruntime, and compare."),
 )  # fmt: skip
 
 _PAGE: Final = (

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm import draw, image, roi
-from vcm.commands import maps, places, words
+from vcm import image, roi
+from vcm.commands import places, words
 from vcm.errors import SpecError
 from vcm.image import AS_USUAL, Reading
 from vcm.pipeline import find_roi
@@ -146,6 +146,9 @@ def run(
 
     Of a .vcm file the map that it has.
     """
+    from vcm import draw  # fonts and all: whoever encodes, by the options above, draws nothing
+    from vcm.commands import maps
+
     if source.suffix.lower() == SUFFIX:
         if options.ways or save_mask:
             raise SpecError(f"{source}: a .vcm file shows its own map; leave the ROI's options out")
@@ -184,6 +187,8 @@ def run(
 def _save(path: Path, mask: RoiMask) -> None:
     """The mask as `--mask` takes it; with several values as `--mask-values` does too."""
     if mask.two_valued:
+        from vcm import draw
+
         image.write(path, draw.grey(mask.roi)[..., 0])
         return
     image.write(path, (mask.inside * np.float32(2**16 - 1)).round().astype(np.uint16))

@@ -1,13 +1,16 @@
-"""The backends that are more than one network."""
+"""The backends that are more than one network; a segmenter is imported where one is wanted."""
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vcm.errors import MissingExtra
 from vcm.roi.base import Backend
 from vcm.roi.composed import Composed
 from vcm.roi.embedded import Embedded
-from vcm.roi.segmenter import SegmenterBackend
+
+if TYPE_CHECKING:
+    from vcm.roi.segmenter import SegmenterBackend
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ def embedded(weights: str | Path | None = None, detail: int = 1, device: str = "
 
 def segmenter(weights: str = "yolo11n-seg.pt", device: str = "cpu") -> Backend:
     """A YOLO segmenter and, if its words are the vocabulary's, the specialists."""
+    from vcm.roi.segmenter import SegmenterBackend
+
     base = SegmenterBackend(weights, device)
     return Composed(base, device=device) if base.has_coco_classes else base
 
@@ -40,13 +45,15 @@ def auto(weights: str | None = None, detail: int = 1, device: str = "cpu") -> Co
     return Composed(base, base.recall, _segmenter(weights, device), device)
 
 
-def _segmenter(weights: str | None, device: str) -> SegmenterBackend | None:
+def _segmenter(weights: str | None, device: str) -> "SegmenterBackend | None":
     """The segmenter of a checkpoint; None, and why in the log, if it cannot be had."""
     if weights is None:
         return None
     if not Path(weights).is_file():
         _log.warning("auto: no checkpoint %s; using the built-in network", weights)
         return None
+    from vcm.roi.segmenter import SegmenterBackend
+
     try:
         return SegmenterBackend(weights, device)
     except MissingExtra as error:

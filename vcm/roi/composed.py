@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.roi.base import Backend
 from vcm.roi.outlines import Floats, lying_on, rescaled
-from vcm.roi.segmenter import SegmenterBackend
 from vcm.roi.specialists import finder, ground, meant, specialist
 from vcm.roi.vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from vcm.roi.segmenter import SegmenterBackend
 
 
 class Base(Backend, Protocol):
@@ -51,7 +53,7 @@ class Composed:
         self,
         base: Base,
         recall: Mapping[str, float] | None = None,
-        preferred: SegmenterBackend | None = None,
+        preferred: "SegmenterBackend | None" = None,
         device: str = "cpu",
     ):
         self.name: Final = base.name

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm import weightfile
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ModelError, SpecError, UnknownWord
 from vcm.roi import session
 from vcm.roi.refine import to_edges
 from vcm.roi.vocabulary import Cover, vocabulary
@@ -29,7 +29,8 @@ class Embedded:
     """Similarity = probability that the pixel shows one of the classes that the phrase covers.
 
     Args:
-        weights: a safetensors file; None: the one that comes with the package.
+        weights: a safetensors file, or words.onnx of a bundle; None: the one that comes with the
+            package.
         detail: 2 looks at the picture at twice the size as well: small things are found more
             often, in three to four times the time.
         device: as `vcm.device.gpu_of` takes it.
@@ -47,9 +48,10 @@ class Embedded:
             raise SpecError(f"detail: expected 1 or 2, got {detail!r}")
         self.detail: Final = detail
         path = Path(weights or DEFAULT)
-        self._run, card = session.load(path, device)
-        self.tau: Final = _threshold(path, card)
-        self.recall: Final = _recall(path, card)
+        network = session.load(path, device)
+        self._run, self._names = network.run, network.names
+        self.tau: Final = _threshold(path, network.card)
+        self.recall: Final = _recall(path, network.card)
 
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
@@ -57,15 +59,25 @@ class Embedded:
         """A map of each phrase in turn: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
 
         Raises:
-            UnknownWord: if a phrase is not in the vocabulary; near words are named.
+            UnknownWord: as `check`.
         """
-        covers = [cover(phrase) for phrase in phrases]
+        planes = [self._planes(phrase) for phrase in phrases]
         p = probabilities(self._run, image, LOOKS[self.detail])
-        return to_edges((p[[1 + i for i in classes]].sum(0) for classes in covers), image)
+        return to_edges((p[own].sum(0) for own in planes), image)
 
     def check(self, phrase: str) -> None:
-        """Raises UnknownWord if a phrase is not in the vocabulary."""
-        cover(phrase)
+        """Raises UnknownWord if a phrase is not in the vocabulary, or not in this file of it."""
+        self._planes(phrase)
+
+    def _planes(self, phrase: str) -> list[int]:
+        """Which of the network's planes show what a phrase stands for."""
+        asked = [vocabulary().classes[i] for i in cover(phrase)]
+        if missing := [name for name in asked if name not in self._names]:
+            raise UnknownWord(
+                f"{phrase!r}: {', '.join(missing)} is not among the words that this network was "
+                f"exported for: {', '.join(self._names)}"
+            )
+        return [self._names.index(name) for name in asked]
 
 
 @cache  # what cannot be told apart is said once, not for every picture
@@ -77,7 +89,7 @@ def cover(phrase: str) -> Cover:
 def probabilities(
     run: session.Run, image: NDArray[np.uint8], looks: Sequence[float] = LOOKS[1]
 ) -> NDArray[np.float32]:
-    """Mean over looks: (K + 1, h, w), background and classes, on a grid over the whole picture.
+    """Mean over looks: (N, h, w), a plane of each name, on a grid over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm.errors import ModelError
 from vcm.roi import session
 from vcm.roi.embedded import DEFAULT, LONG_SIDE, probabilities
 from vcm.roi.vocabulary import vocabulary
@@ -30,7 +31,10 @@ class WordLabels:
     kind: Final[Kind] = "semantic"
 
     def __init__(self, weights: str | Path | None = None, device: str = "cpu"):
-        self._run, _ = session.load(Path(weights or DEFAULT), device)
+        path = Path(weights or DEFAULT)
+        self._run, _, names = session.load(path, device)
+        if names != ("", *vocabulary().classes):
+            raise ModelError(f"{path}: it knows some of the classes only; use the weight file")
         self.names: Final = ("background", *vocabulary().classes)
 
     def segment(self, image: Image) -> NDArray[np.uint8]:

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from vcm.codec.api import MECHANISMS, Mechanism
-from vcm.codec.format import levels, tiles
+from vcm.codec.format import cva, levels, tiles
 from vcm.codec.format.constants import STEP, STRIDE, latent_size, z_size
 from vcm.codec.format.control import Control
 from vcm.codec.format.levels import LevelMap
 from vcm.codec.format.strings import Strings
 from vcm.codec.format.tables import SYMBOL_MAX
 from vcm.codec.format.tiles import Tile
-from vcm.codec.models import cva
+from vcm.codec.models.cva import of_latents, relative
 from vcm.codec.models.loss import LMBDA
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.nets.control import Controls
@@ -182,14 +182,15 @@ class Encoder:
             return out
 
         def values_of(outer: Tile) -> Tensor:
-            return cva.of_latents(self._filled(m, outer).float())
+            return of_latents(self._filled(m, outer).float())
 
-        return cva.grouped(tiled(values_of, out, h, w, self.side(h, w), halo=1))
+        found = tiled(values_of, out, h, w, self.side(h, w), halo=1)
+        return torch.from_numpy(cva.grouped(found.cpu().numpy())).to(self.device)
 
     def _mapped(self, latents: Tensor, control: Control) -> Control:
         """With the map that values of latents ask for."""
-        top = torch.tensor([control.hundredths], device=self.device)
-        plane = cva.qualities(top, latents, self._lmbda)[0].cpu().numpy()
+        values = latents[0, 0].cpu().numpy()
+        plane = cva.qualities(control.hundredths, values, self._lmbda)
         uniform = (plane == control.hundredths).all()
         return control if uniform else replace(control, map=LevelMap.of(plane))
 
@@ -227,7 +228,7 @@ class Encoder:
         with self._precision.fast(tile.size[1]):
             y0, features = self.model.encoder.g_a(to_blocks(self._filled(x, tile)))
         own, seen = tile.of(latents), grown(self._filled(m, tile).float(), cva.MARGIN)
-        seen = torch.ones_like(seen) if self._mechanism == "map" else cva.relative(seen, own)
+        seen = torch.ones_like(seen) if self._mechanism == "map" else relative(seen, own)
         return Analysed(y0.half(), features.half(), mask_level(seen).half(), own)
 
     def _filled(self, t: Tensor | TwoValues, tile: Tile) -> Tensor:

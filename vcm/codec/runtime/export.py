@@ -9,7 +9,8 @@ Height and width are free. Each latent has a quality of its own, as a number in 
 transforms and as an integer level for what decides coding tables; `values` are the mask values that
 these qualities stand for. The networks that decide coding tables compute in integers, held in
 float32, as they do in torch: every runtime whose float32 convolutions are sums gets the same.
-`vcm.codec.runtime.onnx` is a decoder of what is written here, without torch.
+`vcm.codec.runtime.onnx` is a decoder of what is written here, `onnx_encoder` an encoder, both
+without torch.
 """
 
 import json
@@ -26,13 +27,14 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from vcm.codec.format.constants import PASSES, STRIDE
+from vcm.codec.format.cva import MARGIN
 from vcm.codec.format.tables import Tables
-from vcm.codec.models import cva
+from vcm.codec.models.cva import relative
 from vcm.codec.models.roi import RoiHyperprior
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import from_blocks, to_blocks
-from vcm.codec.runtime.onnx import FACTS, FORMAT
+from vcm.codec.runtime.exported import FACTS, FORMAT
 from vcm.codec.runtime.weights import Weights, load
 from vcm.errors import MissingExtra
 from vcm.files import make_folder, write_atomic
@@ -74,7 +76,7 @@ class _Analysis(_Part):
     def forward(self, x: Tensor, m: Tensor, values: Tensor, quality: Tensor) -> Tensor:
         encoder = self.model.encoder
         y0, features = encoder.g_a(to_blocks(x))
-        seen = mask_level(cva.relative(grown(m, cva.MARGIN), values))
+        seen = mask_level(relative(grown(m, MARGIN), values))
         return encoder.modulate(y0, features, seen, _controls(quality))
 
 
@@ -174,6 +176,8 @@ def facts(weights: Weights) -> dict[str, Any]:
         "format": FORMAT,
         "fingerprint": weights.fingerprint.hex(),
         "below": weights.model.sizes.below,
+        "lmbda": weights.lmbda,
+        "reach": {"analysis": weights.model.sizes.analysis_reach},
         "channels": {"y": weights.model.sizes.M, "z": weights.model.sizes.Z},
         "networks": {"encoder": ENCODER, "decoder": DECODER},
         "tables": {name: _rows(tables) for name, tables in weights.tables.items()},
