@@ -22,6 +22,7 @@ from vcm.codec.nets.control import Controls
 from vcm.codec.nets.lma import grown, mask_level
 from vcm.codec.nets.transforms import to_blocks
 from vcm.codec.runtime import export
+from vcm.codec.runtime.exported import parts
 from vcm.codec.runtime.latent import Unquantised
 from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, MissingExtra, ModelError, OutputError
@@ -216,3 +217,14 @@ def test_the_command_refuses_before_it_writes(tmp_path: Path) -> None:
         found = CliRunner().invoke(cli, ["export", "-o", str(never), *arguments])
         assert found.exit_code == 2 and message in found.output
     assert not never.exists()
+
+
+@pytest.mark.parametrize(("h", "w", "most"), [(90, 91, 5000), (1, 400, 7), (3, 3, 9), (5, 5, 1)])
+def test_parts_cover_a_latent_once(h: int, w: int, most: int) -> None:
+    seen = np.zeros((h, w), np.int16)
+    for tile in parts(h, w, most):
+        part = tile.of(seen)
+        assert 0 < part.size <= most
+        part += 1
+    assert (seen == 1).all()
+    assert len(list(parts(h, w, most))) < 4 * h * w / most

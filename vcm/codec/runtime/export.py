@@ -172,13 +172,14 @@ def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
 
 def facts(weights: Weights) -> dict[str, Any]:
     """What is no network: the fingerprint, channels, and each row's cumulative frequencies."""
+    sizes = weights.model.sizes
     return {
         "format": FORMAT,
         "fingerprint": weights.fingerprint.hex(),
-        "below": weights.model.sizes.below,
+        "below": sizes.below,
         "lmbda": weights.lmbda,
-        "reach": {"analysis": weights.model.sizes.analysis_reach},
-        "channels": {"y": weights.model.sizes.M, "z": weights.model.sizes.Z},
+        "reach": {"analysis": sizes.analysis_reach, "synthesis": sizes.synthesis_reach},
+        "channels": {"y": sizes.M, "z": sizes.Z},
         "networks": {"encoder": ENCODER, "decoder": DECODER},
         "tables": {name: _rows(tables) for name, tables in weights.tables.items()},
     }

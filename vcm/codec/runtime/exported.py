@@ -4,7 +4,7 @@ Arrays have no batch axis; h and w are the rows and columns of the latent.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from vcm.codec.format.coder import Coder
 from vcm.codec.format.constants import PASSES
 from vcm.codec.format.tables import Tables
+from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import places
 from vcm.errors import ModelError
 from vcm.ort import Session
 
-FORMAT: Final = "vcm-onnx-2"
+FORMAT: Final = "vcm-onnx-3"
 FACTS: Final = "codec.json"
 Floats = NDArray[np.float32]
 
@@ -60,6 +61,10 @@ class Exported:
         found: dict[str, int] = self.facts["channels"]
         return found
 
+    def reach(self, transform: str) -> int:
+        """How far "analysis" and "synthesis" see, in latents."""
+        return int(self.facts["reach"][transform])
+
     @property
     def mapped(self) -> bool:
         """Whether files of the model may have a map."""
@@ -83,6 +88,17 @@ class Exported:
         # memory that each of them keeps for its next run would add up.
         path = self._folder / f"{name}.onnx"
         return Session(path, path.name, spin=False, keep=False)
+
+
+def parts(h: int, w: int, most: int) -> Iterator[Tile]:
+    """A latent of (h, w) in parts of at most so many latents each, as few and as square as halving
+    makes them: what a transform works on at once takes memory."""
+    height, width = h, w
+    while height * width > most and (height, width) != (1, 1):
+        height, width = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
+    for top in range(0, h, height):
+        for left in range(0, w, width):
+            yield Tile(top, left, min(h, top + height), min(w, left + width))
 
 
 def even(t: NDArray[Any]) -> NDArray[Any]:

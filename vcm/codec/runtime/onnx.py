@@ -16,11 +16,12 @@ from vcm.codec.format.constants import MEAN_UNIT, STRIDE, Y_MAX, latent_size
 from vcm.codec.format.strings import read_z, strings_of
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import walk
-from vcm.codec.runtime.exported import Exported, Floats, place
+from vcm.codec.runtime.exported import Exported, Floats, parts, place
 from vcm.codec.runtime.onnx_context import Bytes, Context, Plane, real
 from vcm.container import Bitstream
 from vcm.errors import BitstreamError, ModelError
 
+AT_ONCE: Final = 3_000  # latents that the synthesis works on: 30 KB each
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
@@ -50,8 +51,8 @@ class OnnxDecoder:
         h, w = y_hat.shape[1:]
         quality = real(self._plane(stream, h, w))
         picture = np.empty((header.height, header.width, 3), np.uint8)
-        for tile in tiles.grid(h, w, tiles.side_for(h, w)):
-            outer = tile.grown(h, w)
+        for tile in parts(h, w, AT_ONCE):
+            outer = tile.grown(h, w, self._model.reach("synthesis"))
             part = outer.of(y_hat).astype(np.float32) / MEAN_UNIT
             (x_hat,) = self._model.run("synthesis", part, quality=outer.of(quality))
             target = tile.of(picture.transpose(2, 0, 1), STRIDE)

@@ -19,9 +19,10 @@ from vcm.codec.format.strings import Strings
 from vcm.codec.format.tables import SYMBOL_MAX
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import walk, z_rows
-from vcm.codec.runtime.exported import Exported, Floats, even, filled, quarter, zeros_beyond
+from vcm.codec.runtime.exported import Exported, Floats, even, filled, parts, quarter, zeros_beyond
 from vcm.codec.runtime.onnx_context import Bytes, Context, Plane, real
 
+AT_ONCE: Final = 5_000  # latents that the analysis works on: 20 KB each
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Values = NDArray[np.floating[Any]]  # (H, W)
 
@@ -41,7 +42,6 @@ class OnnxEncoder:
         self.fingerprint: Final = self._model.fingerprint
         low, high = self._model.facts["lmbda"]
         self._lmbda = float(low), float(high)
-        self._reach = int(self._model.facts["reach"]["analysis"])
 
     def side_of(self, height: int, width: int) -> int:
         """Side in latents of the tiles that such a picture is coded in, 0 for none."""
@@ -89,8 +89,8 @@ class OnnxEncoder:
         h, w = values.shape[1:]
         y = np.empty((self._model.channels["y"], h, w), np.half)
         pixels = x.transpose(2, 0, 1)
-        for tile in tiles.grid(h, w, tiles.side_for(h, w)):
-            outer = tile.grown(h, w, self._reach)
+        for tile in parts(h, w, AT_ONCE):
+            outer = tile.grown(h, w, self._model.reach("analysis"))
             part = filled(outer.of(pixels, STRIDE), STRIDE).astype(np.float32, order="C")
             part /= 255
             (found,) = self._model.run(
