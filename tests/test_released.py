@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import vcm
-from vcm import image, pipeline
+from vcm import container, image, pipeline
 from vcm.codec.api import Codec
 from vcm.codec.nets import integer
 from vcm.metrics.distortion import psnr
@@ -119,11 +119,27 @@ def test_words_are_found_where_they_are_and_not_elsewhere(name, share, photos, e
         assert mask.share < 0.02, absent
 
 
-@pytest.mark.parametrize("card", ["codec-base.md", "codec-yolo11n.md", "roi-base.md"])
+CARDS = ("codec-base", "codec-next", "codec-yolo11n", "roi-base")
+
+
+@pytest.mark.parametrize("card", CARDS)
 def test_model_cards(card):
-    text = (Path(vcm.__file__).parent / "weights" / card).read_text()
+    text = (Path(vcm.__file__).parent / "weights" / f"{card}.md").read_text()
     for word in ("Data", "Steps", "Date", "Licence", "Apache-2.0", "Measured"):
         assert word in text
+
+
+def test_the_next_model_tells_the_mask_to_its_decoder_and_needs_fewer_bits(photos, codec):
+    later, photo = Codec.load("next"), photos["person"]
+    roi = np.zeros(photo.shape[:2], np.bool_)
+    roi[20:200, 90:230] = True
+    mask = RoiMask(roi, 0.3, "a box")
+    files = [pipeline.encode(photo, mask, c, quality=60) for c in (codec, later)]
+    pictures = [pipeline.decode(data, c) for data, c in zip(files, (codec, later), strict=True)]
+    assert not container.unpack(files[0]).map and 0 < len(container.unpack(files[1]).map) < 40
+    assert len(files[1]) < 0.95 * len(files[0])
+    inside, outside = ([psnr(photo, p, where) for p in pictures] for where in (roi, ~roi))
+    assert inside[1] > inside[0] - 0.1 and outside[1] > outside[0] - 0.3
 
 
 def test_the_encoder_tuned_for_yolo11n_writes_files_for_every_decoder(photos, codec):

@@ -17,7 +17,7 @@ from vcm.codec.format.strings import read_z, strings_of
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import walk
 from vcm.codec.runtime.exported import Exported, Floats, parts, place
-from vcm.codec.runtime.onnx_context import Bytes, Context, Plane, real
+from vcm.codec.runtime.onnx_context import Bytes, OnnxContext, Plane, real
 from vcm.container import Bitstream
 from vcm.errors import BitstreamError, ModelError
 
@@ -77,7 +77,7 @@ class OnnxDecoder:
         tiles.check_side(header.tile, h, w)
         strings = strings_of(stream)
         z_hat = read_z(self._model.z, strings.z, self._model.channels["z"], h, w)
-        context = Context(self._model, z_hat, self._plane(stream, h, w), header.tile)
+        context = OnnxContext(self._model, z_hat, self._plane(stream, h, w), header.tile)
         return self._read_y(strings.y, context, h, w)
 
     def _plane(self, stream: Bitstream, h: int, w: int) -> Plane:
@@ -89,7 +89,7 @@ class OnnxDecoder:
         same = np.full((1, h, w), quality, np.int32)
         return same if found is None else found.hundredths[None]
 
-    def _read_y(self, string: bytes, context: Context, h: int, w: int) -> NDArray[np.int16]:
+    def _read_y(self, string: bytes, context: OnnxContext, h: int, w: int) -> NDArray[np.int16]:
         reader = self._model.y.reader(string)
         y_hat = np.zeros((self._model.channels["y"], h, w), np.int16)
 

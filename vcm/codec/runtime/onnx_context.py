@@ -20,7 +20,7 @@ def real(plane: Plane) -> Floats:
     return (plane / QUALITY_STEPS).astype(np.float32)
 
 
-class Context:
+class OnnxContext:
     """Features of z_hat and the known part of y_hat, as bytes, for a whole picture.
 
     Args:

@@ -20,7 +20,7 @@ from vcm.codec.format.tables import SYMBOL_MAX
 from vcm.codec.format.tiles import Tile
 from vcm.codec.format.walk import walk, z_rows
 from vcm.codec.runtime.exported import Exported, Floats, even, filled, parts, quarter, zeros_beyond
-from vcm.codec.runtime.onnx_context import Bytes, Context, Plane, real
+from vcm.codec.runtime.onnx_context import Bytes, OnnxContext, Plane, real
 
 AT_ONCE: Final = 5_000  # latents that the analysis works on: 20 KB each
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -112,7 +112,7 @@ class OnnxEncoder:
             y_writer.write(symbols.ravel().astype(np.int16), rows.ravel())
             return symbols
 
-        context = Context(self._model, z_hat, plane, side)
+        context = OnnxContext(self._model, z_hat, plane, side)
         for _ in walk(context, context.grid, code):
             pass
         return Strings(z_writer.data(), y_writer.data())
