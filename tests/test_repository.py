@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,12 @@ def test_a_name_is_that_of_one_class() -> None:
                 defined[node.name].append(f"{path.relative_to(REPOSITORY)}:{node.lineno}")
     assert len(defined) > 200
     assert not {n: places for n, places in defined.items() if len(places) > 1}
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    """pytest would collect the first of them alone."""
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert len(names) > 100 and {name for name, count in names.items() if count > 1} == set()
 
 
 def test_one_version_everywhere() -> None:
