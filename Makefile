@@ -44,5 +44,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,eval,perceptual,onnx,yolo,clipseg,wandb,dashboard,train,hub,train-roi,tflite,faces,ocr,web,scale,docs]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,eval,perceptual,onnx,yolo,clipseg,wandb,dashboard,train,hub,train-roi,tflite,faces,ocr,web,scale,docs,video]'
 	touch $@
