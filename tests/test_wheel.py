@@ -98,6 +98,7 @@ def test_its_doctor_finds_the_models(program: Path, tmp_path: Path) -> None:
     report = json.loads(run(program, tmp_path, "doctor", "--json"))
     assert {m["name"]: m["error"] for m in report["models"]} == {
         "codec-base": None,
+        "codec-next": None,
         "codec-yolo11n": None,
         "roi-base": None,
     }
