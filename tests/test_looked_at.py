@@ -5,7 +5,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from vcm import container, image
@@ -131,9 +130,3 @@ def test_codecs_of_an_evaluation_take_it(corner, photos, mapped_weights):
 def test_a_model_without_gradients_is_refused(tmp_path):
     with pytest.raises(SpecError, match="no gradients reach the pixels"):
         Importance("picodet.onnx")
-
-
-def test_gradients_leave_no_trace(corner, photos):
-    with torch.inference_mode(False):
-        Importance(corner).values(photos["person"])
-    assert torch.is_grad_enabled()

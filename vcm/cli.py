@@ -124,11 +124,12 @@ def roi(source: Path, output: Path, save_mask: Path | None, as_json: bool, **val
     vcm roi clip.mp4 --text person -o masks.mp4
     vcm roi photo.vcm -o map.png
     """
+    from vcm.commands import info
     from vcm.commands import roi as command
 
     how = values.pop("reading")
     report = command.run(source, output, save_mask, command.RoiOptions(**values), how)
-    table.finish(report, as_json, table.lines)
+    table.finish(report, as_json, lambda report: table.lines(info.readable(report)))
 
 
 @cli.command(short_help="Show what a task model looks at in a picture.")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
-class Anchor(Protocol):
-    """A codec whose rate is the size of a file.
+class Readable(Protocol):
+    """What every anchor has, whatever its encoder is told.
 
     Attributes:
         name: for tables and plots.
@@ -21,12 +21,16 @@ class Anchor(Protocol):
     @property
     def settings(self) -> tuple[int, ...]: ...
 
+    def decode(self, data: bytes, height: int, width: int) -> Image:
+        """The picture of a file: (height, width, 3) uint8, RGB."""
+
+
+class Anchor(Readable, Protocol):
+    """A codec whose rate is the size of a file."""
+
     def encode(self, image: Image, setting: int) -> bytes:
         """The file of a picture at one of its settings.
 
         Raises:
             MissingExtra: if the program that does it is not installed.
         """
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        """The picture of a file: (height, width, 3) uint8, RGB."""

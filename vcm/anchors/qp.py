@@ -6,13 +6,13 @@ A map comes from what is inside (finer by one offset) or from mask values (an of
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm.anchors import ffmpeg
-from vcm.anchors.base import Image
+from vcm.anchors.base import Image, Readable
 from vcm.anchors.blocks import BLOCK, largest, offsets, runs
 from vcm.anchors.roi import Roi
 from vcm.anchors.video import X265, Kvazaar
@@ -20,30 +20,17 @@ from vcm.anchors.video import X265, Kvazaar
 CTU: Final = 64  # pixels; of kvazaar's map
 QP_RANGE: Final = 63  # of x265 at 10 bit: what a qoffset of 1 means
 QP_MAX: Final = 51
-Values = NDArray[np.floating]  # type: ignore[type-arg]  # (H, W) in (0, 1]
+Values = NDArray[np.floating[Any]]  # (H, W) in (0, 1]
 
 
-class ValuesAnchor(Protocol):
-    """An anchor that is told mask values.
-
-    Attributes:
-        name: for tables and plots.
-        settings: values of its rate control from few bits to many.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> tuple[int, ...]: ...
+class ValuesAnchor(Readable, Protocol):
+    """An anchor that is told mask values."""
 
     def encode(self, image: Image, values: Values, setting: int) -> bytes:
         """The file of a picture, (H, W, 3) uint8 RGB, with mask values, (H, W) in (0, 1]."""
 
     def clipped(self, values: Values, setting: int) -> float:
         """Share of the blocks whose QP would have to be over 51, in [0, 1]."""
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        """The picture of a file: (height, width, 3) uint8, RGB."""
 
 
 class X265Map:

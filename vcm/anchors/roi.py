@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm.anchors.base import Anchor, Image
+from vcm.anchors.base import Anchor, Image, Readable
 from vcm.anchors.blocks import BLOCK, largest
 
 Roi = NDArray[np.bool_]  # (H, W)
@@ -15,24 +15,11 @@ MOST = 255  # rectangles of a file
 STEP = 4  # QPs from one setting of a video codec to the next
 
 
-class RoiAnchor(Protocol):
-    """An anchor that is told what matters.
-
-    Attributes:
-        name: for tables and plots.
-        settings: values of its rate control from few bits to many.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> tuple[int, ...]: ...
+class RoiAnchor(Readable, Protocol):
+    """An anchor that is told what matters."""
 
     def encode(self, image: Image, roi: Roi, setting: int) -> bytes:
         """The file of a picture, (H, W, 3) uint8 RGB, with an ROI, (H, W) bool."""
-
-    def decode(self, data: bytes, height: int, width: int) -> Image:
-        """The picture of a file: (height, width, 3) uint8, RGB."""
 
 
 class TwoStreams:

@@ -25,7 +25,7 @@ def run(source: Path) -> dict[str, Any]:
 
 def readable(report: dict[str, Any]) -> dict[str, Any]:
     """The report for people."""
-    if report["levels"] is None:
+    if report.get("levels") is None:
         return report
     from vcm.commands import maps
 

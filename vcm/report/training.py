@@ -98,11 +98,11 @@ def _held_out(records: Sequence[Record]) -> bytes:
     for axis, sigma in zip(axes.flat, sigmas, strict=False):
         for record in checks[-SHOWN:]:
             rates, scores = zip(*curves(record)[sigma], strict=True)
-            axis.plot(rates, scores, "o-", markersize=4, label=f"step {record['step']:.0f}")
+            axis.plot(rates, scores, "o-", markersize=4, label=f"ROI, step {record['step']:.0f}")
         rates, scores = zip(*curves(checks[-1], "bg")[sigma], strict=True)
         axis.plot(rates, scores, "k:", label="background, last step")
         title = f"sigma {sigma}{map_told(checks[-1], sigma)}"
-        axis.set(title=title, xlabel="bits per pixel", ylabel="PSNR of the ROI, dB")
+        axis.set(title=title, xlabel="bits per pixel", ylabel="PSNR, dB")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     return _svg(figure)
