@@ -55,7 +55,7 @@ def test_dilation_grows_each_value_and_the_largest_counts():
 
 def test_values_under_sigma_are_said_and_are_sigma(caplog):
     assert values_of("red: 0.0625, green") == [0.125, 1, 0.125, 0.125, 0.125]
-    assert "red: less than sigma" in caplog.text
+    assert "red: below sigma" in caplog.text
 
 
 def test_what_was_found_is_kept_by_value():

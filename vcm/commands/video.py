@@ -86,7 +86,10 @@ def _written(
     """Write a clip and tell of it."""
     container_of(output)  # before models are loaded
     if roi.importance or roi.mask_values:
-        raise SpecError("a clip's ROI matters alike; leave --importance and --mask-values out")
+        raise SpecError(
+            "everything in a clip's ROI has the same weight; "
+            "leave --importance and --mask-values out"
+        )
     places.apart(output, source, roi.mask)
     clip, backend, start = options.opened(source), backend_of(roi), time.perf_counter()
     told, tally = words.said(backend, roi.spec()), ClipTally()

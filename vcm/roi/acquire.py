@@ -129,7 +129,7 @@ def said(
         SpecError: if nothing is found and that is an error.
     """
     if low := [phrase for phrase, value in words.valued.items() if value < sigma]:
-        _log.warning("%s: less than sigma, so coded as the rest is", ", ".join(low))
+        _log.warning("%s: below sigma, so coded like the background", ", ".join(low))
     names = networks(backend, [*words.phrases, *words.exclude])
     by = f"({' + '.join(names)}, tau {tau:g})"
     empty = f"found nothing that matches {str(words)!r} {by}"
