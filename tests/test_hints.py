@@ -21,7 +21,7 @@ OPTIONS = {
     name: {option for p in command.params for option in p.opts}
     for name, command in cli.commands.items()
 }
-FRONT = {"cli.py", "commands", "web"}  # what people see: it may name options
+FRONT = {"cli.py", "commands", "edge", "web"}  # what people see: it may name options
 PATHS = [path for path in sorted(PACKAGE.rglob("*.py"))]
 LIBRARY = [path for path in PATHS if path.relative_to(PACKAGE).parts[0] not in FRONT]
 
