@@ -12,6 +12,7 @@ from vcm.commands import batch
 from vcm.commands.batch import Result, Way
 from vcm.errors import OutputError
 from vcm.files import held
+from vcm.scale import pools
 from vcm.scale.manifest import NAME, Line, Manifest
 from vcm.scale.sources import files
 from vcm.scale.work import Here
@@ -24,7 +25,7 @@ LINE = Line("a.png", "", "", "a.x")
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """Every command runs in a folder of its own and in this process."""
-    monkeypatch.setattr(batch, "pool_of", lambda workers, ray: Here())
+    monkeypatch.setattr(pools, "pool_of", lambda workers, ray: Here())
     monkeypatch.chdir(tmp_path)
 
 

@@ -13,6 +13,7 @@ from jobs import Copying, Never
 from vcm.commands import batch
 from vcm.commands.batch import Result, Way
 from vcm.errors import OutputError
+from vcm.scale import pools
 from vcm.scale.manifest import Line
 from vcm.scale.shards import ShardSink
 from vcm.scale.tars import ShardSource
@@ -37,7 +38,7 @@ class Threads:
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """Every command runs in a folder of its own and in this process."""
-    monkeypatch.setattr(batch, "pool_of", lambda workers, ray: Threads())
+    monkeypatch.setattr(pools, "pool_of", lambda workers, ray: Threads())
     monkeypatch.chdir(tmp_path)
 
 
