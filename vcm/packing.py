@@ -1,4 +1,4 @@
-"""From strings to the bytes of a .vcm file, whatever made the strings."""
+"""From strings to the bytes of a .vcm file and back, whatever made the strings."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,8 +10,9 @@ from vcm import container
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
 from vcm.container import Bitstream, Header
-from vcm.errors import BitstreamError, ImageError, SpecError
+from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.mask import RoiMask
+from vcm.weightfile import named
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -66,3 +67,28 @@ def packer(
     except BitstreamError as error:
         raise SpecError(f"a file cannot hold this: {error}") from error
     return file
+
+
+def opened(data: bytes, codec: Maker) -> tuple[Bitstream, Header]:
+    """What a .vcm file holds, and its header.
+
+    Raises:
+        BitstreamError: if the file is damaged or foreign.
+        ModelError: if it was written with other weights than those of the codec.
+    """
+    stream = container.unpack(data)
+    header = stream.header
+    if header.fingerprint != codec.fingerprint:
+        name = named(header.fingerprint.hex())
+        known = f" ({name})" if name else ""
+        raise ModelError(
+            f"the file was made with the model {header.fingerprint.hex()}{known}, the loaded one "
+            f"is {codec.fingerprint.hex()}",
+            hint="weights",
+        )
+    return stream, header
+
+
+def quality_of(data: bytes) -> float:
+    """The quality that a .vcm file was written with, 0 to 100."""
+    return container.unpack(data).header.quality / 100
