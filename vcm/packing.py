@@ -1,4 +1,4 @@
-"""From strings to the bytes of a .vcm file and back, whatever made the strings."""
+"""From strings to the bytes of a .vcm file and back, whichever codec made the strings."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
 class Maker(Protocol):
-    """What a file has to say of the codec that made it."""
+    """What a file has to record about the codec that made it."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -26,7 +26,7 @@ class Maker(Protocol):
         ...
 
     def side_of(self, height: int, width: int) -> int:
-        """Side in latents of the tiles that such a picture is coded in, 0 for none."""
+        """Side, in latents, of the tiles that a picture of this size is coded in; 0: no tiles."""
         ...
 
 
@@ -35,7 +35,7 @@ def check(image: Image, roi: RoiMask) -> None:
 
     Raises:
         ImageError: if the picture is not (H, W, 3) uint8.
-        SpecError: if the mask does not fit.
+        SpecError: if the mask has another size.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"expected a picture of (H, W, 3) uint8, got {image.shape} {image.dtype}")
@@ -46,14 +46,15 @@ def check(image: Image, roi: RoiMask) -> None:
 def packer(
     maker: Maker, size: tuple[int, ...], text: str | None
 ) -> Callable[[float, Strings], bytes]:
-    """What makes the bytes of a file from a quality and strings.
+    """A function that makes the bytes of a file from a quality and strings.
 
     Args:
         size: (H, W, ...) of the picture.
         text: stored in the file as it is, if given.
 
     Raises:
-        SpecError: if a file holds no such text or so large a picture: now, not after the work.
+        SpecError: if the text or a picture of this size does not fit in a file; raised by this
+            call, so before the picture is coded.
     """
     height, width = size[:2]
     tile = maker.side_of(height, width)
@@ -70,7 +71,7 @@ def packer(
 
 
 def opened(data: bytes, codec: Maker) -> tuple[Bitstream, Header]:
-    """What a .vcm file holds, and its header.
+    """The contents of a .vcm file and its header, once its fingerprint is known to fit the codec.
 
     Raises:
         BitstreamError: if the file is damaged or foreign.

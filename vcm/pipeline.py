@@ -22,9 +22,9 @@ def find_roi(
     on_empty: OnEmpty = "whole",
     found: Found | None = None,
 ) -> RoiMask:
-    """TMA and CVA: what the task's words show in the picture, with its mask values.
+    """TMA and CVA: the pixels that the task's words name, and the mask values that follow.
 
-    Raises UnknownWord, or SpecError where nothing is found and that is an error; see `acquire`.
+    Raises UnknownWord, or SpecError if nothing is found and `on_empty` is "error"; see `acquire`.
 
     Example:
         >>> task = vcm.find_task("coco-person")
@@ -52,13 +52,13 @@ def encode(
 
     Args:
         quality: 0 to 100, or
-        size: bytes that the file should have; the quality is searched.
+        size: bytes that the file should have; the quality is searched for.
         text: stored in the file as it is, if given.
         effort: steps of a search for a better latent, see `Codec.compress`.
 
     Raises:
-        ImageError, SpecError: if the picture or the mask is not as above, no quality gives such a
-            size, or a file holds no such text or so large a picture.
+        ImageError, SpecError: if the picture or the mask has the wrong shape or type, no quality
+            gives that size, or the text or a picture of this size does not fit in a file.
 
     Example:
         >>> photo = image.read("photo.jpg")
@@ -73,7 +73,7 @@ def encode(
         raise SpecError("give either a quality or a size in bytes")
     x, m = tensors_of(image, roi)
     file = packer(codec, image.shape, text)
-    empty = file(quality or 0, Strings(b"", b""))  # refuses a quality now, not after the work
+    empty = file(quality or 0, Strings(b"", b""))  # a wrong quality fails here, before the work
     if size is not None:
         return file(*codec.compress_to(x, m, size, len(empty), effort))
     assert quality is not None

@@ -13,7 +13,7 @@ from vcm.roi.mask import RoiMask
 def tensors_of(
     image: NDArray[np.uint8], roi: RoiMask
 ) -> tuple[torch.Tensor, torch.Tensor | TwoValues]:
-    """x and m as codecs take them.
+    """x and m as `PictureCodec.compress` takes them.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -28,4 +28,5 @@ def tensors_of(
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))  # torch takes no other
+    # torch needs positive strides, and warns about read-only arrays
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
