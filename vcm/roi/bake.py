@@ -52,7 +52,7 @@ def _cover(words: Words) -> list[int]:
 
 
 def _select(onnx: ModuleType, graph: Any, planes: list[int]) -> None:
-    """Make some planes of the probabilities the only output; all classes still compete for pixels."""
+    """Make some planes of the probabilities the only output; all classes still compete."""
     (of,) = (o for o in graph.output if o.name == "probabilities")
     del graph.output[:]
     kind = of.type.tensor_type.elem_type

@@ -22,7 +22,7 @@ class Backend(Protocol):
 
     @property
     def growth(self) -> float:
-        """In (0, 1]: similarities down to tau times this count where they touch one of tau or more."""
+        """In (0, 1]: similarities of tau times this or more count if connected to one of tau."""
         ...
 
     def similarity(

@@ -75,7 +75,7 @@ class Composed:
         return (reduce(np.maximum, [self._plane(ask, maps) for ask in asks]) for asks in asked)
 
     def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
-        """Load the networks that the phrases need and return their names; raises as `similarity`."""
+        """Load the networks that the phrases need; their names. Raises as `similarity`."""
         asked = [ask for phrase in phrases for ask in self._asked(phrase)]
         return tuple(dict.fromkeys(one.network.name for ask in asked for one in _with_ground(ask)))
 
@@ -125,5 +125,5 @@ def _maps(image: NDArray[np.uint8], asks: Sequence[Ask]) -> dict[Backend, Iterat
 
 
 def _with_ground(ask: Ask) -> list[Ask]:
-    """An ask, and the one that its `on` needs, in the order in which `Composed._plane` reads maps."""
+    """An ask, and that of its `on`, in the order in which `Composed._plane` reads the maps."""
     return [ask, *(_with_ground(ask.on) if ask.on else [])]

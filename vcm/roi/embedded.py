@@ -90,7 +90,7 @@ def cover(phrase: str) -> Cover:
 def probabilities(
     run: session.Run, image: NDArray[np.uint8], looks: Sequence[float] = LOOKS[1]
 ) -> NDArray[np.float32]:
-    """Mean over looks: (N, h, w), one plane for each of the network's names, over the whole picture.
+    """Mean over looks: (N, h, w), a plane for each of the network's names, over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.

@@ -45,17 +45,17 @@ class Checkpoint(NamedTuple):
 def release(
     source: Path, target: Path, photos: Path | None = None, encoder_of: str | None = None
 ) -> dict[str, str]:
-    """Write the averaged weights of a checkpoint with their coding tables; its card comes back.
+    """Write the averaged weights of a checkpoint with their coding tables; returns the card.
 
-    The tables are computed from the weights after their rounding to float16, as users have them.
+    The tables are computed from the weights rounded to float16, as the file has them.
 
     Args:
-        photos: a folder of training pictures to fit the tables to; None: the model's own.
-        encoder_of: write the encoder alone, for the decoder of this model.
+        photos: a folder of training pictures to fit the tables to; None: by the model's priors.
+        encoder_of: write only the encoder, for the decoder of this model.
 
     Raises:
         ModelError: if `source` is not a checkpoint, or its decoder is not that model's.
-        SpecError: if there are no tables of its own to fit.
+        SpecError: if `photos` or `encoder_of` does not suit the kind, or both are given.
         OutputError: if `target` cannot be written.
     """
     state = checkpoint.load(source)
@@ -82,7 +82,7 @@ def write_roi(
     both = nn.ModuleDict({"model": model, "rate": rate})
     try:
         both.load_state_dict(told.average)
-    except RuntimeError as error:  # of a study's own kind
+    except RuntimeError as error:  # a study's own kind of model
         raise ModelError(f"{source}: of another model: {str(error)[:200]}") from error
     both.half().float().eval()
     if encoder_of is not None:
@@ -91,7 +91,7 @@ def write_roi(
     tables = rate.tables()
     if photos is not None:
         training, _ = load_photos(Data(photos=str(photos), crop=64, held_out=1))
-        with TemporaryDirectory() as folder:  # a codec is what its weight file says
+        with TemporaryDirectory() as folder:  # a codec is loaded from a weight file
             own = Path(folder) / "own.safetensors"
             save(own, model, tables, {})
             tables = fitted(AnyRate.read(own), list(islice(training, PHOTOS)))
@@ -113,7 +113,7 @@ def write_published(
 
 
 def _trained(state: dict[str, Any]) -> dict[str, str]:
-    """What a card says of the loss: an encoder's search for a better latent goes by it."""
+    """The card's entries about the loss; maps and the search for a better latent use them."""
     told = json.loads(state.get("config", "{}"))
     card = {}
     if loss := told.get("loss"):
