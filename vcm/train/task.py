@@ -105,7 +105,7 @@ class TaskLoss:
         return [features[level] for level in levels]
 
     def _seen(self, x: Tensor) -> Tensor:
-        """The picture as the model takes it: enlarged, its sides multiples of the model's stride."""
+        """The picture as the model takes it: enlarged, its sides multiples of its stride."""
         stride = getattr(self._teacher, "stride", 32)
         size = [max(stride, round(n * self.task.scale / stride) * stride) for n in x.shape[-2:]]
         if size == list(x.shape[-2:]):
