@@ -101,11 +101,12 @@ class RoiCodec(nn.Module):
         if x.shape[2] % UNIT or x.shape[3] % UNIT:
             raise SpecError(f"x: expected sides that are multiples of {UNIT}, got {list(x.shape)}")
         mask = torch.ones_like(x[:, :1]) if m is None else m
-        told = _hundredths(quality, len(x)).to(x.device)
+        hundredths = _hundredths(quality, len(x)).to(x.device)
         if self.model.sizes.below:
             latents = cva.of_latents(mask)
-            mask, told = cva.relative(mask, latents), cva.qualities(told, latents, self.lmbda)
-        coded = self.model(x, mask, told)
+            hundredths = cva.qualities(hundredths, latents, self.lmbda)
+            mask = cva.relative(mask, latents)
+        coded = self.model(x, mask, hundredths)
         likelihoods = self.rate(coded, _noise if self.training else None)
         return {"x_hat": coded.x_hat, "likelihoods": likelihoods}
 
@@ -146,14 +147,14 @@ class RoiCodec(nn.Module):
         """
         encoder, _ = self._updated()
         mask = torch.ones_like(x[:, :1]) if m is None else m
-        told = _hundredths(quality, len(x)).tolist()
+        hundredths = _hundredths(quality, len(x)).tolist()
         found = [
-            encoder.compress(x[i : i + 1], mask[i : i + 1], Control(hundredths / 100))
-            for i, hundredths in enumerate(told)
+            encoder.compress(x[i : i + 1], mask[i : i + 1], Control(n / 100))
+            for i, n in enumerate(hundredths)
         ]
         y, z = [strings.y for strings in found], [strings.z for strings in found]
-        steered = [QUALITY.pack(n) + s.map for n, s in zip(told, found, strict=True)]
-        return {"strings": [y, z, steered], "shape": tuple(x.shape[2:])}
+        controls = [QUALITY.pack(n) + s.map for n, s in zip(hundredths, found, strict=True)]
+        return {"strings": [y, z, controls], "shape": tuple(x.shape[2:])}
 
     def decompress(
         self, strings: Sequence[Sequence[bytes]], shape: Sequence[int]
@@ -167,12 +168,12 @@ class RoiCodec(nn.Module):
         _, decoder = self._updated()
         height, width = shape
         pictures = []
-        for y, z, told in zip(*strings, strict=True):
-            one, quality = Strings(z, y, told[QUALITY.size :]), told[: QUALITY.size]
-            if len(quality) < QUALITY.size or QUALITY.unpack(quality)[0] > QUALITY_STEPS:
-                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {quality.hex()}")
-            asked = QUALITY.unpack(quality)[0] / 100
-            control = decoder.told(one, height, width, asked, None)
+        for y, z, coded in zip(*strings, strict=True):
+            one, head = Strings(z, y, coded[QUALITY.size :]), coded[: QUALITY.size]
+            if len(head) < QUALITY.size or QUALITY.unpack(head)[0] > QUALITY_STEPS:
+                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {head.hex()}")
+            quality = QUALITY.unpack(head)[0] / 100
+            control = decoder.told(one, height, width, quality, None)
             y_hat = decoder.read(one, height, width, control, None)
             pictures.append(decoder.render(y_hat, height, width, control))
         return {"x_hat": torch.cat(pictures).float().to(decoder.device) / 255}

@@ -69,7 +69,7 @@ def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):
     for a, b in zip(kept, again, strict=True):
         assert np.array_equal(a.pixels, b.pixels) and a.pixels is not b.pixels
     assert again[0].pixels is not again[0].pixels and kept[0].pixels is kept[0].pixels
-    assert "cat.png" in caplog.text and "person.png: expected a byte a pixel" in caplog.text
+    assert "cat.png" in caplog.text and "person.png: expected one byte per pixel" in caplog.text
 
 
 @pytest.mark.parametrize("memory", [0, 100])

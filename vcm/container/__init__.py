@@ -116,7 +116,7 @@ def read(path: str | Path) -> bytes:
 
 
 def _version(data: bytes) -> int:
-    """The version that a file's first bytes name; says what the file is if it is no .vcm file."""
+    """The version in a file's first bytes; for other kinds of files, the error names the kind."""
     if not data:
         raise BitstreamError("the file is empty; copy or download it again")
     if not data.startswith(MAGIC[: len(data)]):

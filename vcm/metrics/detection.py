@@ -16,7 +16,6 @@ from vcm.errors import MetricError
 from vcm.vision.base import Objects
 from vcm.vision.names import coco_name
 
-IOUS: Final = np.linspace(0.5, 0.95, 10)
 RECALLS: Final = np.linspace(0, 1, 101)
 MOST: Final = 100  # detections of a class in a picture that count, as in COCO
 Floats = NDArray[np.float64]
@@ -50,7 +49,7 @@ class Matches:
     curves: tuple[tuple[TruePositives, ...], ...]
 
     def precision(self, weights: Floats) -> Floats:
-        """AP in percent of each class at each IoU: (R, C, T), NaN for a class without objects.
+        """AP in percent of each class at IoU 0.5 to 0.95: (R, C, 10), NaN for one without objects.
 
         Args:
             weights: (R, I) float64, how often each picture counts: R resamples.

@@ -1,4 +1,4 @@
-"""Exports the words' network as one ONNX file, see `vcm.roi.baked`."""
+"""Export of the words' network as one ONNX file, see `vcm.roi.baked`."""
 
 import json
 from collections.abc import Iterable

@@ -105,10 +105,10 @@ def _value(part: str) -> tuple[str, float]:
     try:
         (value,) = map(float, numbers)
     except ValueError as error:
-        told = ": ".join(numbers)
+        given = ": ".join(numbers)
         raise SpecError(
             f"text: expected a number after {phrase + ':'!r}, as in 'face: 1, person: 0.5', "
-            f"got {told!r}"
+            f"got {given!r}"
         ) from error
     if not _LETTER.search(phrase):
         raise SpecError(f"text: expected a phrase before the colon of {part!r}")

@@ -53,7 +53,7 @@ class Cluster:
         self._shutdown = ray.shutdown
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_in_worker)
         folder = str(Path.cwd())
-        return lambda function, *rest: _told(task.remote(folder, function, *rest).future())
+        return lambda function, *rest: _translated(task.remote(folder, function, *rest).future())
 
     def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
         self._shutdown()
@@ -122,22 +122,22 @@ def _settled(folder: str) -> None:
         os.chdir(folder)
 
 
-def _told(future: "Future[Any]") -> "Future[Any]":
+def _translated(future: "Future[Any]") -> "Future[Any]":
     """A future with Ray's errors translated: lost tasks become results, bugs are raised as such."""
-    told: Future[Any] = Future()
-    future.add_done_callback(partial(_tell, told))
-    return told
+    result: Future[Any] = Future()
+    future.add_done_callback(partial(_translate, result))
+    return result
 
 
-def _tell(told: "Future[Any]", future: "Future[Any]") -> None:
+def _translate(result: "Future[Any]", future: "Future[Any]") -> None:
     from ray.exceptions import RayError, RayTaskError
 
     error = future.exception()
     if error is None:
-        told.set_result(future.result())
+        result.set_result(future.result())
     elif isinstance(error, RayTaskError):
-        told.set_exception(error.cause)
+        result.set_exception(error.cause)
     elif isinstance(error, RayError):
-        told.set_result(WorkerError(f"lost {RETRIES + 1} workers ({type(error).__name__})"))
+        result.set_result(WorkerError(f"lost {RETRIES + 1} workers ({type(error).__name__})"))
     else:
-        told.set_exception(error)
+        result.set_exception(error)

@@ -44,10 +44,10 @@ def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> di
             record[f"{name}_bpp"] = bpp.mean().item()
             record[f"{name}_psnr"] = _psnr(error[..., roi])
             record[f"{name}_bg"] = _psnr(error[..., ~roi])
-            told = averaged.level_map(_mask(roi, sigma, x[:1]), quality)
-            if told is not None:
-                bits = 8 * len(levels.pack(told, quality * 100))
-                record[f"{name}_levels"] = len(told.qualities)
+            level_map = averaged.level_map(_mask(roi, sigma, x[:1]), quality)
+            if level_map is not None:
+                bits = 8 * len(levels.pack(level_map, quality * 100))
+                record[f"{name}_levels"] = len(level_map.qualities)
                 record[f"{name}_map"] = bits / (bits + bpp.mean().item() * side**2)
             if averaged.task is not None:
                 pairs = zip(torch.split(x_hat, size), torch.split(x, size), strict=True)

@@ -87,11 +87,11 @@ class Batches(Dataset[Batch]):
     """The batch of each step by its number, for torch's data loader."""
 
     def __init__(self, photos: Sequence[Photo], data: Data, seed: int, own: Own):
-        self._told = photos, data, seed
+        self._source = photos, data, seed
         self._own = own
 
     def __getitem__(self, step: int) -> Batch:
-        return batch(*self._told, step, self._own)
+        return batch(*self._source, step, self._own)
 
 
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:

@@ -72,21 +72,21 @@ def release(
 
 
 def write_roi(
-    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+    source: Path, target: Path, trained: Checkpoint, photos: Path | None, encoder_of: str | None
 ) -> None:
     """Write a model of ours, or its encoder; arguments as for `release`."""
     if photos is not None and encoder_of is not None:
         raise SpecError("photos: an encoder alone has no tables to fit")
-    sizes = toml.build(Sizes, told.description, f"{source}: sizes")
+    sizes = toml.build(Sizes, trained.description, f"{source}: sizes")
     model, rate = RoiHyperprior(sizes), Rate(sizes.Z)
     both = nn.ModuleDict({"model": model, "rate": rate})
     try:
-        both.load_state_dict(told.average)
+        both.load_state_dict(trained.average)
     except RuntimeError as error:  # a study's own kind of model
         raise ModelError(f"{source}: of another model: {str(error)[:200]}") from error
     both.half().float().eval()
     if encoder_of is not None:
-        save_encoder(target, model, load(encoder_of), told.card)
+        save_encoder(target, model, load(encoder_of), trained.card)
         return
     tables = rate.tables()
     if photos is not None:
@@ -95,29 +95,29 @@ def write_roi(
             own = Path(folder) / "own.safetensors"
             save(own, model, tables, {})
             tables = fitted(AnyRate.read(own), list(islice(training, PHOTOS)))
-    save(target, model, tables, told.card, rate.prior())
+    save(target, model, tables, trained.card, rate.prior())
 
 
 def write_published(
-    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+    source: Path, target: Path, trained: Checkpoint, photos: Path | None, encoder_of: str | None
 ) -> None:
     """Write a published codec; arguments as for `release`."""
     if photos is not None:
         raise SpecError("photos: a published codec has no tables to fit")
     if encoder_of is not None:
         raise SpecError("encoder_of: a published codec is written whole")
-    preset = toml.build(Preset, told.description["published"], f"{source}: published")
+    preset = toml.build(Preset, trained.description["published"], f"{source}: published")
     net = published.build(replace(preset, pretrained=0))
-    net.load_state_dict({k.removeprefix("model."): v for k, v in told.average.items()})
-    save_published(target, net, preset, told.card)
+    net.load_state_dict({k.removeprefix("model."): v for k, v in trained.average.items()})
+    save_published(target, net, preset, trained.card)
 
 
 def _trained(state: dict[str, Any]) -> dict[str, str]:
     """The card's entries about the loss; maps and the search for a better latent use them."""
-    told = json.loads(state.get("config", "{}"))
+    config = json.loads(state.get("config", "{}"))
     card = {}
-    if loss := told.get("loss"):
+    if loss := config.get("loss"):
         card["lmbda"] = json.dumps([loss["lmbda_low"], loss["lmbda_high"]])
-    if model := told.get("task", {}).get("model"):
+    if model := config.get("task", {}).get("model"):
         card[TASK] = model
     return card

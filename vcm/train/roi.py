@@ -166,19 +166,19 @@ class _Run:
 
     def save(self) -> None:
         state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
-        told = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
-        checkpoint.save(self.path, state | told)
+        rest = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
+        checkpoint.save(self.path, state | rest)
 
     def release(self, apart: Sequence[LabelledPhoto]) -> str:
         """Write the averaged weights, with their scores on the held-out photos in the card."""
         self.net.load_state_dict(self.average.values)
-        path, told = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
+        path, notes = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
         if names := self.config.detectors:
             found = learn(self.net, self.photos, apart, names, self.config.folder / "importance")
-            told["importance_correlation"] = f"{found:.3f}"
+            notes["importance_correlation"] = f"{found:.3f}"
         save(path, self.net.eval(), {})
         result = score(session.load(path)[0], apart)
-        save(path, self.net, told | card(result))
+        save(path, self.net, notes | card(result))
         mean, shown = 100 * np.nanmean(result.iou), int((result.photos > 0).sum())
         return (
             f"{len(apart)} held-out photos: IoU {mean:.1f} of {shown} classes at tau {result.tau:g}"

@@ -121,6 +121,6 @@ def correlation(net: PixelWordNet, pairs: Sequence[Pair]) -> float:
     """Mean over photos of the correlation between the head's output and the measurements."""
     each = []
     for seen, wanted in pairs:
-        said = net.importance(seen.float()).flatten().numpy()
-        each.append(float(np.corrcoef(said, wanted.flatten().numpy())[0, 1]))
+        predicted = net.importance(seen.float()).flatten().numpy()
+        each.append(float(np.corrcoef(predicted, wanted.flatten().numpy())[0, 1]))
     return float(np.mean(each))

@@ -151,10 +151,10 @@ def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple
         yield path, _Labelling(voc=voc if drawn else None, rooms=drawn, weight=weight)
     if more is None:
         return
-    told = json.loads((more / "sources.json").read_text())["photos"]
+    sources = json.loads((more / "sources.json").read_text())["photos"]
     boxes = _boxes(more / "boxes.json")
     for path in image.folder(more / "images"):
-        source = told[path.name]
+        source = sources[path.name]
         nyu = more / "nyu_masks" / f"{path.stem}.png"
         yield (
             path,

@@ -158,8 +158,8 @@ class Trainer:
         """Whether `mine` is true in any process, so that all stop at the same step."""
         if self.accelerator.num_processes == 1:
             return mine
-        told = torch.tensor(float(mine), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(told, "sum") > 0)
+        own = torch.tensor(float(mine), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(own, "sum") > 0)
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; raises ModelError if it is of another model or trained parts."""

@@ -64,7 +64,7 @@ class Context:
         self._known.fill_(self._zero)
 
     def parameters(self, number: int, tile: Tile) -> Parameters:
-        """Of a pass in a tile: rows uint8 and means float32, each (1, M, h/2, w/2)."""
+        """Those of a pass in a tile: rows uint8 and means float32, each (1, M, h/2, w/2)."""
         h, w = self._known.shape[2:]
         outer = tile.grown(h, w, HALO)
         around = even(outer.of(self._known), self._zero)

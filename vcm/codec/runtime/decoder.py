@@ -38,7 +38,7 @@ class Decoder:
     def told(
         self, strings: Strings, height: int, width: int, quality: float, side: int | None
     ) -> Control:
-        """The control of a file: its quality, and its map if it has one; arguments as for `read`.
+        """The control in a file: its quality, and its map if it has one; arguments as for `read`.
 
         Raises:
             BitstreamError: if the strings cannot belong to such a picture.

@@ -57,7 +57,7 @@ class Exported:
 
     @property
     def channels(self) -> dict[str, int]:
-        """Of the latents "y" and "z"."""
+        """Number of channels of "y" and "z"."""
         found: dict[str, int] = self.facts["channels"]
         return found
 
