@@ -27,7 +27,7 @@ from vcm.codec.runtime.tiling import filled, tiled
 from vcm.errors import BitstreamError, SpecError
 
 SLACK = 1e-3  # how far values may lie outside [0, 1]: resizing may overshoot by rounding
-ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
+ENDS = 4.0  # bytes added to the entropy for the ends of the two strings
 
 
 class Analysed(NamedTuple):
