@@ -3,15 +3,17 @@
 import json
 import tarfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
+from vcm.evaluate.expected import check_expected, uncompressed
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import Record, stamp, unpacked
-from vcm.evaluate.score import Scorer
+from vcm.evaluate.score import Scorer, check
 from vcm.evaluate.truth import true_roi
 from vcm.scale.sources import read
 from vcm.task import TaskSpec
@@ -89,6 +91,43 @@ def test_classes_that_nobody_labelled_are_named(folder, caplog):
     assert "the ground truth has no class lion; it has couch, cat" in caplog.text
     with pytest.raises(MetricError, match="the ground truth has no class lion"):
         scorer(plan(folder, classes=("lion",)), ("couch", "cat"))
+
+
+def test_what_can_have_no_score_is_known_before_the_work(folder):
+    check(plan(folder), "boxes", ("sofa",))
+    check(plan(folder), "semantic", ("background", "sofa"))
+    for classes, names, message in (
+        (("lion",), ("cat",), "no class lion"),
+        ((), ("dog",), "knows none of the classes couch, cat"),
+    ):
+        with pytest.raises(MetricError, match=message):
+            check(plan(folder, classes=classes), "boxes", names)
+    path = folder / "instances.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"annotations": None}))
+    with pytest.raises(MetricError, match="none of the pictures shows an object"):
+        check(plan(folder), "boxes", ("couch",))
+    path.write_text(
+        json.dumps(data | {"annotations": [a | {"iscrowd": 1} for a in data["annotations"]]})
+    )
+    with pytest.raises(MetricError, match="none of the pictures shows an object"):
+        check(plan(folder), "boxes", ("couch",))
+
+
+def test_a_model_may_name_classes_in_its_own_way(folder):
+    for name in ("sofa", "Couch", "COUCH_"):
+        found = scorer(plan(folder, classes=("couch",)), (name, "dog"))
+        assert found.original().classes == {"couch": pytest.approx(100)}
+        assert found.unknown == ()
+
+
+def test_a_model_that_sees_nothing_of_the_labels_is_refused(folder):
+    (photo,) = (task := plan(folder)).data.photos
+    seen = SimpleNamespace(kind="boxes", names=("dog", "cat"))  # the couch, as a dog
+    scores = uncompressed(task, seen, {photo.name: record()})
+    with pytest.raises(MetricError, match="uncompressed AP 0.0: the model sees nothing") as error:
+        check_expected(task, scores)
+    assert error.value.hint == "score"
 
 
 def test_objects_need_boxes(folder):
