@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
@@ -14,7 +15,8 @@ from vcm.evaluate.expected import check_expected, uncompressed
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import Record, stamp, unpacked
 from vcm.evaluate.score import Scorer, check
-from vcm.evaluate.truth import true_roi
+from vcm.evaluate.truth import UPRIGHT, check_mask, true_roi
+from vcm.image import Reading
 from vcm.scale.sources import read
 from vcm.task import TaskSpec
 
@@ -128,6 +130,26 @@ def test_a_model_that_sees_nothing_of_the_labels_is_refused(folder):
     with pytest.raises(MetricError, match="uncompressed AP 0.0: the model sees nothing") as error:
         check_expected(task, scores)
     assert error.value.hint == "score"
+
+
+def test_class_masks_of_a_turned_photo_are_said_or_refused(tmp_path):
+    for name in ("images", "voc_class_masks"):
+        (tmp_path / name).mkdir()
+    mask, exif = tmp_path / "voc_class_masks" / "a.png", Image.Exif()
+    image.write(mask, np.zeros((40, 60), np.uint8))
+    for way, size in ((3, (60, 40)), (6, (60, 40))):
+        exif[0x0112] = way
+        Image.new("RGB", size).save(tmp_path / "images" / "a.png", exif=exif)
+        data = dataset.load(tmp_path)
+        (photo,) = data.photos
+        checked = check_mask(data, photo, read(photo), way)
+        if way == 3:
+            assert list(checked) == [UPRIGHT]
+            continue
+        with pytest.raises(SpecError, match="40x60 pixels, its class mask has 60x40: EXIF") as told:
+            list(checked)
+        assert told.value.hint == "turned"
+    assert not list(check_mask(data, photo, read(photo, Reading(upright=False)), 1))
 
 
 def test_objects_need_boxes(folder):

@@ -201,7 +201,8 @@ def _unknown(
         MetricError: if it knows none of them but the background.
     """
     wanted = [name for name, counts in zip(true, among, strict=True) if counts]
-    unknown = tuple(name for name in wanted if name not in names)
+    known = {coco_name(name) for name in names}
+    unknown = tuple(name for name in wanted if coco_name(name) not in known)
     if set(wanted) - set(unknown) <= {BACKGROUND} and unknown:
         raise MetricError(
             f"the model knows none of the classes {', '.join(unknown[:8])}: "
