@@ -56,6 +56,10 @@ def test_small_and_broken_pictures_are_counted(folder, caplog):
     training, held_out = load_photos(Data(photos=str(folder), crop=64, held_out=1))
     assert len(training) == 2 and len(held_out) == 1
     assert "2 of 5 pictures skipped" in caplog.text
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"junk")
+    with pytest.raises(SpecError, match="found 0; of the others the first: .*is not a picture"):
+        load_photos(Data(photos=str(folder), crop=64, held_out=1))
 
 
 def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):

@@ -96,18 +96,34 @@ def matches(
         masks: match masks instead of boxes.
 
     Raises:
-        MetricError: if detector and ground truth share no class, or masks are missing.
+        MetricError: as `scored`, or if masks are missing.
+    """
+    wanted = scored(truth, ids, names, classes)
+    own = [wanted.get(coco_name(name)) for name in names]
+    results = [row for i in ids for row in _rows(i, found[i], own, masks)]
+    return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+
+
+def scored(
+    truth: Any, ids: Sequence[int], names: Sequence[str], classes: Sequence[str] = ()
+) -> dict[str, int]:
+    """Ids of the classes that count, checked before any detection; arguments as for `matches`.
+
+    Raises:
+        MetricError: if detector and ground truth share no class, or the pictures show no object of
+            the classes.
     """
     wanted = categories(truth, classes)
-    if not set(wanted) & set(names):
+    if not set(wanted) & set(map(coco_name, names)):
         raise MetricError(
             f"the model knows none of the classes {', '.join(list(wanted)[:8])}: "
             f"it knows {', '.join(list(names)[:8])}"
         )
-    results = [
-        row for i in ids for row in _rows(i, found[i], [wanted.get(n) for n in names], masks)
-    ]
-    return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+    labels = (entry for i in ids for entry in truth.imgToAnns.get(i, ()))
+    numbers = set(wanted.values())
+    if not any(entry["category_id"] in numbers and not entry["iscrowd"] for entry in labels):
+        raise MetricError("AP: none of the pictures shows an object of the classes that count")
+    return wanted
 
 
 def categories(truth: Any, classes: Sequence[str] = ()) -> dict[str, int]:
@@ -174,8 +190,6 @@ def _evaluated(
             names.append(name_of[category])
             positives.append(count)
             curves.append(_curves(entries))
-    if not names:
-        raise MetricError("AP: none of the pictures shows an object of the classes that count")
     return Matches(tuple(names), np.array(positives, np.float64), tuple(curves))
 
 

@@ -81,5 +81,6 @@ def relabelled(
     labels: NDArray[np.uint8], names: Sequence[str], target: Sequence[str]
 ) -> NDArray[np.uint8]:
     """Labels that index `names` as labels that index `target`; names missing there become 0."""
-    places = [target.index(name) if name in target else 0 for name in names]
+    place = {coco_name(name): i for i, name in enumerate(target)}
+    places = [place.get(coco_name(name), 0) for name in names]
     return np.array(places, np.uint8)[labels]

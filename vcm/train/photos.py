@@ -126,22 +126,27 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
-    damaged = 0
+    damaged, reason = 0, ""
     for source in told(found, "read"):
         try:
             photos[source.name] = _checked(source, data)
-        except ImageError:
+        except ImageError as error:
+            reason = reason or str(error)
             continue
         if left > 0:
             try:
                 photo = photos[source.name] = _decoded(source, data)
-            except ImageError:  # kept, so that a run's crops do not depend on its memory
-                damaged += 1
+            except ImageError as error:  # kept, so that a run's crops do not depend on its memory
+                damaged, reason = damaged + 1, reason or str(error)
             else:
                 left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
     if skipped := len(found) - len(photos) + damaged:
         _log.warning(
-            "%d of %d pictures skipped: broken or under %d px", skipped, len(found), data.crop
+            "%d of %d pictures skipped: broken or under %d px; the first: %s",
+            skipped,
+            len(found),
+            data.crop,
+            reason,
         )
     apart = _apart(list(photos), data.held_out, kept)
     training = [photo for name, photo in photos.items() if name not in apart]
@@ -149,6 +154,7 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
         raise SpecError(
             f"{data.photos}: expected more than {data.held_out} pictures of at least "
             f"{data.crop} px, found {len(photos)}"
+            + (f"; the first of the others: {reason}" if reason else "")
         )
     return Photos(training, data), list(Photos([photos[name] for name in apart], data))
 

@@ -1,6 +1,7 @@
 """The photos that the words-to-mask network learns from, each with its label planes."""
 
 import json
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from vcm import image
-from vcm.errors import SpecError
+from vcm.errors import ImageError, SpecError
 from vcm.files import write_atomic
 from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_labels import (
@@ -27,6 +28,7 @@ from vcm.train.roi_labels import (
 )
 from vcm.train.roi_teacher import read, seen_by, write
 
+_log = logging.getLogger(__name__)
 FRAME: Final = (slice(44, 470), slice(40, 600))  # of NYUv2's photos, inside their white border
 APART: Final = 20  # one photo in this many is held out
 WHITE, FLAT = 0.35, 0.6  # share of white or flat pixels above which a photo is cut out or drawn
@@ -76,9 +78,14 @@ class LabelledPhoto(NamedTuple):
 def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> list[LabelledPhoto]:
     """All photos that are fit to learn from; missing label planes are written.
 
+    Broken ones are named in the log.
+
     Args:
         more: the folder "words" that `data/more.py` makes; None: only `photos`.
         folder: holds "teacher", see `teach`; "labels" and "index.json" are written to it.
+
+    Raises:
+        SpecError: if no photo can be learnt from.
     """
     target, index = folder / "labels", folder / "index.json"
     target.mkdir(parents=True, exist_ok=True)
@@ -86,7 +93,12 @@ def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> li
     found = []
     for path, label in _sources(photos, voc_masks, more):
         if path.name not in known:
-            known[path.name] = label.make(path, folder / "teacher", target / f"{path.stem}.png")
+            try:
+                labelled = label.make(path, folder / "teacher", target / f"{path.stem}.png")
+            except ImageError as error:
+                _log.warning("left out: %s", error)
+                labelled = None
+            known[path.name] = labelled
         if known[path.name] is not None:
             classes = {int(k): v for k, v in known[path.name].items()}
             labels = target / f"{path.stem}.png"

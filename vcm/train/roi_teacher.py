@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from vcm import image
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ImageError, ModelError, SpecError
 from vcm.files import write_atomic
 from vcm.roi.segmenter import has_coco_classes
 from vcm.vision.yolo import load_yolo
@@ -31,7 +32,9 @@ def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
     Raises:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the teacher's classes are not COCO's.
+        SpecError: if two photos have the same name without suffix: they would share a file.
     """
+    _check_apart(photos)
     target.mkdir(parents=True, exist_ok=True)
     missing = [p for p in photos if not seen_by(target, p).is_file()]
     if not missing:
@@ -41,11 +44,20 @@ def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
         raise ModelError(f"{teacher}: expected a segmenter of the 80 COCO classes")
     last = time.monotonic()
     for done, path in enumerate(missing):
-        write(seen_by(target, path), packed(planes(model, image.read(path))))
+        with suppress(ImageError):  # `gather` logs it
+            write(seen_by(target, path), packed(planes(model, image.read(path))))
         if time.monotonic() - last > EVERY:
             yield f"teacher: {done + 1} of {len(missing)} photos"
             last = time.monotonic()
     yield f"teacher: {len(missing)} photos"
+
+
+def _check_apart(photos: Sequence[Path]) -> None:
+    owners: dict[str, Path] = {}
+    for path in photos:
+        first = owners.setdefault(path.stem, path)
+        if first != path:
+            raise SpecError(f"{first} and {path} would share their labels; rename one of them")
 
 
 def write(path: Path, labels: Planes) -> None:
