@@ -58,7 +58,7 @@ def test_small_and_broken_pictures_are_counted(folder, caplog):
     assert "2 of 5 pictures skipped" in caplog.text
     for path in folder.glob("*.png"):
         path.write_bytes(b"junk")
-    with pytest.raises(SpecError, match="found 0; of the others the first: .*is not a picture"):
+    with pytest.raises(SpecError, match="found 0; the first of the others: .*is not a picture"):
         load_photos(Data(photos=str(folder), crop=64, held_out=1))
 
 
