@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 import struct
 import tracemalloc
 import zlib
@@ -13,7 +14,7 @@ import pytest
 import stream_by_the_text as text
 from hypothesis import given
 from hypothesis import strategies as st
-from test_container import FINGERPRINT, crc32
+from test_container import FINGERPRINT, REPOSITORY, crc32
 
 from vcm.container import Bitstream, Header, splice
 from vcm.container.stream import FrameStream, StreamWriter, described, opened
@@ -74,6 +75,13 @@ def test_golden_bytes() -> None:
     assert (stream.header, stream.said) == (HEAD, "")
     assert [stream.frame(i) for i in range(2)] == PICTURES
     assert [stream.seconds(i) for i in range(3)] == [0, Fraction(37, 1000), Fraction(8, 100)]
+
+
+def test_the_example_of_the_text_is_it() -> None:
+    page = (REPOSITORY / "docs" / "bitstream.md").read_text(encoding="utf-8")
+    example = page.split("### 5.6 Example")[1].split("```")[1]
+    lines = [re.match(r"(?:[0-9A-F]{2} ?)+", line) for line in example.strip().splitlines()]
+    assert bytes.fromhex("".join(line[0] for line in lines if line)) == golden()
 
 
 def test_the_text_alone_reads_it() -> None:
