@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,16 +31,16 @@ class Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
-    def timed[T](self, name: str, act: Callable[[], T]) -> T:
+    def timed(self, name: str, act: Callable[[], Any]) -> Any:
         start = time.process_time()
         result = act()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
         return result
 
-    def each[T](self, name: str, items: Iterator[T]) -> Iterator[T]:
+    def each(self, name: str, items: Iterator[Any]) -> Iterator[Any]:
         end = object()
         while (item := self.timed(name, lambda: next(items, end))) is not end:
-            yield item  # type: ignore[misc]
+            yield item
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:

@@ -9,8 +9,8 @@ import pytest
 
 import vcm
 from vcm import video
-from vcm.video.coded import StreamEncoder
 from vcm.video.codecs import Settings
+from vcm.video.coded import StreamEncoder
 from vcm.video.follow import Following, follow
 from vcm.video.write import ClipWriter
 
