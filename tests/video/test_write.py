@@ -114,6 +114,18 @@ def test_players_find_all_frames_their_times_and_the_sound(
         assert len(kept) > 20 and kept == given
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_frames_stand_alone(codec: str, source: Path, tmp_path: Path) -> None:
+    made = written(codec, source, tmp_path / "a.mp4", intra=True)
+    apart = written(codec, source, tmp_path / "b.mp4")
+    assert made.picture_bytes > 1.3 * apart.picture_bytes
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        assert all(p.is_keyframe for p in file.demux(video=0) if p.size)
+    if CODECS[codec].low_delay:
+        with pytest.raises(SpecError, match="one of low delay and intra"):
+            written(codec, source, tmp_path / "c.mp4", intra=True, low_delay=True)
+
+
 def test_random_access_reorders(source: Path, tmp_path: Path) -> None:
     written("x264", source, tmp_path / "a.mp4")
     with av.open(str(tmp_path / "a.mp4")) as file:

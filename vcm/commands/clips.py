@@ -53,6 +53,8 @@ _CODED: Final[ClickOptions] = {
         help="Of a clip: how hard the encoder works, by its own names."),
     "low_delay": click.option("--low-delay", is_flag=True,
         help="Of a clip: no frame waits for a later one."),
+    "intra": click.option("--intra", is_flag=True,
+        help="Of a clip: every frame stands for itself."),
     "no_sound": click.option("--no-sound", is_flag=True, help="Of a clip: leave its sound out."),
 }  # fmt: skip
 

@@ -38,6 +38,7 @@ class ClipOptions:
     kbps: float | None = None
     preset: str | None = None
     low_delay: bool = False
+    intra: bool = False
     no_sound: bool = False
 
     def opened(self, source: Path) -> Clip:
@@ -65,7 +66,8 @@ def encode(source: Path, output: Path, roi: RoiOptions, options: ClipOptions) ->
             "a clip becomes a stream of ours by a name that ends in .vcms; for a file that players "
             "open give --codec, such as x265+roi"
         )
-    settings = Settings(options.crf, options.kbps, options.preset, options.low_delay)
+    o = options
+    settings = Settings(o.crf, o.kbps, o.preset, o.low_delay, o.intra)
     writer = ClipWriter(options.codec, settings)
     if "+" in options.codec and not roi.ways:
         raise SpecError(f"--codec {options.codec} spends bits where words say; give --text")
