@@ -77,7 +77,9 @@ class Row(NamedTuple):
         if settings.kbps is not None and not 0 < settings.kbps <= 1e6:
             raise SpecError(f"kbps: expected over 0, at most 1000000, got {settings.kbps:g}")
         if settings.low_delay and settings.intra:
-            raise SpecError("frames that stand alone wait for none: give one of low delay and intra")
+            raise SpecError(
+                "frames that stand alone wait for none: give one of low delay and intra"
+            )
         if settings.low_delay and not self.low_delay:
             can = ", ".join(name for name, row in CODECS.items() if row.low_delay)
             raise SpecError(f"{self.encoder} has no low delay here; {can} have it")
