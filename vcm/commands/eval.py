@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm.commands.progress import shown
+from vcm.commands.splicing import ends
 from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
-from vcm.evaluate.api import Done, Plan, Report, Track, check, evaluated, prepared, to_json
+from vcm.evaluate.api import (
+    Done,
+    Evaluated,
+    Plan,
+    Report,
+    Track,
+    check,
+    evaluated,
+    prepared,
+    to_json,
+)
 from vcm.evaluate.store import default_folder, writable
 from vcm.files import held, make_folder
 from vcm.image import AS_USUAL, Reading
@@ -21,6 +32,8 @@ from vcm.roi.text import task_of
 from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
+from vcm.video.clip import Span
+from vcm.video.reader import is_clip
 
 __all__ = ["EvalOptions", "lines", "planned", "run", "to_json"]
 
@@ -59,6 +72,21 @@ class EvalOptions:
     images: Path | None = None
     reading: Reading = AS_USUAL
     device: str = "cpu"
+    frames: str | None = None
+    every: int = 5
+
+    def check_still(self) -> None:
+        """Refuse what photos have no use for."""
+        if self.frames is not None:
+            raise SpecError("--frames says which frames of a clip; leave it out")
+
+    def check_moving(self) -> None:
+        """Refuse what a clip has no use for."""
+        for name in ("only", "photos", "images", "workers", "ray", "cache"):
+            if getattr(self, name) is not None:
+                raise SpecError(f"--{name} is for photos alone; leave it out")
+        if self.reading != AS_USUAL:
+            raise SpecError("--exif, --bits and --strict are for photos alone; leave them out")
 
 
 def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
@@ -81,8 +109,7 @@ def run(
     with held(make_folder(output)):
         plan = planned(options, say)
         with _logged(options, plan, output) as wandb_run:
-            pool = pool_of(options.workers, options.ray)
-            done = evaluated(plan, output, pool, say, track)
+            done = _evaluated(plan, output, options, say, track)
             say("drawing")
             write(output, done)
             if wandb_run is not None:
@@ -91,6 +118,16 @@ def run(
                 wandb_run.config.update(kept)
                 log_evaluation(wandb_run, written, output)
     return done.report
+
+
+def _evaluated(
+    plan: Plan, output: Path, options: EvalOptions, say: Callable[[str], None], track: Track
+) -> Evaluated:
+    if plan.footage is not None:
+        from vcm.evaluate.clips import evaluated_clip
+
+        return evaluated_clip(plan, output, say, shown)
+    return evaluated(plan, output, pool_of(options.workers, options.ray), say, track)
 
 
 def _logged(options: EvalOptions, plan: Plan, output: Path) -> AbstractContextManager[Any]:
@@ -107,11 +144,31 @@ def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
+    if is_clip(options.data):
+        options.check_moving()
+        from vcm.evaluate.clips import check_clip, data_of, footage
+
+        span = Span(*ends(options.frames or ":"))
+        plan = _plan(options, task, model, codecs, data_of(options.data))
+        check_clip(plan)
+        return replace(plan, footage=footage(options.data, span, options.every))
+    options.check_still()
     check(model, codecs, options.reference, options.device)
-    plan = Plan(
+    plan = prepared(_plan(options, task, model, codecs, _data(options)), options.perceptual)
+    for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
+        say(line)
+    cache = None if options.no_cache else writable(options.cache or default_folder())
+    return replace(plan, cache=cache)
+
+
+def _plan(
+    options: EvalOptions, task: TaskSpec, model: str, codecs: tuple[str, ...], data: DataSet
+) -> Plan:
+    """What the options mean."""
+    return Plan(
         task,
         model,
-        _data(options),
+        data,
         codecs,
         roi=options.roi,
         roi_weights=options.roi_weights,
@@ -122,11 +179,6 @@ def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
         unchecked=options.unchecked,
         device=options.device,
     )
-    plan = prepared(plan, options.perceptual)
-    for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
-        say(line)
-    cache = None if options.no_cache else writable(options.cache or default_folder())
-    return replace(plan, cache=cache)
 
 
 def _data(options: EvalOptions) -> DataSet:

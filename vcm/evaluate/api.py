@@ -49,12 +49,12 @@ class Evaluated(NamedTuple):
 
     Attributes:
         records: what was measured, by the names of the pictures.
-        measurer: the models and codecs.
+        measurer: the models and codecs; None: of a clip's frames no pictures are shown.
     """
 
     report: Report
     records: dict[str, Record]
-    measurer: Measurer
+    measurer: Measurer | None
 
 
 def unseen(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:

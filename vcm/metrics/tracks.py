@@ -101,7 +101,8 @@ def iou(a: Floats, b: Floats) -> Floats:
     shared = np.prod(np.clip(high - low, 0, None), -1)
     areas = (np.prod(box[:, 2:] - box[:, :2], -1) for box in (a, b))
     whole = next(areas)[:, None] + next(areas) - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    share: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return share
 
 
 def scores(truth: Sequence[Followed], found: Sequence[Followed]) -> dict[str, float]:
@@ -113,20 +114,21 @@ def scores(truth: Sequence[Followed], found: Sequence[Followed]) -> dict[str, fl
         MetricError: if the truth has no object.
         MissingExtra: if motmetrics is not installed.
     """
-    library = _library()
+    motmetrics = library()
     if not any(len(frame.ids) for frame in truth):
         raise MetricError("MOTA, IDF1: there is no object to be followed")
-    events = library.MOTAccumulator(auto_id=True)
+    events = motmetrics.MOTAccumulator(auto_id=True)
     for true, seen in zip(truth, found, strict=True):
         apart = 1 - iou(true.boxes, seen.boxes)
         others = true.labels[:, None] != seen.labels
         apart[others | (apart > 1 - SAME)] = np.nan  # which stand for no pair at all
         events.update(true.ids.tolist(), seen.ids.tolist(), apart)
-    table = library.metrics.create().compute(events, metrics=["mota", "idf1"], name="clip")
+    table = motmetrics.metrics.create().compute(events, metrics=["mota", "idf1"], name="clip")
     return {"MOTA": 100 * float(table["mota"].iloc[0]), "IDF1": 100 * float(table["idf1"].iloc[0])}
 
 
-def _library() -> Any:
+def library() -> Any:
+    """motmetrics; raises MissingExtra if it is not installed."""
     try:
         import motmetrics
     except ImportError as error:
