@@ -105,7 +105,9 @@ def _x264(settings: Settings) -> EncoderOptions:
 
 
 def _x265(settings: Settings) -> EncoderOptions:
-    return _x26(settings, {"x265-params": "log-level=error:aq-mode=2:aq-strength=1:qg-size=16"})
+    # info=0: without it the encoder's own text costs 2.3 kB in each frame that stands alone
+    parameters = "log-level=error:info=0:aq-mode=2:aq-strength=1:qg-size=16"
+    return _x26(settings, {"x265-params": parameters})
 
 
 def _svt(settings: Settings) -> EncoderOptions:
@@ -126,7 +128,7 @@ def _vvenc(settings: Settings) -> EncoderOptions:
 
 def _kvazaar(settings: Settings) -> EncoderOptions:
     gop = "lp-g4d3t1" if settings.low_delay else "0,period=1" if settings.intra else "8"
-    parameters = f"preset={settings.preset},gop={gop}"
+    parameters = f"preset={settings.preset},gop={gop},info=0"
     if settings.crf is not None:
         parameters += f",qp={settings.crf}"
     return {"kvazaar-params": parameters}
