@@ -12,7 +12,6 @@ from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
 from vcm.evaluate.api import (
     Done,
-    Evaluated,
     Plan,
     Report,
     Track,
@@ -109,7 +108,8 @@ def run(
     with held(make_folder(output)):
         plan = planned(options, say)
         with _logged(options, plan, output) as wandb_run:
-            done = _evaluated(plan, output, options, say, track)
+            pool = pool_of(options.workers, options.ray)
+            done = evaluated(plan, output, pool, say, track)
             say("drawing")
             write(output, done)
             if wandb_run is not None:
@@ -118,16 +118,6 @@ def run(
                 wandb_run.config.update(kept)
                 log_evaluation(wandb_run, written, output)
     return done.report
-
-
-def _evaluated(
-    plan: Plan, output: Path, options: EvalOptions, say: Callable[[str], None], track: Track
-) -> Evaluated:
-    if plan.footage is not None:
-        from vcm.evaluate.clips import evaluated_clip
-
-        return evaluated_clip(plan, output, say, shown)
-    return evaluated(plan, output, pool_of(options.workers, options.ray), say, track)
 
 
 def _logged(options: EvalOptions, plan: Plan, output: Path) -> AbstractContextManager[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vcm.dataset import DataSet
 from vcm.device import device_of
 from vcm.errors import SpecError
-from vcm.evaluate.api import Evaluated
+from vcm.evaluate.evaluated import Evaluated
 from vcm.evaluate.expected import uncompressed
 from vcm.evaluate.footage import Footage, footage
 from vcm.evaluate.measure import blamed
@@ -25,7 +25,7 @@ from vcm.evaluate.plan import TRUTH, Plan
 from vcm.evaluate.quality import Judge
 from vcm.evaluate.record import AtSetting, ByCodec, Record, packed, unpacked
 from vcm.evaluate.result import Say, reference_of, result, silent
-from vcm.files import held, make_folder, write_atomic
+from vcm.files import make_folder, write_atomic
 from vcm.metrics import tracks
 from vcm.models import check_name, load_model
 from vcm.roi import backend_for
@@ -100,14 +100,11 @@ def evaluated_clip(
     check_clip(plan)
     study = _Study(plan, make_folder(folder / "frames"), track)
     say(f"ROI: {plan.task.text} by {' + '.join(study.networks)}")
-    with held(folder / "frames"):
-        records = study.records()
-        for metric, value in uncompressed(
-            plan.without_codecs(), study.model, records
-        ).values.items():
-            say(f"uncompressed {metric} {value[0]:.1f}")
-        for text, codec in study.codecs.items():
-            records = study.coded(text, codec, records)
+    records = study.records()
+    for metric, score in uncompressed(plan, study.model, records).values.items():
+        say(f"uncompressed {metric} {score[0]:.1f}")
+    for text, codec in study.codecs.items():
+        records = study.coded(text, codec, records)
     kbps = f"a bit per pixel is {study.kbps:.0f} kilobits a second"
     plan = replace(plan, notes=(*plan.data.notes, kbps))
     report = result(plan, study.model, study.codecs, study.networks, records, say)
