@@ -28,6 +28,7 @@ def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[
     if workers == 1:
         yield from ((item, work(item)) for item in items)
         return
+    threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[tuple[T, Future[R]]] = deque()
     try:
@@ -41,3 +42,4 @@ def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[
             yield first, result.result()
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # some of its libraries have one number for all threads
