@@ -285,7 +285,7 @@ def test_the_document_has_the_tables_and_the_example_of_the_code() -> None:
     document = (REPOSITORY / "docs" / "bitstream.md").read_text()
     for table in (v1.HEADER, v1.ENTRY, v1.CHECKSUM):
         assert fields.table(table) in document
-    examples = document.split("## 4. Example")[1].split("```")[1::2]
+    examples = document.split("## 4. Example")[1].split("\n## 5.")[0].split("```")[1::2]
     for example, stream in zip(examples, (NEW, SMALL), strict=True):
         rows = re.findall(r"^((?:[0-9A-F]{2} )+)", example, re.MULTILINE)
         assert bytes.fromhex("".join(rows)) == pack(stream)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from vcm.commands import clips, completion, options, reading, table
+from vcm.commands import clips, completion, options, reading, streams, table
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
 from vcm.errors import MissingExtra
@@ -38,7 +38,9 @@ def cli() -> None:
 
 @cli.command(short_help="Compress a picture, a set of any size, or a clip.")
 @click.argument("source", type=PATH)
-@options.output("The .vcm file, a folder, tar shards such as out-%05d.tar, or the clip.")
+@options.output(
+    "The .vcm file, a folder, tar shards such as out-%05d.tar, or of a clip: .vcms, .mp4."
+)
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
@@ -57,7 +59,8 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     continues where it left off. With --workers, --ray, shards or a set that is not a folder,
     manifest.jsonl says what became of each picture, and what has changed is done again.
 
-    A clip (a file, a folder of frames, - for a pipe) becomes a clip that players open, by --codec.
+    A clip (a file, a folder of frames, - for a pipe) becomes a .vcms stream, whose frames each
+    decode alone; or by --codec a file that players open.
 
     Pictures are turned as EXIF says; transparency is drawn over white, colour profiles are ignored,
     of an animation the first picture is taken. EXIF and other metadata are not kept.
@@ -67,6 +70,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     vcm encode photo.jpg --box 48,384,208,528 --bytes 12000 -o photo.vcm
     vcm encode PHOTOS/ --task coco-person -o OUT/
     vcm encode "in-{000..009}.tar" --text person --workers 4 -o out-%05d.tar
+    vcm encode clip.mp4 --text car -o clip.vcms
     vcm encode clip.mp4 --text car --codec x265+roi -o out.mp4
     """
     from vcm.commands import batch
@@ -77,18 +81,20 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     table.finish(report, values["as_json"], command.lines)
 
 
-@cli.command(short_help="Turn .vcm files back into pictures.")
+@cli.command(short_help="Turn .vcm files and .vcms streams back into pictures and clips.")
 @click.argument("source", type=PATH)
-@options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), or a folder.")
+@options.output("The picture (.png, .jpg, .webp, .tif, .bmp or .ppm), the clip, or a folder.")
 @click.option("--overwrite", is_flag=True, help="With a folder: replace existing files.")
 @options.many
 @options.made_with
 @options.device
 @options.json
+@streams.decoding
 def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values: Any) -> None:
     """Turn a .vcm file back into a picture, or a folder or tar shards of them into PNG pictures.
 
-    Needs no words, no mask, no language model.
+    A .vcms stream becomes an .mp4, .mov or .mkv clip (x264, nearly lossless), .y4m, or a folder
+    of PNG frames. Needs no words, no mask, no language model.
     """
     from vcm.commands import batch
     from vcm.commands import decode as command
@@ -98,11 +104,11 @@ def decode(source: Path, output: Path, overwrite: bool, as_json: bool, **values:
     table.finish(report, as_json, command.lines)
 
 
-@cli.command(short_help="Show what a .vcm file says about itself.")
+@cli.command(short_help="Show what a .vcm file or .vcms stream says about itself.")
 @click.argument("source", type=PATH)
 @options.json
 def info(source: Path, as_json: bool) -> None:
-    """Show what a .vcm file says about itself: size, rate, quality, model, map, words if stored."""
+    """Show what a .vcm file or .vcms stream says: size, rate, quality, model, map, stored words."""
     from vcm.commands import info as command
 
     table.finish(command.run(source), as_json, lambda report: table.lines(command.readable(report)))
@@ -318,17 +324,11 @@ def doctor(as_json: bool) -> None:
     table.finish(command.run(), as_json, command.lines)
 
 
-@cli.command("completion", short_help="Print a script that completes commands in a shell.")
-@click.argument("shell", type=click.Choice(completion.SHELLS))
-def completion_(shell: str) -> None:
-    """Print the script by which a shell completes commands, options, tasks and files.
-
-    \b
-    vcm completion bash >> ~/.bashrc
-    vcm completion zsh >> ~/.zshrc
-    vcm completion fish > ~/.config/fish/completions/vcm.fish
-    """
-    click.echo(completion.script(cli, shell))
+cut = cli.command(short_help="Take some frames out of a .vcms stream.")(streams.cut)
+join = cli.command(short_help="Put .vcms streams one after another.")(streams.join)
+completion_ = cli.command("completion", short_help="Print a script that completes commands.")(
+    completion.printed
+)
 
 
 def main(argv: list[str] | None = None) -> None:

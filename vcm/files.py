@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +67,33 @@ def finish(draft: Path, path: Path) -> None:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         _take(draft, target, mode)
+
+
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Takes the bytes of a file part after part; it is there, whole, when all is through.
+
+    Raises:
+        OutputError: as `write_atomic`.
+    """
+    draft = draft_of(path)
+    with writing(path):
+        _target(path)  # refuses now, not after the work
+        file = draft.open("wb")
+
+    def write(data: bytes) -> None:
+        with writing(path):
+            file.write(data)
+
+    try:
+        with file:
+            yield write
+            with writing(path):
+                file.flush()
+        finish(draft, path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def add_json(path: Path, entries: dict[str, Any]) -> None:

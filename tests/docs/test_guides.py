@@ -26,7 +26,7 @@ BLOCK = re.compile(
 SHELL = ("bash", "console")
 # name in a guide -> module that its commands need, where a stand-in or an extra decides
 NEEDS = {"yolo": "ultralytics", "vcm eval": "pycocotools", "PicoDet": "onnxruntime", "--ray": "ray",
-         "shared/data/video": "av"}  # fmt: skip
+         "shared/data/video": "av", ":gop=": "motmetrics"}  # fmt: skip
 PHOTOS = 30  # of the training set: 24 are held out
 
 

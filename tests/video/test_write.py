@@ -1,6 +1,7 @@
 """Standard codecs that are told what matters, on frames of a real clip."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -112,6 +113,20 @@ def test_players_find_all_frames_their_times_and_the_sound(
             given = [bytes(p) for p in sound if origin <= p.pts * p.time_base < end]
             kept = [bytes(p) for p in b.demux(audio=0) if p.size]
         assert len(kept) > 20 and kept == given
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_frames_stand_alone(codec: str, source: Path, tmp_path: Path) -> None:
+    made = written(codec, source, tmp_path / "a.mp4", intra=True)
+    apart = written(codec, source, tmp_path / "b.mp4")
+    assert made.picture_bytes > 1.3 * apart.picture_bytes
+    if codec in ("x265", "kvazaar"):  # no text of its own in each frame
+        assert not re.search(rb"x265 \(build|Kvazaar HEVC", (tmp_path / "a.mp4").read_bytes())
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        assert all(p.is_keyframe for p in file.demux(video=0) if p.size)
+    if CODECS[codec].low_delay:
+        with pytest.raises(SpecError, match="one of low delay and intra"):
+            written(codec, source, tmp_path / "c.mp4", intra=True, low_delay=True)
 
 
 def test_random_access_reorders(source: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from vcm.container.stream import SUFFIX
 from vcm.errors import SpecError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +53,8 @@ _CODED: Final[ClickOptions] = {
         help="Of a clip: how hard the encoder works, by its own names."),
     "low_delay": click.option("--low-delay", is_flag=True,
         help="Of a clip: no frame waits for a later one."),
+    "intra": click.option("--intra", is_flag=True,
+        help="Of a clip: every frame stands for itself."),
     "no_sound": click.option("--no-sound", is_flag=True, help="Of a clip: leave its sound out."),
 }  # fmt: skip
 
@@ -76,11 +79,17 @@ def _split(command: F, options: ClickOptions, work: str) -> F:
             _refuse(options, "clips")
             return command(source=source, output=output, as_json=as_json, **values)
         from vcm.commands import video
-        from vcm.commands.roi import RoiOptions
 
-        roi = {f.name: values.pop(f.name) for f in fields(RoiOptions)}
-        _refuse(values, "pictures")
-        report = getattr(video, work)(source, output, RoiOptions(**roi), video.ClipOptions(**own))
+        if work == "encode" and output.suffix.lower() == SUFFIX:
+            _refuse(_CODED, "clips of standard codecs")
+            report = _streamed(source, output, values, video.ClipOptions(**own))
+        else:
+            from vcm.commands.roi import RoiOptions
+
+            roi = {f.name: values.pop(f.name) for f in fields(RoiOptions)}
+            _refuse(values, "pictures")
+            clip = video.ClipOptions(**own)
+            report = getattr(video, work)(source, output, RoiOptions(**roi), clip)
         for line in [json.dumps(report)] if as_json else video.lines(report):
             click.echo(line)
         return None
@@ -89,6 +98,17 @@ def _split(command: F, options: ClickOptions, work: str) -> F:
     for option in reversed(list(options.values())):
         with_them = option(with_them)
     return cast(F, with_them)
+
+
+def _streamed(source: Path, output: Path, values: dict[str, Any], clip: Any) -> dict[str, Any]:
+    """Code a clip as a stream of our own; what came of it."""
+    from vcm.commands import streaming
+    from vcm.commands.encode import Options
+
+    known = {f.name: values.pop(f.name) for f in fields(Options) if f.name in values}
+    workers = values.pop("workers")
+    _refuse(("overwrite", "reading", *values), "pictures")
+    return streaming.encode(source, output, Options(**known), clip, workers)
 
 
 def _refuse(names: Iterable[str], others: str) -> None:
@@ -112,4 +132,4 @@ def _is_clip(source: Path, output: Path, own: Mapping[str, Any]) -> bool:
 
     if own.get("codec") or is_clip(source):
         return True
-    return source.is_dir() and output.suffix.lower() in CONTAINERS
+    return source.is_dir() and output.suffix.lower() in (*CONTAINERS, SUFFIX)

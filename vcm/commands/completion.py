@@ -24,6 +24,19 @@ def script(cli: click.Command, shell: str) -> str:
     return found(cli, {}, "vcm", "_VCM_COMPLETE").source()
 
 
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def printed(context: click.Context, shell: str) -> None:
+    """Print the script by which a shell completes commands, options, tasks and files.
+
+    \b
+    vcm completion bash >> ~/.bashrc
+    vcm completion zsh >> ~/.zshrc
+    vcm completion fish > ~/.config/fish/completions/vcm.fish
+    """
+    click.echo(script(context.find_root().command, shell))
+
+
 def tasks(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of built-in tasks; of a path, the shell's own."""
     return _names(task_names(), begun) or _files(begun)

@@ -47,7 +47,11 @@ class Decoding:
             BitstreamError: if the file is damaged or foreign.
             ModelError: if it was made with weights that are not built in.
         """
-        return self._codec(self.weights or _made_with(data))
+        return self.codec_of(container.unpack(data).header.fingerprint)
+
+    def codec_of(self, fingerprint: bytes) -> Codec:
+        """The codec of files with a fingerprint; raises ModelError as `codec`."""
+        return self._codec(self.weights or _made_with(fingerprint.hex()))
 
     @property
     def key(self) -> str:
@@ -66,9 +70,8 @@ def _loaded(weights: str, device: str) -> Codec:
     return Codec.load(weights, device=device)
 
 
-def _made_with(data: bytes) -> str:
+def _made_with(fingerprint: str) -> str:
     """The name of the built-in codec that decodes a file."""
-    fingerprint = container.unpack(data).header.fingerprint.hex()
     if (name := weightfile.named(fingerprint)) is not None:
         return name
     raise ModelError(

@@ -145,7 +145,7 @@ def coder(
         start = time.perf_counter()
         mask = choose(picture)
         chosen = time.perf_counter()
-        rate = _rate(options, picture.size // 3)
+        rate = rate_of(options, picture.size // 3)
         data = pipeline.encode(picture, mask, codec, **rate, text=text, effort=options.effort)
         end = time.perf_counter()
         return data, {
@@ -215,7 +215,8 @@ def _contents(path: Path) -> str | None:
     return digest(json.dumps([[str(name), _contents(path / name)] for name in shown]).encode())
 
 
-def _rate(options: Options, pixels: int) -> dict[str, Any]:
+def rate_of(options: Options, pixels: int) -> dict[str, Any]:
+    """What `pipeline.encode` is told of the rate of a picture of so many pixels."""
     if options.bpp is not None:
         return {"size": max(1, round(options.bpp / 8 * pixels))}
     if options.size is not None:

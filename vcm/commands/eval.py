@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from vcm.commands.progress import shown
+from vcm.commands.splicing import ends
 from vcm.dataset import DataSet, load, thinned
 from vcm.errors import SpecError
-from vcm.evaluate.api import Done, Plan, Report, Track, check, evaluated, prepared, to_json
+from vcm.evaluate.api import (
+    Done,
+    Plan,
+    Report,
+    Track,
+    check,
+    evaluated,
+    prepared,
+    to_json,
+)
 from vcm.evaluate.store import default_folder, writable
 from vcm.files import held, make_folder
 from vcm.image import AS_USUAL, Reading
@@ -21,6 +31,8 @@ from vcm.roi.text import task_of
 from vcm.scale.pools import pool_of
 from vcm.task import TaskSpec, find_task
 from vcm.track import log_evaluation, tracked
+from vcm.video.clip import Span
+from vcm.video.reader import is_clip
 
 __all__ = ["EvalOptions", "lines", "planned", "run", "to_json"]
 
@@ -59,6 +71,21 @@ class EvalOptions:
     images: Path | None = None
     reading: Reading = AS_USUAL
     device: str = "cpu"
+    frames: str | None = None
+    every: int = 5
+
+    def check_still(self) -> None:
+        """Refuse what photos have no use for."""
+        if self.frames is not None:
+            raise SpecError("--frames says which frames of a clip; leave it out")
+
+    def check_moving(self) -> None:
+        """Refuse what a clip has no use for."""
+        for name in ("only", "photos", "images", "workers", "ray", "cache"):
+            if getattr(self, name) is not None:
+                raise SpecError(f"--{name} is for photos alone; leave it out")
+        if self.reading != AS_USUAL:
+            raise SpecError("--exif, --bits and --strict are for photos alone; leave them out")
 
 
 def bar(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
@@ -107,11 +134,32 @@ def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
     pool_of(options.workers, options.ray)  # refuses what cannot be
     model = options.model or _model_of(task)
     codecs = tuple(text.strip() for text in options.codecs.split(",") if text.strip())
+    if is_clip(options.data):
+        options.check_moving()
+        from vcm.evaluate.clips import check_clip, data_of, footage
+
+        span = Span(*ends(options.frames or ":"))
+        plan = _plan(options, task, model, codecs, data_of(options.data))
+        check_clip(plan)
+        left = ("ST-LPIPS, LPIPS and DISTS: not measured on clips",) if options.perceptual else ()
+        return replace(plan, footage=footage(options.data, span, options.every), left_out=left)
+    options.check_still()
     check(model, codecs, options.reference, options.device)
-    plan = Plan(
+    plan = prepared(_plan(options, task, model, codecs, _data(options)), options.perceptual)
+    for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
+        say(line)
+    cache = None if options.no_cache else writable(options.cache or default_folder())
+    return replace(plan, cache=cache)
+
+
+def _plan(
+    options: EvalOptions, task: TaskSpec, model: str, codecs: tuple[str, ...], data: DataSet
+) -> Plan:
+    """What the options mean."""
+    return Plan(
         task,
         model,
-        _data(options),
+        data,
         codecs,
         roi=options.roi,
         roi_weights=options.roi_weights,
@@ -122,11 +170,6 @@ def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
         unchecked=options.unchecked,
         device=options.device,
     )
-    plan = prepared(plan, options.perceptual)
-    for line in (*plan.notes, *(f"left out: {line}" for line in plan.left_out)):
-        say(line)
-    cache = None if options.no_cache else writable(options.cache or default_folder())
-    return replace(plan, cache=cache)
 
 
 def _data(options: EvalOptions) -> DataSet:

@@ -1,17 +1,21 @@
-"""`vcm info`: what a .vcm file says of itself. Neither torch nor, without a map, numpy."""
+"""`vcm info`: what a file or stream says of itself. Neither torch nor, without a map, numpy."""
 
 from pathlib import Path
 from typing import Any
 
 from vcm import container, weightfile
+from vcm.commands import losses
+from vcm.container import stream
 
 
 def run(source: Path) -> dict[str, Any]:
     """What a file says: size, rate, quality, model, levels of its map, words if stored.
 
     Raises:
-        BitstreamError: if it is no whole file.
+        BitstreamError: if it is no whole file, or no stream.
     """
+    if source.suffix.lower() == stream.SUFFIX:
+        return _stream(source)
     data = container.read(source)
     report = container.describe(data)
     levels = None
@@ -23,8 +27,18 @@ def run(source: Path) -> dict[str, Any]:
     return report | {"model": weightfile.named(report["fingerprint"]), "levels": levels}
 
 
+def _stream(source: Path) -> dict[str, Any]:
+    """What a stream says; all its frames are read."""
+    found = stream.opened(source)
+    report = stream.described(found) | {"levels": None}
+    report["model"] = weightfile.named(report["fingerprint"])
+    reasons = dict.fromkeys(report["lost"], "damaged")
+    return report | {"failed": losses.failed(found, reasons)}
+
+
 def readable(report: dict[str, Any]) -> dict[str, Any]:
     """The report for people."""
+    report = {key: value for key, value in report.items() if value not in ([], {})}
     if report.get("levels") is None:
         return report
     from vcm.commands import maps

@@ -211,8 +211,12 @@ _EVAL: Final = (
                  help="Task model: yolo11n.pt, or ADAPTER:WEIGHTS (yolo, rcnn, hf, torchvision, "
                  "onnx, tflite, embedded). Default: the task's."),
     click.option("--data", required=True, type=PATH,
-                 help="A folder with instances.json (COCO) and images/, a COCO .json file, or any "
-                 "photos."),
+                 help="A folder with instances.json (COCO) and images/, a COCO .json file, any "
+                 "photos, or a clip."),
+    click.option("--frames", metavar="FIRST:LAST",
+                 help="Of a clip: these frames, counted from 0, without the last one."),
+    click.option("--every", type=click.IntRange(min=1), default=5, show_default=True,
+                 metavar="NUMBER", help="Of a clip: words are looked for in each n-th frame."),
     click.option("--only", metavar="FIELD=VALUE",
                  help="Only the COCO images whose entry has this value."),
     click.option("--photos", type=int, metavar="NUMBER",
@@ -221,7 +225,8 @@ _EVAL: Final = (
                  metavar="LIST", shell_complete=completion.listed(completion.CODECS),
                  help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, "
                  "vvenc, kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two "
-                 "(two streams)."),
+                 "(two streams). Of a clip: vcm, x264, x265, svt-av1, vvenc, kvazaar, as of "
+                 "vcm encode, with :gop=random, low or intra."),
     click.option("--roi", default="embedded", show_default=True,
                  type=Named((*BACKENDS, "truth")),
                  help="Where the ROI comes from: the words by one of the backends, or truth, the "

@@ -1,7 +1,7 @@
 """`vcm encode` and `vcm roi` of clips."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +17,10 @@ from vcm.video import Clip, Frame, Raw, Span
 from vcm.video.codecs import Settings
 from vcm.video.follow import Following, Masked, follow
 from vcm.video.join import container_of
-from vcm.video.write import ClipWriter
+from vcm.video.write import ClipWriter, Written
 
 Report = dict[str, Any]
+Write = Callable[[Iterable[Masked], Clip], Written]
 SHOWN: Final = Settings(crf=18)  # of the clip that shows masks: for eyes
 
 
@@ -37,6 +38,7 @@ class ClipOptions:
     kbps: float | None = None
     preset: str | None = None
     low_delay: bool = False
+    intra: bool = False
     no_sound: bool = False
 
     def opened(self, source: Path) -> Clip:
@@ -60,31 +62,45 @@ class ClipOptions:
 def encode(source: Path, output: Path, roi: RoiOptions, options: ClipOptions) -> Report:
     """Code a clip by a standard codec that is told what matters."""
     if options.codec is None:
-        raise SpecError("a clip is coded by a standard codec; give --codec, such as x265+roi")
-    settings = Settings(options.crf, options.kbps, options.preset, options.low_delay)
+        raise SpecError(
+            "a clip becomes a stream of ours by a name that ends in .vcms; for a file that players "
+            "open give --codec, such as x265+roi"
+        )
+    o = options
+    settings = Settings(o.crf, o.kbps, o.preset, o.low_delay, o.intra)
     writer = ClipWriter(options.codec, settings)
     if "+" in options.codec and not roi.ways:
         raise SpecError(f"--codec {options.codec} spends bits where words say; give --text")
-    return _written(source, output, roi, options, writer, drawn=False) | {"codec": options.codec}
+    container_of(output)  # before models are loaded
+    sound = str(source) if has_sound(source, options) else None
+
+    def write(masked: Iterable[Masked], clip: Clip) -> Written:
+        return writer(masked, clip, output, sound)
+
+    return written(source, output, roi, options, write) | {"codec": options.codec}
 
 
 def show(source: Path, output: Path, roi: RoiOptions, options: ClipOptions) -> Report:
     """Draw over each frame what an ROI choice selects in it."""
     if not roi.ways:
         raise SpecError("there is no ROI to show; give it by --text, --task, --mask or --box")
-    return _written(source, output, roi, options, ClipWriter("x264", SHOWN), drawn=True)
+    container_of(output)
+    sound, writer = str(source) if has_sound(source, options) else None, ClipWriter("x264", SHOWN)
+
+    def write(masked: Iterable[Masked], clip: Clip) -> Written:
+        return writer(map(_drawn, masked), clip, output, sound)
+
+    return written(source, output, roi, options, write)
 
 
-def _written(
-    source: Path,
-    output: Path,
-    roi: RoiOptions,
-    options: ClipOptions,
-    writer: ClipWriter,
-    drawn: bool,
+def written(
+    source: Path, output: Path, roi: RoiOptions, options: ClipOptions, write: Write
 ) -> Report:
-    """Write a clip and tell of it."""
-    container_of(output)  # before models are loaded
+    """Write a clip and tell of it.
+
+    Args:
+        write: makes the output of frames with their masks.
+    """
     if roi.importance or roi.mask_values:
         raise SpecError(
             "everything in a clip's ROI has the same weight; "
@@ -95,16 +111,15 @@ def _written(
     told, tally = words.said(backend, roi.spec()), ClipTally()
     frames = shown(clip, clip.length, f"{source.name}: frames")
     masked = tally.counted(_masked(frames, roi, backend, options))
-    sound = str(source) if _has_sound(source, options) else None
-    written = writer(map(_drawn, masked) if drawn else masked, clip, output, sound)
+    made = write(masked, clip)
     return {
-        "file": str(output), "bytes": written.bytes, "kbps": written.kbps,
-        "frames": written.frames, "seconds": written.seconds, "sounds": written.sounds,
+        "file": str(output), "bytes": made.bytes, "kbps": made.kbps,
+        "frames": made.frames, "seconds": made.seconds, "sounds": made.sounds,
         **tally.report(), "notes": clip.notes, "seconds_work": time.perf_counter() - start, **told,
     }  # fmt: skip
 
 
-def _has_sound(source: Path, options: ClipOptions) -> bool:
+def has_sound(source: Path, options: ClipOptions) -> bool:
     """Whether a source may hold sound that is wanted: pipes, folders and bare samples do not."""
     return not options.no_sound and options.raw is None and source.is_file()
 

@@ -4,6 +4,8 @@ from typing import Final
 
 # offset, bytes, name
 STARTS: Final = (
+    (0, b"\x89VCM", "a .vcm picture"),
+    (0, b"\x89VCS", "a .vcms stream of frames"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"GIF8", "a GIF picture"),
@@ -12,6 +14,9 @@ STARTS: Final = (
     (0, b"II*\0", "a TIFF picture"),
     (0, b"MM\0*", "a TIFF picture"),
     (4, b"ftyp", "an AVIF or HEIC picture or a video"),
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska video"),
+    (0, b"YUV4MPEG2", "a y4m video"),
+    (0, b"RIFF", "an AVI video or other RIFF file"),
     (4, b"jP  ", "a JPEG 2000 picture"),
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),

@@ -1,5 +1,6 @@
 """Integers in as many bytes as they need: seven bits a byte, the lowest first (LEB128)."""
 
+from mmap import mmap
 from typing import Final
 
 from vcm.errors import BitstreamError
@@ -17,7 +18,7 @@ def varint(value: int) -> bytes:
     return bytes([*found, value])
 
 
-def read_varint(data: bytes, at: int) -> tuple[int, int]:
+def read_varint(data: "bytes | mmap", at: int) -> tuple[int, int]:
     """The integer at a position, and the position after it.
 
     Raises:

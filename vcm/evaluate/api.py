@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, cast
 
 from vcm.coco import truth
 from vcm.device import device_of
 from vcm.errors import SpecError, VcmError
 from vcm.evaluate import run as pictures
+from vcm.evaluate.clips import evaluated_clip
 from vcm.evaluate.codecs import parse
+from vcm.evaluate.evaluated import Evaluated
 from vcm.evaluate.expected import check_expected, uncompressed
 from vcm.evaluate.measure import Measurer
 from vcm.evaluate.plan import Plan
@@ -45,19 +47,6 @@ __all__ = [
 Track = Callable[[Iterator[Done], int, str], Iterator[Done]]
 
 
-class Evaluated(NamedTuple):
-    """An evaluation that is through, for whoever shows more than its report.
-
-    Attributes:
-        records: what was measured, by the names of the pictures.
-        measurer: the models and codecs.
-    """
-
-    report: Report
-    records: dict[str, Record]
-    measurer: Measurer
-
-
 def unseen(done: Iterator[Done], length: int, label: str) -> Iterator[Done]:
     """The same pictures; nobody is told how far they are."""
     return done
@@ -78,8 +67,8 @@ def evaluate(
         plan: what is measured.
         folder: keeps what is measured of each picture: the same call goes on where one stopped.
             None: nothing is kept.
-        workers: processes; None: one a core. A script that has several must be guarded by
-            `if __name__ == "__main__":`, as multiprocessing wants it.
+        workers: processes; None: one a core, but of a clip a single one. A script that has several
+            must be guarded by `if __name__ == "__main__":`, as multiprocessing wants it.
         ray: "auto", "local" or the address of a cluster; None for none.
         say: is told what is being done, a line each.
         track: passes the pictures on and shows how far they are.
@@ -99,6 +88,8 @@ def evaluated(
     plan: Plan, folder: Path, pool: Pool, say: Say = silent, track: Track = unseen
 ) -> Evaluated:
     """As `evaluate`, with models and records; in a folder that no other evaluation writes to."""
+    if plan.footage is not None:
+        return evaluated_clip(plan, folder, say, cast(Any, track))
     check(plan.model, plan.codecs, plan.reference, plan.device)
     measurer = Measurer(plan)
     check_scores(plan, measurer.model.kind, measurer.model.names)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from vcm import plugin
 from vcm.errors import SpecError
 from vcm.evaluate.modes import VALUES, Defaults
-from vcm.evaluate.rated import RatedCodec
+from vcm.evaluate.rated import Rated, RatedCodec
 from vcm.evaluate.table import CODECS, CodecRow, Spec, row_of
 
 OPTIONS: Final[dict[str, Callable[[str], Any]]] = {  # name -> what reads its value
@@ -53,10 +53,11 @@ def build(text: str, sigma: float, weights: str, device: str = "cpu") -> RatedCo
 
 def is_ours(text: str) -> bool:
     """Whether a text is one of this package's codec."""
-    return _parsed(text)[1].ours
+    row = row_of(text.partition("+")[0].partition(":")[0])  # of a clip's codecs too
+    return row is not None and row.ours
 
 
-def labels(codecs: Mapping[str, RatedCodec]) -> dict[str, str]:
+def labels(codecs: Mapping[str, Rated]) -> dict[str, str]:
     """A name for each codec of an evaluation, with its text where two have the same name."""
     counts = Counter(codec.name for codec in codecs.values())
     return {

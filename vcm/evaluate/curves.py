@@ -72,6 +72,9 @@ def bd(anchor: Curve, test: Curve, metric: str) -> BdRate:
     except MetricError as error:
         return BdRate(None, str(error))
 
+    if not any(np.isfinite(p.scores.values[metric][1:]).any() for p in anchor.points):
+        return BdRate(value, "", shared, None, shared < THIN)
+
     def one(r: int) -> float:
         try:
             return bd_rate(anchor.resample(metric, r), test.resample(metric, r))

@@ -11,6 +11,7 @@ from vcm import roi as roi_package
 from vcm.dataset import DataSet
 from vcm.device import computer
 from vcm.evaluate.digest import digest_of
+from vcm.evaluate.footage import Footage
 from vcm.image import AS_USUAL, Reading
 from vcm.provenance import versions
 from vcm.roi.embedded import built_in
@@ -43,6 +44,7 @@ class Plan:
         unchecked: whether an uncompressed score that the task does not expect is taken.
         device: of our codec, the words' networks and the task model: "cpu", "cuda", "cuda:1", or
             "auto", a GPU if there is one. All other codecs and metrics run on the processor.
+        footage: the clip whose frames are measured instead of photos, or None.
     """
 
     task: TaskSpec
@@ -61,6 +63,7 @@ class Plan:
     reference: str | None = None
     unchecked: bool = False
     device: str = "cpu"
+    footage: Footage | None = None
 
     def without_codecs(self) -> "Plan":
         """The part that only looks at the uncompressed pictures."""
@@ -83,6 +86,7 @@ class Plan:
         finder = [built_in(), digest_of(roi_package)]  # masks depend on both
         parts = [words, *finder, *models, data, self.on_empty, self.perceptual, versions()]
         parts += [asdict(self.reading), computer(self.device)]
+        parts += [] if self.footage is None else [self.footage.key]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -14,14 +14,13 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Settings = tuple[float, ...]
 
 
-class RatedCodec(Protocol):
-    """A codec that an evaluation measures.
+class Rated(Protocol):
+    """What has a curve: of photos or of a clip.
 
     Attributes:
         name: for tables and plots.
         key: says all that its files depend on, besides picture, ROI and setting.
-        settings: from few bits to many.
-        uses_roi: whether its files depend on the ROI.
+        settings: each a point of its curve.
     """
 
     @property
@@ -30,6 +29,15 @@ class RatedCodec(Protocol):
     def key(self) -> str: ...
     @property
     def settings(self) -> Settings: ...
+
+
+class RatedCodec(Rated, Protocol):
+    """A codec that an evaluation measures on photos; its settings go from few bits to many.
+
+    Attributes:
+        uses_roi: whether its files depend on the ROI.
+    """
+
     @property
     def uses_roi(self) -> bool: ...
 

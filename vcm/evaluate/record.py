@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm.dataset import DataSet
-from vcm.evaluate.rated import RatedCodec
+from vcm.evaluate.rated import Rated
 from vcm.scale.sources import File, Source
 from vcm.scale.tars import Member
 from vcm.vision.base import Objects
@@ -55,7 +55,7 @@ class ByCodec:
     """A picture by one codec.
 
     Attributes:
-        key: of the codec, see `RatedCodec`.
+        key: of the codec, see `Rated`.
         settings: by the setting as a text, "%g".
         error: why they are not whole, or "".
     """
@@ -96,7 +96,7 @@ class Record:
     def pixels(self) -> int:
         return self.height * self.width
 
-    def is_done(self, text: str, codec: RatedCodec) -> bool:
+    def is_done(self, text: str, codec: Rated) -> bool:
         """Whether it holds what this codec would give; what failed is tried again."""
         rows = self.codecs.get(text)
         settings = [f"{s:g}" for s in codec.settings]
@@ -118,7 +118,7 @@ def stamp(photo: Source, data: DataSet) -> str:
 
 
 def complete(
-    records: Mapping[str, Record], codecs: Mapping[str, RatedCodec]
+    records: Mapping[str, Record], codecs: Mapping[str, Rated]
 ) -> tuple[list[Record], dict[str, str]]:
     """Records in which every codec succeeded, and why the others are left out."""
     whole, failed = [], {}
@@ -131,7 +131,7 @@ def complete(
     return whole, failed
 
 
-def _missing(record: Record, text: str, codec: RatedCodec) -> str:
+def _missing(record: Record, text: str, codec: Rated) -> str:
     """Why the rows of a codec do not count, "" if they do."""
     rows = record.codecs.get(text)
     error = rows.error if rows else ""

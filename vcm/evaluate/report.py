@@ -103,6 +103,7 @@ class Report:
         failed: why pictures do not count, by their names.
         left_out: a line for each perceptual metric that could not be had.
         notes: what is odd about labels and pictures.
+        rate: frames a second of the clip whose frames they are; None: they are photos.
     """
 
     plan: Plan
@@ -123,6 +124,12 @@ class Report:
     failed: dict[str, str]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    rate: float | None = None
+
+    @property
+    def kbps(self) -> float | None:
+        """Kilobits a second that a bit per pixel is, of a clip."""
+        return self.rate and self.pixels / self.pictures * self.rate / 1000
 
     def metrics(self) -> list[str]:
         """The metrics that every codec's points have, the task's first."""

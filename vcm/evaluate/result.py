@@ -17,7 +17,7 @@ from vcm.evaluate.estimates import Estimate
 from vcm.evaluate.expected import main_metric
 from vcm.evaluate.intervals import interval, resamples
 from vcm.evaluate.plan import Plan
-from vcm.evaluate.rated import RatedCodec
+from vcm.evaluate.rated import Rated
 from vcm.evaluate.record import Record, complete
 from vcm.evaluate.report import SHARES, CodecReport, Pair, PointReport, Report, RoiReport
 from vcm.evaluate.score import QUALITY, Point, Scorer
@@ -28,7 +28,14 @@ from vcm.vision.base import Objects, TaskModel
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
-COMPARED: Final = ("mask_AP", "ROI-PSNR", "PSNR", "MS-SSIM")  # by BD-rate, beside the task's metric
+COMPARED: Final = (
+    "mask_AP",
+    "MOTA",
+    "IDF1",
+    "ROI-PSNR",
+    "PSNR",
+    "MS-SSIM",
+)  # by BD-rate, beside the task's metric
 
 
 def silent(line: str) -> None:
@@ -38,7 +45,7 @@ def silent(line: str) -> None:
 def result(
     plan: Plan,
     model: TaskModel,
-    codecs: Mapping[str, RatedCodec],
+    codecs: Mapping[str, Rated],
     networks: Sequence[str],
     records: Mapping[str, Record],
     say: Say = silent,
@@ -61,7 +68,7 @@ def result(
     reasons |= unseen | dict(failed)
     if not rows:
         raise nothing_measured(reasons)
-    weights = resamples(len(rows))
+    weights = _resampled(plan, len(rows))
     pixels = np.array([float(r.pixels) for r in rows])
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
     original = scorer.original()
@@ -95,7 +102,16 @@ def result(
         failed=reasons,
         left_out=plan.left_out,
         notes=(*plan.notes, *oddities(rows), *clippings(curves, rows)),
+        rate=None if plan.footage is None else plan.footage.rate,
     )
+
+
+def _resampled(plan: Plan, count: int) -> Floats:
+    """How often each picture counts; frames of a second count together, for they are alike."""
+    if plan.footage is None:
+        return resamples(count)
+    second = np.arange(count) // plan.footage.second
+    return resamples(int(second[-1]) + 1)[:, second]
 
 
 def nothing_measured(reasons: Mapping[str, str], hint: str = "") -> MetricError:

@@ -1,7 +1,7 @@
 """From records of pictures to scores, on the set as it is and on resamples of it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from vcm.evaluate.agreement import objects, own_truth
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import AtSetting, Confusion, Record, Seen
 from vcm.evaluate.truth import labels
+from vcm.metrics import tracks
 from vcm.metrics.detection import categories, has_masks, matches, scored
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.metrics.table import METRICS, agreement
@@ -99,6 +100,7 @@ class Scorer:
         else:
             self._truth = coco(own_truth(records, names, self._masks))
         self._by_mask = self._masks and plan.task.metric == "mask_AP"
+        self._tracks = None if plan.footage is None else self._followed(r.original for r in records)
 
     def original(self) -> Scores:
         """Of the uncompressed pictures."""
@@ -136,7 +138,18 @@ class Scorer:
                 values[_named(f"mask_{name}" if masks else name, self._labelled)] = value
             if masks == self._by_mask:
                 classes = result.per_class()
+        if self._tracks is not None:
+            for name, score in tracks.scores(self._tracks, self._followed(seen)).items():
+                unknown = np.full(len(self._weights) - 1, np.nan)  # a part of a track is none
+                values[_named(name, False)] = np.array([score, *unknown])
         return Scores(values, classes)
+
+    def _followed(self, seen: Iterable[Seen]) -> list[tracks.Followed]:
+        """Objects of the task's classes, frame by frame, with their tracks."""
+        wanted = {coco_name(name) for name in self._classes} or set(self._names)
+        labels = [i for i, name in enumerate(self._names) if coco_name(name) in wanted]
+        tracker = tracks.Tracker()
+        return [tracker(objects(one).of(labels)) for one in seen]
 
     def _semantic(self, seen: Sequence[Seen]) -> Scores:
         count = len(self._semantic_names)

@@ -22,7 +22,7 @@ def to_json(report: Report) -> Json:
         "uncompressed": _estimates(report.uncompressed),
         "uncompressed_classes": report.uncompressed_classes,
         "unknown_classes": list(report.unknown_classes),
-        "codecs": [_codec(codec) for codec in report.codecs],
+        "codecs": [_codec(codec, report.kbps) for codec in report.codecs],
         "reference": report.reference,
         "bd": {m: {c: _bd(v) for c, v in by.items()} for m, by in report.bd.items()},
         "bits_at": {
@@ -47,8 +47,8 @@ def _roi(roi: RoiReport) -> Json:
     }
 
 
-def _codec(codec: CodecReport) -> Json:
-    points = [_point(point) for point in codec.points]
+def _codec(codec: CodecReport, kbps: float | None) -> Json:
+    points = [_point(p) | ({"kbps": p.bpp.value * kbps} if kbps else {}) for p in codec.points]
     return {"name": codec.name, "text": codec.text, "points": points}
 
 

@@ -54,6 +54,8 @@ METRICS: Final[dict[str, Metric]] = {
     "mask_AP": Metric("mask AP", "%", of_task=True),
     "mask_AP50": Metric("mask AP50", "%", of_task=True),
     "mIoU": Metric("mIoU", "%", of_task=True),
+    "MOTA": Metric("MOTA", "%", of_task=True),
+    "IDF1": Metric("IDF1", "%", of_task=True),
     "PSNR": Metric("PSNR", "dB"),
     "ROI-PSNR": Metric("PSNR of the ROI", "dB"),
     "background PSNR": Metric("PSNR of the background", "dB"),

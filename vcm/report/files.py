@@ -63,6 +63,8 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
 def _rows(done: Evaluated) -> list[PhotoRow]:
     """A few photos, each codec at its setting whose rate is nearest to that of the lower third."""
     report, records, measurer = done
+    if measurer is None:
+        return []
     rates = sorted(p.bpp.value for c in report.codecs for p in c.points)
     middle = rates[len(rates) // 3]
     chosen = {

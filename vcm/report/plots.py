@@ -34,6 +34,8 @@ def curve(report: Report, metric: str, format: str) -> bytes:
     axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+    if report.kbps is not None:
+        _kbps(axis, report.kbps)
     axis.grid(alpha=0.3, which="both")
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)  # on the axes it hides curves
     buffer = io.BytesIO()
@@ -41,6 +43,14 @@ def curve(report: Report, metric: str, format: str) -> bytes:
     figure.savefig(buffer, format=format, dpi=120, metadata=metadata)
     pyplot.close(figure)
     return buffer.getvalue()
+
+
+def _kbps(axis: Any, factor: float) -> None:
+    """The rate of a clip above, besides bits per pixel."""
+    functions = (lambda bpp: bpp * factor, lambda kbps: kbps / factor)
+    above = axis.secondary_xaxis("top", functions=functions)
+    above.set_xlabel("kilobits a second")
+    above.xaxis.set_major_formatter("{x:g}")
 
 
 def _line(axis: Any, codec: CodecReport, metric: str, colour: str) -> None:

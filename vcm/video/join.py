@@ -117,6 +117,13 @@ def joined(pictures: Path, times: Times, sound: Sound | None, draft: Path, outpu
     return size
 
 
+def sizes(path: Path) -> list[int]:
+    """Bytes of each picture of a file, in the order of time."""
+    with library().open(str(path)) as given:
+        packets = [(packet.pts, packet.size) for packet in given.demux(video=0) if packet.size]
+    return [size for _, size in sorted(packets)]
+
+
 def _order(pictures: Path) -> list[int]:
     """The number of each packet's picture in the order of time."""
     with library().open(str(pictures)) as given:

@@ -68,6 +68,12 @@ def library() -> Any:
     return av
 
 
+def sounds(path: str) -> int:
+    """How many audio streams a file has."""
+    with library().open(path) as file:
+        return len(file.streams.audio)
+
+
 class Stream:
     """The first video stream of a file or a pipe: a `Clip`.
 

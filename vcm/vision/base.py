@@ -1,5 +1,6 @@
 """What every task model does: look at a picture and say what it sees."""
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -33,7 +34,13 @@ class Objects(NamedTuple):
 
     def above(self, confidence: float) -> "Objects":
         """Those of at least that confidence."""
-        keep = self.scores >= confidence
+        return self._kept(self.scores >= confidence)
+
+    def of(self, labels: Sequence[int]) -> "Objects":
+        """Those of some classes."""
+        return self._kept(np.isin(self.labels, labels))
+
+    def _kept(self, keep: NDArray[np.bool_]) -> "Objects":
         masks = self.masks and [m for m, k in zip(self.masks, keep, strict=True) if k]
         return Objects(self.boxes[keep], self.scores[keep], self.labels[keep], masks)
 
