@@ -50,7 +50,7 @@ def test_without_arguments_the_help_is_shown():
     lines = text.split("Commands:\n")[1].splitlines()[: len(cli.commands)]
     listed = [line.split()[0] for line in lines]
     assert listed == [*cli.commands]
-    assert listed[:4] == ["encode", "decode", "info", "roi"]  # what people need comes first
+    assert listed[:4] == ["encode", "watch", "decode", "info"]  # what people need comes first
     assert not any(line.endswith("...") for line in lines)  # each fits
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from vcm.commands import clips, completion, options, reading, streams, table
+from vcm.commands import clips, completion, options, reading, streams, table, watching
 from vcm.commands.group import Group
 from vcm.commands.options import PATH
 from vcm.errors import MissingExtra
@@ -38,9 +38,7 @@ def cli() -> None:
 
 @cli.command(short_help="Compress a picture, a set of any size, or a clip.")
 @click.argument("source", type=PATH)
-@options.output(
-    "The .vcm file, a folder, tar shards such as out-%05d.tar, or of a clip: .vcms, .mp4."
-)
+@options.output("The .vcm file, a folder, tar shards (out-%05d.tar), or of a clip: .vcms, .mp4.")
 @options.roi
 @options.rate
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
@@ -79,6 +77,9 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     way = batch.Way(**{name: values.pop(name) for name in batch.WAY})
     report = command.run(source, output, command.Options(**values), way)
     table.finish(report, values["as_json"], command.lines)
+
+
+cli.command(short_help="Encode what comes into a folder.")(watching.watch)
 
 
 @cli.command(short_help="Turn .vcm files and .vcms streams back into pictures and clips.")
@@ -324,11 +325,9 @@ def doctor(as_json: bool) -> None:
     table.finish(command.run(), as_json, command.lines)
 
 
-cut = cli.command(short_help="Take some frames out of a .vcms stream.")(streams.cut)
-join = cli.command(short_help="Put .vcms streams one after another.")(streams.join)
-completion_ = cli.command("completion", short_help="Print a script that completes commands.")(
-    completion.printed
-)
+cli.command(short_help="Take some frames out of a .vcms stream.")(streams.cut)
+cli.command(short_help="Put .vcms streams one after another.")(streams.join)
+cli.command("completion", short_help="Print a script that completes commands.")(completion.printed)
 
 
 def main(argv: list[str] | None = None) -> None:
