@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+from once import once
 
 if TYPE_CHECKING:
     from vcm.codec.api import Codec
@@ -22,7 +24,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """The same examples on every run, and none that fails because a machine is slow."""
+    """The same examples on every run, and none that fails because a machine is slow.
+
+    Ctrl-C reaches the processes that tests start, even if a shell started pytest in the background.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "vcm", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
@@ -116,9 +122,12 @@ def mapped_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 torch.nn.init.normal_(parameter, std=0.03)
         torch.nn.init.normal_(model.encoder.g_a.linear.weight, std=0.2)
         torch.nn.init.normal_(model.encoder.lma.mask_out.weight, std=0.5)
-        path = tmp_path_factory.mktemp("map") / "map.safetensors"
-        save(path, model, Rate(sizes.Z).tables(), {"licence": "Apache-2.0"})
-    return path
+        tables = Rate(sizes.Z).tables()
+
+    def make(folder: Path) -> None:
+        save(folder / "map.safetensors", model, tables, {"licence": "Apache-2.0"})
+
+    return once(tmp_path_factory, "mapped", make) / "map.safetensors"
 
 
 @pytest.fixture(scope="session")
@@ -166,13 +175,14 @@ def exported(
         pytest.importorskip(module, reason="needs: pip install 'vcm[onnx]'")
     from vcm import image
 
-    folder = tmp_path_factory.mktemp("exported")
-    image.write(folder / "photo.jpg", photos["person"])
-    command = [sys.executable, "-m", "vcm", "export", "-o", "onnx", "--check", "photo.jpg"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the same latent as torch; the pictures differ by at most 1 of 255" in done.stdout
-    return folder / "onnx"
+    def make(folder: Path) -> None:
+        image.write(folder / "photo.jpg", photos["person"])
+        command = [sys.executable, "-m", "vcm", "export", "-o", "onnx", "--check", "photo.jpg"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the same latent as torch; the pictures differ by at most 1 of 255" in done.stdout
+
+    return once(tmp_path_factory, "exported", make) / "onnx"
 
 
 @pytest.fixture(scope="session")
@@ -180,10 +190,27 @@ def edge(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of the built-in model, for all words, as `vcm export --bundle` writes it."""
     from vcm import bundle
 
-    folder = tmp_path_factory.mktemp("bundle") / "edge"
-    bundle.program(folder)
-    shutil.copytree(exported, folder / bundle.NETWORKS)
-    return folder
+    def make(folder: Path) -> None:
+        bundle.program(folder)
+        shutil.copytree(exported, folder / bundle.NETWORKS, dirs_exist_ok=True)
+
+    return once(tmp_path_factory, "edge", make)
+
+
+@pytest.fixture(scope="session")
+def toy(mapped_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the toy codec with a map, for two words, as the command writes it."""
+    for module in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(module, reason="needs: pip install 'vcm[onnx]'")
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-m", "vcm", "export", "--bundle", "-o", str(folder)]
+        command += ["--weights", str(mapped_weights), "--words", "person, car"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "networks/analysis.onnx" in done.stdout
+
+    return once(tmp_path_factory, "toy", make)
 
 
 @pytest.fixture(scope="session")

@@ -267,3 +267,27 @@ def test_black_and_white_is_a_mask_in_any_way_of_saving_it(tmp_path: Path) -> No
         picture.save(tmp_path / name)
         found = image.read_mask(tmp_path / name, inside.shape)
         assert (found != inside).sum() <= 4 * (name == "soft.png")
+
+
+@pytest.mark.parametrize(
+    ("read", "white"),
+    [(image.read_mask, 1), (image.read_mask, 4095), (image.read_values, 1),
+     (image.read_values, 4095)],
+)  # fmt: skip
+def test_a_deep_mask_that_is_nearly_black_is_refused(tmp_path: Path, read, white: int) -> None:
+    grey = np.zeros((6, 8), np.uint16)
+    grey[:3] = white
+    Image.fromarray(grey).save(tmp_path / "m.png")
+    with pytest.raises(ImageError, match="no value is over"):
+        read(tmp_path / "m.png", (6, 8))
+    Image.fromarray(grey * (65535 // white)).save(tmp_path / "m.png")
+    assert np.array_equal(read(tmp_path / "m.png", (6, 8)) > 0.9, grey > 0)
+
+
+def test_mask_values_of_0_and_1_are_no_mask_values(tmp_path: Path) -> None:
+    grey = np.eye(8, dtype=np.uint8)
+    Image.fromarray(grey).save(tmp_path / "m.png")
+    with pytest.raises(ImageError, match=r"no value is over 6.2 % of white .*0.39 %"):
+        image.read_values(tmp_path / "m.png", (8, 8))
+    Image.fromarray(grey * 20).save(tmp_path / "m.png")
+    assert image.read_values(tmp_path / "m.png", (8, 8)).max() == np.float32(20 / 255)

@@ -86,7 +86,7 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
 
     Raises:
         SpecError: if the file is not COCO's, or `only` fits nothing; if none of its pictures is
-            there, or two of them share a class mask.
+            there, two of them are one file, or share a class mask.
         ImageError: if there is no picture.
     """
     path = str(path) if _is_stream(str(path)) else Path(path)
@@ -201,6 +201,7 @@ def _listed(path: Path, only: str | None, images: Path | None) -> tuple[Source, 
     entries.sort(key=lambda entry: int(entry["id"]))
     names = [str(entry["file_name"]) for entry in entries]
     paths = places.found(names, [images] if images else places.folders(path), str(path))
+    places.apart(paths, [entry["id"] for entry in entries], str(path))
     return tuple(
         File(name, where, entry["id"])
         for name, where, entry in zip(names, paths, entries, strict=True)

@@ -9,6 +9,7 @@ from vcm.errors import ImageError
 
 TINT: Final = 24  # levels by which the colours of a mask may differ: JPEG's do
 SHOWN: Final = 8  # names in a message
+FAINT: Final = 1 / 16  # of white: mask values under it alone are numbers of classes, or of 12 bits
 
 
 def inside(grey: NDArray[np.uint8], size: tuple[int, int], name: str) -> NDArray[np.bool_]:
@@ -37,6 +38,16 @@ def inside(grey: NDArray[np.uint8], size: tuple[int, int], name: str) -> NDArray
         )
     found: NDArray[np.bool_] = grey > 127
     return found
+
+
+def check_largest(found: NDArray[np.float32], least: float, name: str) -> None:
+    """Refuse a mask (H, W) in [0, 1] that selects something, and nothing by more than `least`."""
+    largest = float(found.max())
+    if 0 < largest <= least:
+        raise ImageError(
+            f"mask {name!r}: no value is over {100 * least:.2g} % of white (the largest is "
+            f"{100 * largest:.2g} %); save it with white where it matters most"
+        )
 
 
 def check_shape(grey: NDArray[Any], size: tuple[int, int], name: str) -> None:

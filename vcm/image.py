@@ -12,7 +12,7 @@ from PIL import Image
 from vcm import pixels
 from vcm.errors import ImageError
 from vcm.files import write_atomic
-from vcm.greys import SHOWN, check_colours, check_shape, inside
+from vcm.greys import FAINT, SHOWN, check_colours, check_largest, check_shape, inside
 from vcm.loading import MAX_BYTES, load
 from vcm.pixels import AS_USUAL, MAX_PIXELS, Colour, Reading, flat, told, values, way_up
 
@@ -96,7 +96,11 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
             over 127 though some are over 0, such as a mask saved as 0 and 1; or none but 255 over
             127 beside numbers of classes.
     """
-    return inside(_grey(load(Path(path)), str(path)), size, str(path))
+    data = load(Path(path))
+    deep = values(data, str(path))
+    if deep is not None:  # of 16 bits: 1 of 65535 is not black
+        check_largest(deep, 0.5, str(path))
+    return inside(_grey(data, str(path)), size, str(path))
 
 
 def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -106,13 +110,15 @@ def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
     `read_mask`.
 
     Raises:
-        ImageError: as for `read`; another size; colours.
+        ImageError: as for `read`; another size; colours; no value over a sixteenth though some are
+            over 0, such as a mask saved as 0 and 1, or one of 12 bits in 16.
     """
     data = load(Path(path))
     found = values(data, str(path))
     if found is None:
         found = _grey(data, str(path)).astype(np.float32) / 255
     check_shape(found, size, str(path))
+    check_largest(found, FAINT, str(path))
     return found
 
 

@@ -36,16 +36,16 @@ from vcm.codec.runtime.precision import Precision
 from vcm.errors import BitstreamError, SpecError
 from vcm.weightfile import DEFAULT
 
-UNIT: Final = 32  # pixels: what the sides of pictures in training are multiples of
+UNIT: Final = 32  # pixels: the sides of pictures in training are multiples of this
 QUALITY: Final = struct.Struct("<H")  # a quality in hundredths
 
 
 class RoiCodec(nn.Module):
-    """`vcm.codec.models.roi.RoiHyperprior` and its entropy models; all of it learns.
+    """`vcm.codec.models.roi.RoiHyperprior` and its entropy models; all parameters can be trained.
 
     Qualities are 0 (fewest bits) to 100: one for all pictures, or a tensor (B,) with one for each.
     A mask value says how much a pixel matters: 1 inside the ROI, sigma outside; None is 1
-    everywhere. The squared error of a pixel should weigh its value squared.
+    everywhere. In a loss, weight a pixel's squared error by its mask value squared.
 
     Args:
         sizes: widths and depths of the networks.
@@ -56,17 +56,17 @@ class RoiCodec(nn.Module):
         self.model = RoiHyperprior(sizes or Sizes())
         self.rate = Rate(self.model.sizes.Z)
         self.rate.prior_z.quantiles.requires_grad_()  # CompressAI's optimisers look for it
-        self.lmbda = LMBDA  # of the loss at quality 0 and 100: what a mask value asks of a map
+        self.lmbda = LMBDA  # of the loss at quality 0 and 100; turns mask values into qualities
         self._halves: tuple[Encoder, Decoder] | None = None
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = DEFAULT) -> "RoiCodec":
-        """A built-in model by its name, or that of a weight file, in evaluation mode.
+        """A built-in model by name, or the model in a weight file, in evaluation mode.
 
-        It has the file's coding tables: what it codes is what `vcm.Codec` codes.
+        It uses the file's coding tables, so `vcm.Codec` and it decode each other's strings.
 
         Raises:
-            ModelError: if there is no such model of ours or its file is damaged.
+            ModelError: if there is no such model, it is not an `roi` model, or its file is damaged.
         """
         found = weights.load(name_or_path)
         codec = cls(found.model.sizes)
@@ -78,13 +78,13 @@ class RoiCodec(nn.Module):
 
     @property
     def downsampling_factor(self) -> int:
-        """What height and width of pictures in `forward` are multiples of."""
+        """Height and width of pictures in `forward` must be multiples of this."""
         return UNIT
 
     def forward(
         self, x: Tensor, m: Tensor | None = None, quality: float | Tensor = 50.0
     ) -> dict[str, Any]:
-        """{"x_hat", "likelihoods": {"y", "z"}}; in training with noise in place of rounding.
+        """{"x_hat", "likelihoods": {"y", "z"}}; in training mode with noise instead of rounding.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
@@ -101,27 +101,28 @@ class RoiCodec(nn.Module):
         if x.shape[2] % UNIT or x.shape[3] % UNIT:
             raise SpecError(f"x: expected sides that are multiples of {UNIT}, got {list(x.shape)}")
         mask = torch.ones_like(x[:, :1]) if m is None else m
-        told = _hundredths(quality, len(x)).to(x.device)
+        hundredths = _hundredths(quality, len(x)).to(x.device)
         if self.model.sizes.below:
             latents = cva.of_latents(mask)
-            mask, told = cva.relative(mask, latents), cva.qualities(told, latents, self.lmbda)
-        coded = self.model(x, mask, told)
+            hundredths = cva.qualities(hundredths, latents, self.lmbda)
+            mask = cva.relative(mask, latents)
+        coded = self.model(x, mask, hundredths)
         likelihoods = self.rate(coded, _noise if self.training else None)
         return {"x_hat": coded.x_hat, "likelihoods": likelihoods}
 
     def aux_loss(self) -> Tensor:
-        """CompressAI's loss of the quantiles of z's prior, which nothing here depends on."""
+        """CompressAI's loss of the quantiles of z's prior; nothing here depends on them."""
         return self.rate.prior_z.loss()  # type: ignore[no-any-return]
 
     def update(self, scale_table: Any = None, force: bool = False, **_: Any) -> bool:
-        """Make the coding tables that `compress` and `decompress` go by, from the priors.
+        """Build the coding tables of `compress` and `decompress` from the priors.
 
         Args:
-            scale_table: not used: that of y is fixed.
-            force: make them anew although there are some.
+            scale_table: ignored: y's table is fixed.
+            force: rebuild tables that exist.
 
         Returns:
-            Whether they were made.
+            Whether they were built.
         """
         if self._halves is not None and not force:
             return False
@@ -134,8 +135,8 @@ class RoiCodec(nn.Module):
     ) -> dict[str, Any]:
         """{"strings": [y, z, quality], "shape": (H, W)}, each string a list of B `bytes`.
 
-        The quality, with the map behind it if the model has one, is a string like the others, so
-        that who adds up lengths counts all that a decoder has to be told but the size.
+        The quality, followed by the map if there is one, is a string like the others, so the
+        lengths add up to everything that a decoder needs besides the size.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB, of any size.
@@ -146,14 +147,14 @@ class RoiCodec(nn.Module):
         """
         encoder, _ = self._updated()
         mask = torch.ones_like(x[:, :1]) if m is None else m
-        told = _hundredths(quality, len(x)).tolist()
+        hundredths = _hundredths(quality, len(x)).tolist()
         found = [
-            encoder.compress(x[i : i + 1], mask[i : i + 1], Control(hundredths / 100))
-            for i, hundredths in enumerate(told)
+            encoder.compress(x[i : i + 1], mask[i : i + 1], Control(n / 100))
+            for i, n in enumerate(hundredths)
         ]
         y, z = [strings.y for strings in found], [strings.z for strings in found]
-        steered = [QUALITY.pack(n) + s.map for n, s in zip(told, found, strict=True)]
-        return {"strings": [y, z, steered], "shape": tuple(x.shape[2:])}
+        controls = [QUALITY.pack(n) + s.map for n, s in zip(hundredths, found, strict=True)]
+        return {"strings": [y, z, controls], "shape": tuple(x.shape[2:])}
 
     def decompress(
         self, strings: Sequence[Sequence[bytes]], shape: Sequence[int]
@@ -167,27 +168,27 @@ class RoiCodec(nn.Module):
         _, decoder = self._updated()
         height, width = shape
         pictures = []
-        for y, z, told in zip(*strings, strict=True):
-            one, quality = Strings(z, y, told[QUALITY.size :]), told[: QUALITY.size]
-            if len(quality) < QUALITY.size or QUALITY.unpack(quality)[0] > QUALITY_STEPS:
-                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {quality.hex()}")
-            asked = QUALITY.unpack(quality)[0] / 100
-            control = decoder.told(one, height, width, asked, None)
+        for y, z, coded in zip(*strings, strict=True):
+            one, head = Strings(z, y, coded[QUALITY.size :]), coded[: QUALITY.size]
+            if len(head) < QUALITY.size or QUALITY.unpack(head)[0] > QUALITY_STEPS:
+                raise BitstreamError(f"quality: expected 0 to {QUALITY_STEPS}, got {head.hex()}")
+            quality = QUALITY.unpack(head)[0] / 100
+            control = decoder.told(one, height, width, quality, None)
             y_hat = decoder.read(one, height, width, control, None)
             pictures.append(decoder.render(y_hat, height, width, control))
         return {"x_hat": torch.cat(pictures).float().to(decoder.device) / 255}
 
     def save(self, path: str | Path, card: dict[str, str] | None = None) -> None:
-        """Write a weight file, which `vcm.Codec.load`, `vcm encode` and `vcm decode` take.
+        """Write a weight file that `vcm.Codec.load`, `vcm encode` and `vcm decode` read.
 
         Args:
-            card: what it says about itself: strings. {"lmbda": "[0.001, 0.05]"}, of the loss at
-                quality 0 and 100, is what a search for better latents goes by.
+            card: strings about the model. {"lmbda": "[0.001, 0.05]"} is lambda of the loss at
+                quality 0 and 100, which maps and the search for better latents use.
 
         Raises:
             OutputError: if it cannot be written.
         """
-        stored = copy.deepcopy(self).cpu().half().float()  # as users will have it
+        stored = copy.deepcopy(self).cpu().half().float()  # rounded as in the file
         prior = stored.rate.prior()
         weights.save(Path(path), stored.model, stored.rate.tables(), card or {}, prior)
 

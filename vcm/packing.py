@@ -1,4 +1,4 @@
-"""From strings to the bytes of a .vcm file, whatever made the strings."""
+"""From strings to the bytes of a .vcm file and back, whichever codec made the strings."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,14 +10,15 @@ from vcm import container
 from vcm.codec.format.control import Control
 from vcm.codec.format.strings import Strings
 from vcm.container import Bitstream, Header
-from vcm.errors import BitstreamError, ImageError, SpecError
+from vcm.errors import BitstreamError, ImageError, ModelError, SpecError
 from vcm.roi.mask import RoiMask
+from vcm.weightfile import named
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
 class Maker(Protocol):
-    """What a file has to say of the codec that made it."""
+    """What a file has to record about the codec that made it."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -25,7 +26,7 @@ class Maker(Protocol):
         ...
 
     def side_of(self, height: int, width: int) -> int:
-        """Side in latents of the tiles that such a picture is coded in, 0 for none."""
+        """Side, in latents, of the tiles that a picture of this size is coded in; 0: no tiles."""
         ...
 
 
@@ -34,7 +35,7 @@ def check(image: Image, roi: RoiMask) -> None:
 
     Raises:
         ImageError: if the picture is not (H, W, 3) uint8.
-        SpecError: if the mask does not fit.
+        SpecError: if the mask has another size.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"expected a picture of (H, W, 3) uint8, got {image.shape} {image.dtype}")
@@ -45,14 +46,15 @@ def check(image: Image, roi: RoiMask) -> None:
 def packer(
     maker: Maker, size: tuple[int, ...], text: str | None
 ) -> Callable[[float, Strings], bytes]:
-    """What makes the bytes of a file from a quality and strings.
+    """A function that makes the bytes of a file from a quality and strings.
 
     Args:
         size: (H, W, ...) of the picture.
         text: stored in the file as it is, if given.
 
     Raises:
-        SpecError: if a file holds no such text or so large a picture: now, not after the work.
+        SpecError: if the text or a picture of this size does not fit in a file; raised by this
+            call, so before the picture is coded.
     """
     height, width = size[:2]
     tile = maker.side_of(height, width)
@@ -66,3 +68,28 @@ def packer(
     except BitstreamError as error:
         raise SpecError(f"a file cannot hold this: {error}") from error
     return file
+
+
+def opened(data: bytes, codec: Maker) -> tuple[Bitstream, Header]:
+    """The contents of a .vcm file and its header, once its fingerprint is known to fit the codec.
+
+    Raises:
+        BitstreamError: if the file is damaged or foreign.
+        ModelError: if it was written with other weights than those of the codec.
+    """
+    stream = container.unpack(data)
+    header = stream.header
+    if header.fingerprint != codec.fingerprint:
+        name = named(header.fingerprint.hex())
+        known = f" ({name})" if name else ""
+        raise ModelError(
+            f"the file was made with the model {header.fingerprint.hex()}{known}, the loaded one "
+            f"is {codec.fingerprint.hex()}",
+            hint="weights",
+        )
+    return stream, header
+
+
+def quality_of(data: bytes) -> float:
+    """The quality that a .vcm file was written with, 0 to 100."""
+    return container.unpack(data).header.quality / 100

@@ -1,22 +1,16 @@
-"""The whole story: words -> ROI -> file -> picture."""
+"""The whole story: words -> ROI -> file -> picture. Pictures are (H, W, 3) uint8, RGB."""
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from vcm import container
+from vcm.bits import bits_at
 from vcm.codec.api import PictureCodec
 from vcm.codec.format.strings import Strings, strings_of
-from vcm.codec.nets.lma import TwoValues
-from vcm.container import Bitstream, Header
-from vcm.errors import ModelError, SpecError
-from vcm.packing import Image, check, packer
+from vcm.errors import SpecError
+from vcm.packing import Image, check, opened, packer, quality_of
 from vcm.roi.acquire import Found, acquire
 from vcm.roi.base import Backend
 from vcm.roi.mask import OnEmpty, RoiMask
+from vcm.roi.tensors import tensors_of
 from vcm.roi.text import words_of
 from vcm.task import TaskSpec
-from vcm.weightfile import named
 
 __all__ = ["Image", "bits_at", "decode", "encode", "find_roi", "quality_of"]
 
@@ -28,34 +22,20 @@ def find_roi(
     on_empty: OnEmpty = "whole",
     found: Found | None = None,
 ) -> RoiMask:
-    """TMA and CVA: what the task's words show in the picture, with its mask values.
+    """TMA and CVA: the pixels that the task's words name, and the mask values that follow.
 
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        on_empty: what becomes of a picture that shows none of it, see `acquire`.
-        found: by `look` with the task's words, if that was asked already.
-
-    Raises:
-        UnknownWord: if the backend does not know a word.
-        SpecError: if nothing is found and that is an error.
+    Raises UnknownWord, or SpecError if nothing is found and `on_empty` is "error"; see `acquire`.
 
     Example:
-        >>> photo = image.read("photo.jpg")
         >>> task = vcm.find_task("coco-person")
-        >>> roi = vcm.find_roi(photo, task, vcm.load_backend("embedded"))
+        >>> roi = vcm.find_roi(image.read("photo.jpg"), task, vcm.load_backend("embedded"))
         >>> roi.sigma == task.sigma
         True
     """
     return acquire(
-        image,
-        words_of(task),
-        backend,
-        sigma=task.sigma,
-        tau=task.tau,
-        dilation=task.dilation,
-        on_empty=on_empty,
-        found=found,
-    )
+        image, words_of(task), backend, sigma=task.sigma, tau=task.tau, dilation=task.dilation,
+        on_empty=on_empty, found=found,
+    )  # fmt: skip
 
 
 def encode(
@@ -71,106 +51,48 @@ def encode(
     """The .vcm file of a picture, its bits spent where the mask says.
 
     Args:
-        image: (H, W, 3) uint8, RGB.
-        roi: mask of the same height and width.
         quality: 0 to 100, or
-        size: bytes that the file should have; the quality is searched.
+        size: bytes that the file should have; the quality is searched for.
         text: stored in the file as it is, if given.
         effort: steps of a search for a better latent, see `Codec.compress`.
 
     Raises:
-        ImageError: if the picture is not as above.
-        SpecError: if the mask does not fit, both or none of quality and size are given, no quality
-            gives such a size, or a file holds no such text or so large a picture.
+        ImageError, SpecError: if the picture or the mask has the wrong shape or type, no quality
+            gives that size, or the text or a picture of this size does not fit in a file.
 
     Example:
-        A mask of one's own, and a file. `vcm.image` reads and writes pictures of any format.
-
         >>> photo = image.read("photo.jpg")
-        >>> left = np.zeros(photo.shape[:2], bool)
-        >>> left[:, : photo.shape[1] // 2] = True
-        >>> roi = vcm.RoiMask(left, sigma=0.1, source="the left half")
-        >>> codec = vcm.Codec.load()
-        >>> data = vcm.encode(photo, roi, codec, size=4000)
-        >>> abs(len(data) - 4000) < 100
-        True
-        >>> Path("photo.vcm").write_bytes(data) == len(data)
+        >>> left = np.arange(photo.shape[1]) < photo.shape[1] // 2
+        >>> roi = vcm.RoiMask(np.tile(left, (len(photo), 1)), sigma=0.1, source="the left half")
+        >>> data = vcm.encode(photo, roi, vcm.Codec.load(), size=4000)
+        >>> abs(len(data) - 4000) < 100 and Path("photo.vcm").write_bytes(data) == len(data)
         True
     """
     check(image, roi)
     if (quality is None) == (size is None):
         raise SpecError("give either a quality or a size in bytes")
-    plain = np.require(image, requirements=["C", "W"])  # torch takes no other array
-    x = torch.from_numpy(plain).permute(2, 0, 1)[None]  # (1, 3, H, W)
-    m = _values(roi)
+    x, m = tensors_of(image, roi)
     file = packer(codec, image.shape, text)
-    empty = file(quality or 0, Strings(b"", b""))  # refuses a quality now, not after the work
-    if size is None:
-        assert quality is not None
-        return file(quality, codec.compress(x, m, quality, effort))
-    return file(*codec.compress_to(x, m, size, len(empty), effort))
-
-
-def _values(roi: RoiMask) -> torch.Tensor | TwoValues:
-    """The mask values as codecs take them: (1, 1, H, W)."""
-    if roi.two_valued:
-        inside = np.require(roi.roi, requirements=["C", "W"])
-        return TwoValues(torch.from_numpy(inside)[None, None], roi.outside)
-    return torch.from_numpy(roi.values)[None, None]
+    empty = file(quality or 0, Strings(b"", b""))  # a wrong quality fails here, before the work
+    if size is not None:
+        return file(*codec.compress_to(x, m, size, len(empty), effort))
+    assert quality is not None
+    return file(quality, codec.compress(x, m, quality, effort))
 
 
 def decode(data: bytes, codec: PictureCodec) -> Image:
-    """The picture of a .vcm file: (H, W, 3) uint8, RGB. Needs no words, no mask.
+    """The picture of a .vcm file. It needs no words and no mask.
 
-    Raises:
-        BitstreamError: if the file is damaged or foreign.
-        ModelError: if it was written with other weights.
+    Raises BitstreamError if the file is damaged or foreign, ModelError if other weights made it.
 
     Example:
-        >>> codec = vcm.Codec.load()
-        >>> photo = image.read("photo.jpg")
+        >>> codec, photo = vcm.Codec.load(), image.read("photo.jpg")
         >>> everything = vcm.RoiMask(np.ones(photo.shape[:2], bool), sigma=1, source="all")
-        >>> data = vcm.encode(photo, everything, codec, quality=50)
-        >>> picture = vcm.decode(data, codec)
+        >>> picture = vcm.decode(vcm.encode(photo, everything, codec, quality=50), codec)
         >>> picture.shape == photo.shape
         True
-        >>> image.write("decoded.png", picture)
     """
-    stream, header = _checked(data, codec)
-    x_hat = codec.decompress(
-        strings_of(stream), header.height, header.width, header.quality / 100, header.tile
-    )
+    stream, header = opened(data, codec)
+    quality = header.quality / 100
+    x_hat = codec.decompress(strings_of(stream), header.height, header.width, quality, header.tile)
     return x_hat[0].permute(1, 2, 0).numpy()
-
-
-def bits_at(data: bytes, codec: PictureCodec) -> NDArray[np.float32]:
-    """Where the bits of a .vcm file went: (ceil(H/16), ceil(W/16)) float32, bits of each square.
-
-    Raises:
-        BitstreamError, ModelError: as `decode`.
-        SpecError: if the codec is a published one, whose files do not tell.
-    """
-    stream, header = _checked(data, codec)
-    bits = codec.bits_at(
-        strings_of(stream), header.height, header.width, header.quality / 100, header.tile
-    )
-    return bits.numpy()
-
-
-def quality_of(data: bytes) -> float:
-    """The quality that a .vcm file was written with, 0 to 100."""
-    return container.unpack(data).header.quality / 100
-
-
-def _checked(data: bytes, codec: PictureCodec) -> tuple[Bitstream, Header]:
-    stream = container.unpack(data)
-    header = stream.header
-    if header.fingerprint != codec.fingerprint:
-        name = named(header.fingerprint.hex())
-        known = f" ({name})" if name else ""
-        raise ModelError(
-            f"the file was made with the model {header.fingerprint.hex()}{known}, the loaded one "
-            f"is {codec.fingerprint.hex()}",
-            hint="weights",
-        )
-    return stream, header

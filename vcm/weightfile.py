@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vcm import hub
 from vcm.errors import ModelError
 from vcm.files import write_atomic
 
@@ -91,11 +92,14 @@ def codecs() -> dict[str, Path]:
 
 
 def find(name_or_path: str | Path = DEFAULT) -> Path:
-    """The file of a built-in codec by its name, or the path itself.
+    """The weight file of a built-in codec by its name, of "hf:OWNER/NAME", or the path itself.
 
     Raises:
-        ModelError: if neither exists; the message lists the built-in names.
+        ModelError: if there is none; the message lists the built-in names.
+        MissingExtra: if a model of the hub is asked for without huggingface_hub.
     """
+    if str(name_or_path).startswith(hub.HUB):
+        return hub.model(str(name_or_path))
     known = codecs()
     path = Path(name_or_path)
     if path.is_file():
@@ -104,7 +108,7 @@ def find(name_or_path: str | Path = DEFAULT) -> Path:
         return known[str(name_or_path)]
     raise ModelError(
         f"weights {str(name_or_path)!r}: no such file and no such built-in model; "
-        f"built in: {', '.join(known)}"
+        f"built in: {', '.join(known)}; hf:OWNER/NAME is one of the Hugging Face hub"
     )
 
 

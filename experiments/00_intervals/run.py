@@ -24,7 +24,12 @@ from vcm.vision.base import Objects
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent
-SAMPLES = (("person", ("person",), 100), ("all classes", (), 213), ("all classes", (), 100))
+# Set, what counts, classes, photos and samples of so many.
+SAMPLES = (
+    ("coco213", "person", ("person",), 100, 200),
+    ("coco213", "all classes", (), 213, 100),
+    ("train", "person", ("person",), 100, 200),
+)
 QUALITY = 40  # of the JPEG whose AP is compared with that of the photos themselves
 
 
@@ -46,8 +51,15 @@ def numbers(both: list[Matches], weights: Floats) -> dict[str, Floats]:
 
 
 def percentiles(value: float, resampled: Floats) -> tuple[float, float]:
-    """Of the plain bootstrap: what the interval was before."""
+    """Of the resamples as they are."""
     low, high = np.percentile(resampled[np.isfinite(resampled)], [2.5, 97.5])
+    return low, high
+
+
+def centred(value: float, resampled: Floats) -> tuple[float, float]:
+    """The percentiles, moved until the value is in the middle of the resamples."""
+    known = resampled[np.isfinite(resampled)]
+    low, high = np.percentile(known, [2.5, 97.5]) + value - np.median(known)
     return low, high
 
 
@@ -55,40 +67,36 @@ def simulated(both: list[Matches], size: int, trials: int, count: int) -> dict[s
     """How often intervals of samples of so many photos hold the truth, and how wide they are."""
     images = both[0].positives.shape[1]
     truth = numbers(both, np.ones((1, images)))
-    rng, rows = np.random.default_rng(0), dict[str, list[tuple[float, ...]]]()
+    rng, rows = np.random.default_rng(1), dict[str, list[tuple[float, ...]]]()
     for trial in range(trials):
         chosen = np.eye(images)[rng.integers(images, size=size)]  # (size, images)
-        halves = resamples(size, count, seed=trial) @ chosen
-        doubles = rng.multinomial(size, np.full(size, 1 / size), size=count) @ chosen
-        for name, way, weights in (
-            ("interval", interval, halves),
-            ("percentiles", percentiles, np.concatenate([halves[:1], doubles])),
-        ):
-            for metric, values in numbers(both, weights).items():
+        for metric, values in numbers(both, resamples(size, count, seed=trial) @ chosen).items():
+            for way in (interval, percentiles, centred):
                 low, high = way(float(values[0]), values[1:])
                 true = truth[metric][0]
                 row = (low <= true <= high, true < low, true > high, high - low)
-                rows.setdefault(f"{metric}, {name}", []).append(row)
+                rows.setdefault(f"{metric}, {way.__name__}", []).append(row)
     keys = ("holds", "truth_below", "truth_above", "width")
     return {k: dict(zip(keys, np.mean(v, 0).tolist(), strict=True)) for k, v in rows.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/coco213"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", default="../shared/weights/yolo11n.pt")
-    parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--resamples", type=int, default=150)
+    parser.add_argument("--resamples", type=int, default=400)
     options = parser.parse_args()
-    data, detector, results = load(options.data), load_model(options.model), {}
-    seen, truth = detected(data, detector), coco(data.annotations)
-    ids = [photo.id for photo in data.photos]
-    for name, classes, size in SAMPLES:
-        both = [matches(truth, ids, found, detector.names, classes) for found in seen]
-        key = f"{name}, {size} photos"
-        results[key] = simulated(both, size, options.trials, options.resamples)
+    detector, results, found = load_model(options.model), {}, {}
+    for folder, name, classes, size, trials in SAMPLES:
+        data = load(options.data / folder)
+        if folder not in found:
+            found[folder] = detected(data, detector)
+        truth, ids = coco(data.annotations), [photo.id for photo in data.photos]
+        both = [matches(truth, ids, seen, detector.names, classes) for seen in found[folder]]
+        key = f"{folder}, {name}, {size} photos"
+        results[key] = {"samples": trials} | simulated(both, size, trials, options.resamples)
         print(key, json.dumps(results[key], indent=1), flush=True)
-        told = {"trials": options.trials, "resamples": options.resamples, "results": results}
+        told = {"resamples": options.resamples, "results": results}
         (HERE / "results.json").write_text(json.dumps(told | provenance(), indent=1) + "\n")
 
 

@@ -219,3 +219,36 @@ def test_masks_are_those_of_pycocotools():
     assert np.array_equal(polygon, drawn)
     assert 100 <= polygon.sum() <= 160 and polygon[20:25, 10:40].mean() > 0.8
     assert runs.sum() == 9 and runs[:9, 0].all()
+
+
+@pytest.mark.parametrize("second", ["Cat", " cat", "CAT_"])
+def test_a_class_of_coco_is_one_however_it_is_written(second):
+    data = copy.deepcopy(PLAIN)
+    data["categories"][1]["name"] = second
+    truth = checked(data, "x")
+    assert len(truth.categories) == 1 and {a["category_id"] for a in truth.annotations} == {1}
+    assert truth.notes == (f"x: categories 1 (cat) and 2 ({second}) are one class: their labels "
+                           f"are joined",)  # fmt: skip
+
+
+def test_classes_of_others_that_differ_in_little_are_two_and_told_of():
+    data = PLAIN | {"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "A"}]}
+    truth = checked(data, "x")
+    assert [c["name"] for c in truth.categories] == ["a", "A"]
+    assert "'a' and 'A' count as two classes" in truth.notes[0]
+
+
+def test_boxes_in_shares_of_the_picture_are_refused():
+    data = with_label(bbox=[0.1, 0.5, 0.5, 0.125])
+    assert len(checked(data, "x").annotations) == 2  # the other one is in pixels
+    data["annotations"][1]["bbox"] = [0, 0, 1, 1]
+    with pytest.raises(SpecError, match="shares of the pictures"):
+        checked(data, "x")
+
+
+def test_labels_that_are_there_twice_are_told_of():
+    data = copy.deepcopy(PLAIN)
+    data["annotations"].append(data["annotations"][0] | {"id": 9})
+    truth = checked(data, "x")
+    assert len(truth.annotations) == 3  # as pycocotools counts them
+    assert truth.notes == ("x: 1 labels are there twice: of such an object one is never found",)

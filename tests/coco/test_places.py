@@ -74,3 +74,13 @@ def test_photos_of_one_name_have_class_masks_of_their_own(tmp_path):
     (tmp_path / "voc_class_masks/2/a.png").unlink()
     with pytest.raises(SpecError, match="1/a.png and 2/a.png share the class mask"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("second", ["images/a.png", "link.png"])
+def test_one_file_by_two_names_is_refused_by_both_ids(tmp_path, second):
+    laid_out(tmp_path, "instances.json", "images/a.png")
+    (tmp_path / "images/link.png").symlink_to("a.png")
+    both = [LABELS["images"][0], {"id": 4, "file_name": second}]
+    (tmp_path / "instances.json").write_text(json.dumps(LABELS | {"images": both}))
+    with pytest.raises(SpecError, match="images 1 and 4 are one file, .*: its labels"):
+        load(tmp_path)

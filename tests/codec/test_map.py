@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vcm
-from vcm import container
+from vcm import bundle, container
 from vcm.codec.api import Codec
 from vcm.codec.format import cva as format_cva
 from vcm.codec.format import levels
@@ -24,7 +24,6 @@ from vcm.codec.models.sizes import Sizes
 from vcm.codec.nets.control import Controls
 from vcm.codec.nets.gain import Gain
 from vcm.codec.nets.transforms import Widths
-from vcm.codec.runtime import export
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.codec.runtime.onnx import OnnxDecoder
 from vcm.errors import BitstreamError, SpecError
@@ -257,10 +256,8 @@ def test_a_latent_of_low_quality_costs_nothing_and_its_neighbours_are_seen(codec
 
 
 @pytest.mark.slow
-def test_onnxruntime_reads_the_same(weights, codec, picture, tmp_path):
-    pytest.importorskip("onnxscript", reason="needs: pip install 'vcm[onnx]'")
-    export.export(tmp_path, weights)
-    decoder = OnnxDecoder(tmp_path)
+def test_onnxruntime_reads_the_same(toy, codec, picture):
+    decoder = OnnxDecoder(toy / bundle.NETWORKS)
     for mask in (masked(picture, 0.2), masked(picture, 1)):
         data = vcm.encode(picture, mask, codec, quality=60)
         strings = strings_of(container.unpack(data))

@@ -162,7 +162,7 @@ def test_a_bundle_for_some_words_knows_these(
     assert f"{100 * share:.1f} %" in said
     for text, message in (
         ("cat", "'cat': cat is not among the words that this network was exported for: person, c"),
-        ("persn", "unknown word 'persn', near it: person"),
+        ("persn", "unknown word 'persn'; similar words: person"),
     ):
         assert message in failed(ran(tmp_path, toy, *arguments, text))
 

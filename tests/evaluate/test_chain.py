@@ -112,13 +112,13 @@ def options(place):
         task=str(place / "blocks.toml"), text=None, model=f"{parts}:Colours", data=place / "set",
         only=None, photos=None, codecs=f"{parts}:Levels,jpeg:at=30/60/90/95", roi="truth",
         roi_weights=None, on_empty="whole", weights="base", reference="jpeg:at=30/60/90/95",
-        workers=1, cache=None, no_cache=True, unchecked=False, wandb=None,
+        workers=1, cache=None, no_cache=True, unchecked=False, wandb=None, perceptual=False,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def report(place, options):
-    return ran(place / "out", options, lambda line: None)
+    return ran(place / "out", replace(options, perceptual=True), lambda line: None)
 
 
 def test_every_number_is_that_of_the_parts_by_themselves(place, options, report):

@@ -108,7 +108,7 @@ def options(place):
         task=str(place / "blobs.toml"), text=None, model=f"{place / 'parts.py'}:Blobs",
         data=place / "set", only=None, photos=None, codecs=f"{place / 'parts.py'}:Levels",
         roi="truth", roi_weights=None, on_empty="whole", weights="base", reference=None,
-        workers=1, cache=None, no_cache=True, unchecked=False, wandb=None,
+        workers=1, cache=None, no_cache=True, unchecked=False, wandb=None, perceptual=False,
     )  # fmt: skip
 
 

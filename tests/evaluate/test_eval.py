@@ -47,6 +47,7 @@ def options(folder, tiny_weights, tmp_path_factory):
         codecs=CODECS, roi="embedded", roi_weights=None, on_empty="whole",
         weights=str(tiny_weights), reference=None, workers=2,
         cache=tmp_path_factory.mktemp("cache"), no_cache=False, unchecked=False, wandb=None,
+        perceptual=False,
     )  # fmt: skip
 
 

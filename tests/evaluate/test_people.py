@@ -153,8 +153,8 @@ def test_where_all_pictures_fail_the_reason_is_said_before_anything_is_coded(pla
     turned(place)
     with pytest.raises(MetricError, match=r"a.jpg.*EXIF turns.*the same for 2 of 2 pictures"):
         ran(place / "out", options(place), silent)
-    reasons = {f"{i}.png": f"{i}.png: too dark" for i in range(5)} | {"x.png": "broken"}
-    assert "0.png: too dark (the same for 5 of 6 pictures)" in str(nothing_measured(reasons))
+    reasons = {f"{i}.png": f"{i}.png: {i} is dark" for i in range(5)} | {"x.png": "broken"}
+    assert "0.png: 0 is dark (the same for 5 of 6 pictures)" in str(nothing_measured(reasons))
 
 
 def test_kinds_of_oddities_are_counted():

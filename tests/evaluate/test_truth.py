@@ -3,16 +3,20 @@
 import json
 import tarfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vcm import dataset, image
 from vcm.errors import MetricError, SpecError
+from vcm.evaluate.expected import check_expected, uncompressed
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import Record, stamp, unpacked
-from vcm.evaluate.score import Scorer
-from vcm.evaluate.truth import true_roi
+from vcm.evaluate.score import Scorer, check
+from vcm.evaluate.truth import UPRIGHT, check_mask, true_roi
+from vcm.image import Reading
 from vcm.scale.sources import read
 from vcm.task import TaskSpec
 
@@ -89,6 +93,63 @@ def test_classes_that_nobody_labelled_are_named(folder, caplog):
     assert "the ground truth has no class lion; it has couch, cat" in caplog.text
     with pytest.raises(MetricError, match="the ground truth has no class lion"):
         scorer(plan(folder, classes=("lion",)), ("couch", "cat"))
+
+
+def test_what_can_have_no_score_is_known_before_the_work(folder):
+    check(plan(folder), "boxes", ("sofa",))
+    check(plan(folder), "semantic", ("background", "sofa"))
+    for classes, names, message in (
+        (("lion",), ("cat",), "no class lion"),
+        ((), ("dog",), "knows none of the classes couch, cat"),
+    ):
+        with pytest.raises(MetricError, match=message):
+            check(plan(folder, classes=classes), "boxes", names)
+    path = folder / "instances.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"annotations": None}))
+    with pytest.raises(MetricError, match="none of the pictures shows an object"):
+        check(plan(folder), "boxes", ("couch",))
+    path.write_text(
+        json.dumps(data | {"annotations": [a | {"iscrowd": 1} for a in data["annotations"]]})
+    )
+    with pytest.raises(MetricError, match="none of the pictures shows an object"):
+        check(plan(folder), "boxes", ("couch",))
+
+
+def test_a_model_may_name_classes_in_its_own_way(folder):
+    for name in ("sofa", "Couch", "COUCH_"):
+        found = scorer(plan(folder, classes=("couch",)), (name, "dog"))
+        assert found.original().classes == {"couch": pytest.approx(100)}
+        assert found.unknown == ()
+
+
+def test_a_model_that_sees_nothing_of_the_labels_is_refused(folder):
+    (photo,) = (task := plan(folder)).data.photos
+    seen = SimpleNamespace(kind="boxes", names=("dog", "cat"))  # the couch, as a dog
+    scores = uncompressed(task, seen, {photo.name: record()})
+    with pytest.raises(MetricError, match="uncompressed AP 0.0: the model sees nothing") as error:
+        check_expected(task, scores)
+    assert error.value.hint == "score"
+
+
+def test_class_masks_of_a_turned_photo_are_said_or_refused(tmp_path):
+    for name in ("images", "voc_class_masks"):
+        (tmp_path / name).mkdir()
+    mask, exif = tmp_path / "voc_class_masks" / "a.png", Image.Exif()
+    image.write(mask, np.zeros((40, 60), np.uint8))
+    for way, size in ((3, (60, 40)), (6, (60, 40))):
+        exif[0x0112] = way
+        Image.new("RGB", size).save(tmp_path / "images" / "a.png", exif=exif)
+        data = dataset.load(tmp_path)
+        (photo,) = data.photos
+        checked = check_mask(data, photo, read(photo), way)
+        if way == 3:
+            assert list(checked) == [UPRIGHT]
+            continue
+        with pytest.raises(SpecError, match="40x60 pixels, its class mask has 60x40: EXIF") as told:
+            list(checked)
+        assert told.value.hint == "turned"
+    assert not list(check_mask(data, photo, read(photo, Reading(upright=False)), 1))
 
 
 def test_objects_need_boxes(folder):

@@ -55,3 +55,10 @@ def test_a_wrong_pixel_of_a_class_that_is_not_there_costs_a_pixel_and_not_a_clas
     seen[0, 0] = 2
     counts = confusion(true, seen, 3)[None]
     assert mean_iou(counts, np.ones((1, 1)))[0] == pytest.approx(99)
+
+
+def test_classes_are_found_by_any_spelling():
+    labels = np.array([[0, 1, 2]], np.uint8)
+    target = ("background", "cat", "couch")
+    for names in (("background", "sofa", "cat"), ("__background__", "Couch", "CAT")):
+        assert relabelled(labels, names, target).tolist() == [[0, 2, 1]]

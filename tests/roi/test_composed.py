@@ -124,7 +124,7 @@ def test_each_network_is_asked_once_for_all_of_its_words(cat: Image) -> None:
 
 def test_an_unknown_word_is_told_before_anything_is_looked_at(cat: Image) -> None:
     base = Counting()
-    with pytest.raises(UnknownWord, match="unknown word 'barcodd', near it: barcode"):
+    with pytest.raises(UnknownWord, match="unknown word 'barcodd'; similar words: barcode"):
         Composed(base).similarity(cat, ["cat", "barcodd"])
     with pytest.raises(UnknownWord, match="unknown word 'zeppelin'"):
         backend_for(TaskSpec("words", 1, "", ("cat", "zeppelin")))

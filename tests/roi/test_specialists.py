@@ -178,7 +178,7 @@ def test_what_words_mean(phrase: str, names: tuple[str, ...]) -> None:
 
 
 def test_a_word_that_is_nearly_one_of_these_is_told() -> None:
-    with pytest.raises(UnknownWord, match="unknown word 'licens plate', near it: license plate"):
+    with pytest.raises(UnknownWord, match="'licens plate'; similar words: license plate"):
         meant("licens plate")
 
 

@@ -68,8 +68,8 @@ def test_values_of_phrases(text, values):
         ("person: 0.5: 0.3", "expected a number after 'person:'.*got '0.5: 0.3'"),
         ("person:", "expected a number after 'person:'.*got ''"),
         (": 0.5", "expected a phrase before the colon"),
-        ("person, -face: 0.5", "what is left out has no value; write -face"),
-        ("person, no face: 0.5", "what is left out has no value; write -face"),
+        ("person, -face: 0.5", "an excluded phrase has no value; write -face"),
+        ("person, no face: 0.5", "an excluded phrase has no value; write -face"),
         ("person: 0,5", "got 0"),
     ],
 )

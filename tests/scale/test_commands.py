@@ -138,7 +138,7 @@ def test_a_coco_file_with_a_broken_picture(run, folder, tmp_path):
         (("in", "-o", "out", "--workers", "0"), "workers: expected"),
         (
             ("in", "-o", "out", "--ray", "auto", "--workers", "2"),
-            "none for a cluster that runs already",
+            "none for a cluster that is already running",
         ),
         (("x-{000..002}.tar", "-o", "out"), "no shard 'x-000.tar'"),
         (("some.json", "-o", "out"), "images[1]: id: expected an id, got None"),

@@ -56,6 +56,10 @@ def test_small_and_broken_pictures_are_counted(folder, caplog):
     training, held_out = load_photos(Data(photos=str(folder), crop=64, held_out=1))
     assert len(training) == 2 and len(held_out) == 1
     assert "2 of 5 pictures skipped" in caplog.text
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"junk")
+    with pytest.raises(SpecError, match="found 0; the first of the others: .*is not a picture"):
+        load_photos(Data(photos=str(folder), crop=64, held_out=1))
 
 
 def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):
@@ -69,7 +73,7 @@ def test_what_does_not_fit_in_memory_is_read_again(folder, caplog):
     for a, b in zip(kept, again, strict=True):
         assert np.array_equal(a.pixels, b.pixels) and a.pixels is not b.pixels
     assert again[0].pixels is not again[0].pixels and kept[0].pixels is kept[0].pixels
-    assert "cat.png" in caplog.text and "person.png: expected a byte a pixel" in caplog.text
+    assert "cat.png" in caplog.text and "person.png: expected one byte per pixel" in caplog.text
 
 
 @pytest.mark.parametrize("memory", [0, 100])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from vcm import image
+from vcm.errors import SpecError
 from vcm.ort import Session
 from vcm.roi.embedded import DEFAULT
 from vcm.roi.vocabulary import vocabulary
@@ -24,7 +25,7 @@ from vcm.train.roi_loss import segmentation_loss
 from vcm.train.roi_photos import APART, DRAWN, WEIGHTS, LabelledPhoto, gather, kept_apart
 from vcm.train.roi_score import TAUS, Score, card, score, truth
 from vcm.train.roi_teacher import planes as seen_planes
-from vcm.train.roi_teacher import write
+from vcm.train.roi_teacher import teach, write
 from vcm.train.roi_weights import load
 
 CLASSES = len(vocabulary().classes)
@@ -113,6 +114,23 @@ def test_photos_know_their_weight_and_whether_rooms_may_be_in_them(tmp_path, pho
         "sofa.png": (True, WEIGHTS["MiguelARD"]), "road.png": (False, WEIGHTS["alexgkendall"]),
         "ball.png": (False, WEIGHTS["bhuminChodvadiya"]), "any.png": (True, 1.0),
     }  # fmt: skip
+
+
+def test_a_broken_photo_is_left_out_by_its_name(photos, tmp_path, caplog):
+    for name in ("photos", "run/teacher"):
+        (tmp_path / name).mkdir(parents=True)
+    image.write(tmp_path / "photos" / "cat.png", photos["cat"])
+    write(tmp_path / "run" / "teacher" / "cat.png", np.zeros((150, 226, 4), np.uint8))
+    (tmp_path / "photos" / "junk.jpg").write_bytes(b"junk")
+    (found,) = gather(tmp_path / "photos", tmp_path / "voc", None, tmp_path / "run")
+    assert found.path.name == "cat.png"
+    assert "left out" in caplog.text and "junk.jpg' is not a picture" in caplog.text
+
+
+def test_photos_that_would_share_their_labels_are_refused(tmp_path):
+    both = [tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.png"]
+    with pytest.raises(SpecError, match="1.jpg and .*1.png would share their labels"):
+        list(teach(both, "none.pt", tmp_path / "teacher"))
 
 
 def test_no_frame_of_a_video_is_kept_apart(tmp_path):

@@ -180,8 +180,8 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(photos, shared, tmp_p
     )  # fmt: skip
     lines = list(train_roi(whole))
     lines = [line for line in lines if " of 4 photos" not in line]  # how far a slow machine is
-    assert lines[:2] == ["teacher: 4 photos", "3 photos to learn from, 1 kept apart"]
-    assert lines[-1].startswith("1 photos apart: IoU")
+    assert lines[:2] == ["teacher: 4 photos", "3 photos to learn from, 1 held out"]
+    assert lines[-1].startswith("1 held-out photos: IoU")
     records = train_roi(broken)
     assert any(line.startswith("step 2") for line in records)  # and it is broken off there
     records.close()

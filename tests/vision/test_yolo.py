@@ -119,3 +119,23 @@ def test_what_is_no_checkpoint(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"junk")
     with pytest.raises(ModelError, match="not a YOLO checkpoint"):
         Yolo(str(tmp_path / "x.pt"))
+
+
+def test_no_home_folder_is_needed(tmp_path):
+    """Of a user whom nobody knows, as in a container that is started with a number."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pwd\ndef getpwuid(number):\n    raise KeyError(number)\npwd.getpwuid = getpwuid\n"
+    )
+    hidden = {"HOME", "XDG_CONFIG_HOME", "YOLO_CONFIG_DIR"}
+    told = {k: v for k, v in os.environ.items() if k not in hidden}
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    code = (
+        "import pathlib\ntry:\n    pathlib.Path.home()\n    raise SystemExit('a home')\n"
+        "except RuntimeError:\n    pass\n"
+        "from vcm.vision.yolo import _quiet\n"
+        "with _quiet():\n    from ultralytics.utils import USER_CONFIG_DIR\n"
+        "print(USER_CONFIG_DIR)"
+    )
+    told |= {"PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True)
+    assert ran.returncode == 0 and str(tmp_path) in ran.stdout, ran.stderr

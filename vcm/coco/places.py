@@ -1,5 +1,6 @@
 """Where the pictures of a COCO file lie, and where the file of a folder of pictures does."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,25 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
             hint="pictures",
         )
     return [path or among[0] / name for path, name in zip(paths, names, strict=True)]
+
+
+def apart(paths: Sequence[Path], ids: Sequence[int], what: str) -> None:
+    """Refuse one file under two ids, whatever names and links lead to it.
+
+    Args:
+        what: whose pictures they are, for messages.
+
+    Raises:
+        SpecError: if there is one; both ids are named.
+    """
+    owners: dict[str, int] = {}
+    for path, key in zip(paths, ids, strict=True):
+        first = owners.setdefault(os.path.realpath(path), key)
+        if first != key:
+            raise SpecError(
+                f"{what}: images {first} and {key} are one file, {path}: its labels would be "
+                f"split between them; join them under one id"
+            )
 
 
 def _is_there(path: Path) -> bool:

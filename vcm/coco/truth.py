@@ -12,7 +12,7 @@ from typing import Any, Final
 from vcm.coco.labels import label
 from vcm.coco.values import Entry, identity, number, parse, rows, shown
 from vcm.errors import MissingExtra, SpecError
-from vcm.vision.names import coco_name
+from vcm.vision.names import coco_name, letters
 
 KEYS: Final = ("images", "annotations", "categories")
 SIDES: Final = ("height", "width")
@@ -56,7 +56,7 @@ def checked(data: Entry, where: str) -> Truth:
         where: what messages call it.
 
     Raises:
-        SpecError: as `read`.
+        SpecError: as `read`; or all boxes are shares of the pictures instead of pixels.
     """
     missing = [key for key in KEYS if key not in data]
     if missing:
@@ -67,6 +67,13 @@ def checked(data: Entry, where: str) -> Truth:
     told = (label(row, at, of_image, of_category, kinds) for at, row in rows(data, KEYS[1], where))
     # 0 means "unmatched" to pycocotools
     labels = tuple(entry | {"id": i} for i, entry in enumerate(filter(None, told), 1))
+    if any(v % 1 for entry in labels for v in entry["bbox"]) and all(
+        max(entry["bbox"]) <= 1 for entry in labels
+    ):
+        raise SpecError(
+            f"{where}: no number of any bbox is over 1: they are shares of the pictures, and COCO "
+            f"has x, y, width and height in pixels; multiply them by the sizes"
+        )
     left = [f"{count} {kind}" for kind, count in kinds.items() if count]
     if left and not labels:
         raise SpecError(f"{where}: no label can be used: {'; '.join(left)}")
@@ -75,6 +82,9 @@ def checked(data: Entry, where: str) -> Truth:
         left.append(
             f"{bare} of {len(labels)} labels have no mask; mask AP needs a mask on every label"
         )
+    alike = Counter((e["image_id"], e["category_id"], *e["bbox"]) for e in labels)
+    if twice := len(labels) - len(alike):
+        left.append(f"{twice} labels are there twice: of such an object one is never found")
     notes += [f"{where}: {line}" for line in left]
     return Truth(tuple(of_image.values()), labels, categories, tuple(notes))
 
@@ -143,8 +153,19 @@ def _categories(
         if first != key:
             both = f"{first} ({names[first]}) and {key} ({name})"
             notes.append(f"{where}: categories {both} are one class: their labels are joined")
+    notes += (f"{where}: {line}" for line in _alike(classes))
     entries = tuple({"id": numbers[key], "name": names[key]} for key in classes.values())
     return of_category, entries, notes
+
+
+def _alike(names: Iterable[str]) -> Iterator[str]:
+    """A sentence on each two classes of other names than COCO's that differ in little."""
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(letters(name), name)
+        if first != name:
+            both = f"{first!r} and {name!r}"
+            yield f"categories {both} count as two classes; if they are one, name them alike"
 
 
 def index(truth: Truth) -> Any:

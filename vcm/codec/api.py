@@ -25,9 +25,9 @@ class PictureCodec(Protocol):
     """A trained codec, whatever its kind.
 
     Attributes:
-        fingerprint: 8 bytes that name what a decoder needs; files carry them.
+        fingerprint: 8 bytes that identify the weights that a decoder needs; files carry them.
         card: what the weight file says about itself.
-        any_rate: whether a quality or a size may be chosen, and a file tells where its bits went.
+        any_rate: whether one can choose a quality or a size, and see in a file where its bits went.
     """
 
     fingerprint: bytes
@@ -44,13 +44,13 @@ class PictureCodec(Protocol):
             x: (1, 3, H, W) uint8, or floating point in [0, 1]; RGB, any size.
             m: (1, 1, H, W) floating point in (0, 1], mask values: 1 inside, sigma outside. As
                 `TwoValues` they need less memory.
-            quality: 0 (fewest bits) to 100; two decimals are kept. With one rate it means nothing.
-            effort: steps of a search for a better latent: fewer bits for the same picture, for
-                about eight times the time of an encoding each.
+            quality: 0 (fewest bits) to 100; two decimals are kept. A codec of one rate ignores it.
+            effort: steps of a search for a latent that needs fewer bits at the same quality. Each
+                step takes about as long as eight encodings.
 
         Raises:
-            SpecError: if a shape or a value is not as above, or effort is asked of an encoder that
-                was tuned on its own, or of a codec of one rate.
+            SpecError: if a shape or a value is not as above, or `effort` is not 0 for an encoder
+                that was tuned on its own or a codec of one rate.
         """
 
     @abstractmethod
@@ -62,14 +62,14 @@ class PictureCodec(Protocol):
         header: int = 0,
         effort: int = 0,
     ) -> "tuple[float, Strings]":
-        """A quality and its strings, which measure `size` bytes with a header, or nearly that.
+        """The quality at which strings and header take about `size` bytes, and these strings.
 
         Args:
             x, m, effort: as for `compress`.
             header: bytes that the file has besides the strings.
 
         Raises:
-            SpecError: as `compress`, or if no quality gives such a size.
+            SpecError: as `compress`, or if no quality gives that size.
         """
 
     @abstractmethod
@@ -81,10 +81,10 @@ class PictureCodec(Protocol):
         quality: float,
         side: int | None = None,
     ) -> "Tensor":
-        """x_hat: (1, 3, height, width) uint8 on the CPU, RGB, channels last in memory.
+        """x_hat: (1, 3, height, width) uint8 on the CPU, RGB.
 
         Args:
-            side: of the tiles in latents, from the file's header; None: as `compress` has it.
+            side: of the tiles in latents, from the file's header; None: what `compress` uses.
 
         Raises:
             BitstreamError: if the strings cannot be of such a picture.
@@ -92,26 +92,26 @@ class PictureCodec(Protocol):
 
     @abstractmethod
     def side_of(self, height: int, width: int) -> int:
-        """Side in latents of the tiles that such a picture is coded in, 0 for none.
+        """Side, in latents, of the tiles that a picture of this size is coded in; 0: no tiles.
 
         Raises:
-            SpecError: if it was given and such a picture cannot be coded so.
+            SpecError: if `load` was given a side that does not work for this size.
         """
 
     @abstractmethod
     def bits_at(
         self, strings: "Strings", height: int, width: int, quality: float, side: int
     ) -> "Tensor":
-        """Bits that went to each 16x16 pixels: (h, w) float32.
+        """Bits spent on each block of 16x16 pixels: (h, w) float32.
 
         Raises:
             BitstreamError: as `decompress`.
-            SpecError: if the codec has one rate, whose files do not tell.
+            SpecError: if the codec has one rate: its files do not tell.
         """
 
 
 class Codec(PictureCodec):
-    """A trained model: every text, mask, sigma and quality. `load` gives one.
+    """A trained model, for any text, mask, sigma and quality. `load` gives one.
 
     Example:
         >>> import torch
@@ -135,33 +135,34 @@ class Codec(PictureCodec):
 
         Args:
             device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one.
-            bf16: whether the transforms run in bfloat16, on photos within one level of 255 of
-                float32 (two for two values in ten thousand, where sigma is small); None: where the
-                device has instructions for it.
-            side: of the tiles in latents, 0 for none; None: by the picture's size. Pictures and
-                latents do not depend on it, memory and the order of symbols in the file do.
-            mechanism: what obeys masks when files are made: "map", a quality for each latent in the
-                file; "lma", the encoder alone; "both", which is LMA inside of latents. None: both,
-                or LMA where the model has no map.
+            bf16: whether the transforms run in bfloat16; None: if the device has instructions for
+                it. On photos the values are within 1 of 255 of those in float32 (where sigma is
+                small, two in ten thousand are 2 away).
+            side: of the tiles in latents, 0 for none; None: by the picture's size. It changes
+                memory and the order of symbols in the file, but not pictures and latents.
+            mechanism: how masks take effect when files are made. "map": the file has a quality for
+                each latent; "lma": in the encoder alone; "both": a map, and LMA for what varies
+                within a latent. None: both, or LMA if the model has no map.
 
         Raises:
             ModelError: if there is no such model or its file is damaged.
-            SpecError: if there is no such device or mechanism, or the model has no tiles, no
-                bfloat16 or no map.
+            SpecError: if there is no such device or mechanism, or the model does not support
+                tiles, bfloat16 or a map, and one was asked for.
         """
         return load_codec(name_or_path, device=device, bf16=bf16, side=side, mechanism=mechanism)
 
 
 class Kind(NamedTuple):
-    """A kind of codec. What is written "module:name" is imported when it is used.
+    """A kind of codec. Fields written "module:name" are imported when they are used.
 
     Attributes:
-        bases: values of `[published] base` in a training config that choose it; "": none is given.
+        bases: values of `[published] base` in a training config that choose it; "": not given.
         formats: of its weight files.
-        net: its networks, made from the config's table for them.
-        load: a `Codec` from the path of a weight file, `device`, `bf16`, `side` and `mechanism`.
-        step: what a step of its training computes.
-        release: what writes its weight file from a training checkpoint.
+        net: makes its networks from the config's table for them.
+        load: reads a `Codec` from a weight file's path; takes `device`, `bf16`, `side` and
+            `mechanism`.
+        step: the class that computes one step of its training.
+        release: writes its weight file from a training checkpoint.
     """
 
     bases: tuple[str, ...]
@@ -172,7 +173,7 @@ class Kind(NamedTuple):
     release: str
 
     def imported(self, what: str) -> Any:
-        """What one of the fields names."""
+        """The object that the field `what` names."""
         module, _, name = getattr(self, what).partition(":")
         return attrgetter(name)(import_module(module))
 
@@ -206,7 +207,7 @@ KINDS: Final = {
 
 
 def kind_of(base: str) -> Kind:
-    """The kind that a `[published] base` chooses, "" for none given.
+    """The kind that a `[published] base` chooses; "" stands for no base.
 
     Raises:
         SpecError: if there is no such base.
@@ -230,6 +231,7 @@ def load_codec(
     path = weightfile.find(name_or_path)
     wanted = weightfile.kind_of(path)
     kinds = (kind for kind in KINDS.values() if wanted in kind.formats)
-    read = next(kinds, KINDS["roi"]).imported("load")  # whose reader says what is wrong
+    # For an unknown format, the reader of `roi` says what is wrong.
+    read = next(kinds, KINDS["roi"]).imported("load")
     codec: Codec = read(path, device=device, bf16=bf16, side=side, mechanism=mechanism)
     return codec

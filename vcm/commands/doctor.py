@@ -28,11 +28,12 @@ FOR: Final = {  # extra -> what it is for
     "yolo": "task models of ultralytics", "clipseg": "models of transformers",
     "anchors": "video codecs and plots", "video": "clips", "wandb": "logs to Weights & Biases",
     "dashboard": "workspaces of Weights & Biases",
-    "train": "training on several devices", "hub": "data sets of the hub",
+    "train": "training on several devices", "hub": "data sets and models of the hub",
     "eval": "vcm eval", "onnx": "vcm export",
     "perceptual": "ST-LPIPS, LPIPS and DISTS",
     "demo": "vcm demo", "train-roi": "vcm train-roi", "tflite": "DeepLab",
     "faces": "the word face", "ocr": "the words text and license plate",
+    "tasks": "task accuracy", "all": "all that a user may need",
     "web": "vcm serve", "scale": "many machines", "docs": "the site", "dev": "make test",
 }  # fmt: skip
 REQUIREMENT: Final = re.compile(

@@ -17,8 +17,9 @@ PATH: Final = click.Path(path_type=Path)
 weights = click.option(
     "--weights", default="base", metavar="NAME", show_default=True,
     shell_complete=completion.weights,
-    help="Codec model: a built-in name (base, next, yolo11n) or a file. The decoder of base reads "
-    "what base and yolo11n write; files of other models need these at both ends.",
+    help="Codec model: a built-in name (base, next, yolo11n), a file, or hf:OWNER/NAME of the "
+    "Hugging Face hub. The decoder of base reads what base and yolo11n write; files of other "
+    "models need these at both ends.",
 )  # fmt: skip
 made_with = click.option(
     "--weights", metavar="NAME", shell_complete=completion.weights,

@@ -45,7 +45,7 @@ VERSIONS: Final = {
 
 
 def pack(stream: Bitstream) -> bytes:
-    """The whole file, of the version that the picture is spelt in: the newest, if it is coded now.
+    """The whole file, in the version that the stream names: the newest, for new pictures.
 
     Raises:
         BitstreamError: the file would be longer than `MAX_BYTES`.
@@ -54,13 +54,12 @@ def pack(stream: Bitstream) -> bytes:
 
 
 def unpack(data: bytes) -> Bitstream:
-    """The picture in the bytes of a file; nothing but a whole and undamaged one is accepted.
+    """The picture in the bytes of a file, which must be complete and undamaged.
 
-    `pack(unpack(data)) == data` whenever this returns: a picture has one spelling.
+    `pack(unpack(data)) == data` whenever this returns: equal contents have equal bytes.
 
     Raises:
-        BitstreamError: anything else, whatever the bytes. Time and memory are bounded by
-            `len(data)`.
+        BitstreamError: for any other bytes. Time and memory are bounded by `len(data)`.
     """
     return VERSIONS[_version(data)].unpack(data)
 
@@ -88,11 +87,11 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> bytes:
-    """The bytes of a whole .vcm file, as `unpack` takes them.
+    """The bytes of a whole .vcm file, checked by `unpack`.
 
     Raises:
         BitstreamError: no such file, unreadable, damaged, foreign, of another version, or over
-            `MAX_BYTES`, which is found out before the rest is read. The message names the file.
+            `MAX_BYTES`, which is checked before the rest is read. The message names the file.
     """
     path = Path(path)
     if path.is_dir():
@@ -117,9 +116,9 @@ def read(path: str | Path) -> bytes:
 
 
 def _version(data: bytes) -> int:
-    """Of a file by its first bytes; refuses others in words for the person who gave it."""
+    """The version in a file's first bytes; for other kinds of files, the error names the kind."""
     if not data:
-        raise BitstreamError("the file is empty; get it again from where it came")
+        raise BitstreamError("the file is empty; copy or download it again")
     if not data.startswith(MAGIC[: len(data)]):
         if name := foreign.name_of(data):
             raise BitstreamError(f"expected a .vcm file, got {name}")

@@ -10,13 +10,13 @@ from vcm.errors import BitstreamError
 
 
 class Field(NamedTuple):
-    """Everything that is known about one field.
+    """One field.
 
     Attributes:
         name: its key in the dictionaries of values.
         code: its type for the struct module: B, H, I, or `8s` for eight bytes.
-        allowed: its values, where fewer than fit into the type.
-        meaning: one line for the document.
+        allowed: the values it may have; None: all that its type can hold.
+        meaning: one line for docs/bitstream.md.
     """
 
     name: str
@@ -81,10 +81,9 @@ def unpack(fields: Fields, data: bytes, at: int) -> Values:
 
 
 def truncated(found: int, expected: str) -> BitstreamError:
-    """The error for a file that ends early, in the sentence that both of its causes share."""
+    """The error for a file that ends early."""
     return BitstreamError(
-        f"the file is truncated: expected {expected} bytes, got {found}; "
-        f"get it again from where it came"
+        f"the file is truncated: expected {expected} bytes, got {found}; copy or download it again"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a decoder knows of a picture before it reads a section, whatever the version of its file."""
+"""What a decoder knows about a picture before it reads a section, whatever the file's version."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -49,5 +49,5 @@ class Header:
 
     @classmethod
     def of(cls, values: fields.Values) -> "Header":
-        """From the values of a file's fields, others among them."""
+        """From the values of a file's fields, of which only the header's are used."""
         return cls(**{field.name: values[field.name] for field in FIELDS})

@@ -1,7 +1,7 @@
 """The sections of a file: what each id means, and which ones a reader may skip.
 
-A section is critical or ancillary. Who does not know an ancillary one skips it; who does not know a
-critical one cannot decode the file. Files of version 1 have z, y, maybe text, and no others.
+A section is critical or ancillary. A reader skips an ancillary section that it does not know; with
+an unknown critical one it cannot decode the file. Files of version 1 have z, y, and maybe text.
 """
 
 import re
@@ -22,7 +22,7 @@ TEXT: Final = 3
 MAP: Final = 4
 NAMES: Final = {Z: "z", Y: "y", TEXT: "text", MAP: "map"}
 
-# Control characters, line separators, and what turns the direction of the text around it.
+# Control characters, line separators, and marks that change the direction of text.
 _UNSEEN: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -34,10 +34,10 @@ class Bitstream:
         header: size, quality and model.
         z: the hyper-latent's section, may be empty.
         y: the latent's section, may be empty.
-        text: the phrases that chose the ROI, when their user wanted them stored. It is 1 to 4096
-            bytes of UTF-8 without control characters, so it is safe to print.
-        map: the section that tells the quality of each latent; empty: they have the header's.
-        version: of the file, which says how z and y are spelt.
+        text: the phrases that chose the ROI, if the user wanted them stored: 1 to 4096 bytes of
+            UTF-8 without control characters, so it is safe to print.
+        map: the section with the quality of each latent; empty: all have the header's.
+        version: of the file; it decides how the bytes of z and y are ordered.
     """
 
     header: Header
@@ -56,7 +56,7 @@ class Bitstream:
         """From the bytes of each section by id.
 
         Raises:
-            BitstreamError: if the text is none.
+            BitstreamError: if the text is not one that a file may hold.
         """
         body = bodies.get(TEXT)
         try:
@@ -99,19 +99,19 @@ def bodies(data: bytes, lengths: dict[int, int], start: int) -> dict[int, bytes]
         elif id_ < ANCILLARY:
             raise BitstreamError(
                 f"section {id_}: this vcm does not know it and cannot decode the file without "
-                f"it: it was made by a newer vcm, update yours"
+                f"it; the file was made by a newer vcm: update yours"
             )
         start += length
     return found
 
 
 def check_crc(data: bytes, expected: int, where: str) -> None:
-    """Raises a BitstreamError if the checksum of the bytes is another one."""
+    """Raises a BitstreamError if the bytes have another checksum."""
     found = zlib.crc32(data)
     if found != expected:
         raise BitstreamError(
             f"{where}: expected CRC-32 {expected:08x}, got {found:08x}: "
-            f"the file is damaged, get it again from where it came"
+            f"the file is damaged; copy or download it again"
         )
 
 

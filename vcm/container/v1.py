@@ -31,7 +31,7 @@ COUNT: Final = Field("sections", "B", range(2, 4), "entries in the section table
 HEADER: Final = (
     Field("magic", "4s", None, "89 56 43 4D"),
     Field("version", "B", range(1, 2), "of this format"),
-    Field("flags", "B", range(2), "bit 0: a text section is there; the other bits are 0"),
+    Field("flags", "B", range(2), "bit 0: there is a text section; the other bits are 0"),
     *FIELDS,
     COUNT,
 )
@@ -44,7 +44,7 @@ CHECKSUM: Final = (Field("crc", "I", None, "CRC-32 of header and table, all byte
 
 
 class Entry(NamedTuple):
-    """What the table says of a section; `crc` is the CRC-32 of its bytes."""
+    """A row of the section table; `crc` is the CRC-32 of the section's bytes."""
 
     id: int
     length: int
@@ -77,7 +77,7 @@ def unpack(data: bytes) -> Bitstream:
     """The picture in the bytes of a file that begins as one of this version.
 
     Raises:
-        BitstreamError: if it is anything but a whole and undamaged one.
+        BitstreamError: if the file is not complete and undamaged.
     """
     values, entries, start = _head(data)
     lengths = {entry.id: entry.length for entry in entries}
@@ -89,9 +89,9 @@ def unpack(data: bytes) -> Bitstream:
 
 
 def _head(data: bytes) -> tuple[dict[str, Any], list[Entry], int]:
-    """Header, section table and the position after their checksum, all checked but the lengths."""
+    """Header, section table and the position after their checksum; lengths are not checked."""
     values = fields.unpack(HEADER, data, 0)
-    # The number of sections says where the checksum is, so it is the one value checked before.
+    # Where the checksum is depends on the number of sections: the one value checked before it.
     fields.check((COUNT,), values, "header")
     at = fields.size(HEADER)
     entries = []

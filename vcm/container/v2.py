@@ -1,4 +1,4 @@
-"""Version 2 of the file: few bytes of header, sections by need, one checksum at the end.
+"""Version 2 of the file: a short header, the sections that are needed, one checksum at the end.
 
 docs/bitstream.md is the normative text.
 """
@@ -25,8 +25,8 @@ from vcm.errors import BitstreamError
 VERSION: Final = 2
 START: Final = b"\x89VCM\x02"
 FINGERPRINT, CRC = 8, 4  # bytes
-UNIT: Final = 4  # latents that a tile's side is a multiple of
-TILE, MORE = 0x3F, 0x80  # bits of the byte of the layout: a tile's side, sections besides z and y
+UNIT: Final = 4  # latents: a tile's side is a multiple of this
+TILE, MORE = 0x3F, 0x80  # bits of the layout byte: a tile's side, sections besides z and y
 
 
 def pack(stream: Bitstream) -> bytes:
@@ -59,7 +59,7 @@ def unpack(data: bytes) -> Bitstream:
     """The picture in the bytes of a file that begins as one of this version.
 
     Raises:
-        BitstreamError: if it is anything but a whole and undamaged one.
+        BitstreamError: if the file is not complete and undamaged.
     """
     at = len(START) + FINGERPRINT
     if len(data) < at:

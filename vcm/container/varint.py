@@ -27,7 +27,7 @@ def read_varint(data: "bytes | mmap", at: int) -> tuple[int, int]:
     value = 0
     for number in range(BYTES):
         if at >= len(data):
-            raise BitstreamError("the file is truncated within a number; get it again")
+            raise BitstreamError("the file is truncated within a number; copy or download it again")
         byte = data[at]
         value |= (byte & 127) << 7 * number
         at += 1

@@ -25,6 +25,7 @@ from vcm.evaluate.record import Record
 from vcm.evaluate.report import Report
 from vcm.evaluate.result import Say, nothing_measured, oddities, reference_of, result, silent
 from vcm.evaluate.run import Done
+from vcm.evaluate.score import check as check_scores
 from vcm.evaluate.to_json import to_json
 from vcm.files import held, make_folder
 from vcm.models import check_name
@@ -91,6 +92,7 @@ def evaluated(
         return evaluated_clip(plan, folder, say, cast(Any, track))
     check(plan.model, plan.codecs, plan.reference, plan.device)
     measurer = Measurer(plan)
+    check_scores(plan, measurer.model.kind, measurer.model.names)
     measurer.try_codecs()
     say(f"ROI: {plan.task.text} by {' + '.join(measurer.networks)}")
     failed: dict[str, VcmError] = {}

@@ -91,9 +91,10 @@ def rates_at(curve: Curve, metric: str, targets: Floats) -> Floats:
     """Bits per pixel at which a curve first reaches a score: (1 + R,), see `crossing`.
 
     Args:
-        targets: (1 + R,), the score of the set as it is and of each resample.
+        targets: (1 + R,), the score of the set as it is and of each resample; 0: there is none.
     """
     sign = 1 if of(metric).higher else -1
+    targets = np.where(targets == 0, np.nan, targets)  # of nothing there is no share
     scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
     rows = zip(curve.bpp(), sign * scores, sign * targets, strict=True)
     return np.array([crossing(bpp, row, target) for bpp, row, target in rows])
@@ -105,6 +106,8 @@ def bits_at(curve: Curve, metric: str, targets: Floats) -> RateAt:
     Args:
         targets: as of `rates_at`.
     """
+    if targets[0] == 0:
+        return RateAt(None, f"{metric} of the uncompressed pictures is 0")
     scores = [float(p.scores.values[metric][0]) for p in curve.points]
     rates = rates_at(curve, metric, targets)
     if np.isinf(rates[0]):

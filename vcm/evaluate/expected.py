@@ -30,12 +30,19 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     """A sentence on the uncompressed score.
 
     Raises:
-        MetricError: if the task says what it is for this model and these data, and it is not.
+        MetricError: if it is 0, or the task says what it is for this model and these data, and it
+            is not.
     """
     task = plan.task
     metric = main_metric(task, scores.values)
     value = float(scores.values[metric][0])
     said = f"uncompressed {metric} {value:.1f}"
+    if value == 0:
+        raise MetricError(
+            f"{said}: the model sees nothing of what the labels say; are they drawn on these very "
+            f"pictures, in pixels, and is this the model for them?",
+            hint="score",
+        )
     known = expected_of(plan)
     if known is None or metric != task.metric:
         return said

@@ -16,7 +16,7 @@ from vcm.evaluate.quality import Judge
 from vcm.evaluate.rated import Image
 from vcm.evaluate.record import AtSetting, ByCodec, Confusion, Record, Seen, stamp
 from vcm.evaluate.store import Store
-from vcm.evaluate.truth import check_photo, known, true_roi
+from vcm.evaluate.truth import check_mask, check_photo, known, true_roi
 from vcm.metrics.segmentation import confusion, relabelled
 from vcm.models import load_model
 from vcm.pipeline import find_roi
@@ -87,11 +87,14 @@ class Measurer:
 
     def _odd(self, photo: Source, picture: Image) -> list[str]:
         """What is odd about the labels of a photo; raises SpecError if they do not fit it."""
-        plan = self.plan
-        if plan.data.annotations is None:
+        plan, data = self.plan, self.plan.data
+        by_mask = data.masks is not None and (self.model.kind == "semantic" or plan.roi == TRUTH)
+        checks = [check_photo] * (data.annotations is not None) + [check_mask] * by_mask
+        if not checks:
             return []
         way = image.way_up(photo.load(), photo.where) if plan.reading.upright else 1
-        return list(check_photo(plan.data, photo, picture, way))
+        said = (line for check in checks for line in check(data, photo, picture, way))
+        return list(dict.fromkeys(said))
 
     def try_codecs(self) -> None:
         """Code a small picture by every codec at every setting: what cannot work is known first.

@@ -122,7 +122,7 @@ def nothing_measured(reasons: Mapping[str, str], hint: str = "") -> MetricError:
     Args:
         hint: of the first reason's error.
     """
-    alike = [reason.replace(name, "...") for name, reason in reasons.items()]
+    alike = [_kind(reason.replace(name, "...")) for name, reason in reasons.items()]
     if not alike:
         return MetricError("no picture could be measured: there is none")
     first = next(iter(reasons.values()))
@@ -138,11 +138,16 @@ def oddities(rows: Iterable[Record]) -> list[str]:
     found: dict[str, list[str]] = {}
     for record in rows:
         for line in record.said:
-            found.setdefault(re.sub(r"\d+", "N", line), []).append(f"{record.name}: {line}")
+            found.setdefault(_kind(line), []).append(f"{record.name}: {line}")
     return [
         lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more like it)"
         for lines in found.values()
     ]
+
+
+def _kind(line: str) -> str:
+    """What lines have in common that differ in numbers alone."""
+    return re.sub(r"\d+", "N", line)
 
 
 def clippings(curves: Mapping[str, Curve], rows: Sequence[Record]) -> Iterator[str]:

@@ -12,8 +12,9 @@ from vcm.errors import MetricError
 from vcm.evaluate.agreement import objects, own_truth
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.record import AtSetting, Confusion, Record, Seen
+from vcm.evaluate.truth import labels
 from vcm.metrics import tracks
-from vcm.metrics.detection import categories, has_masks, matches
+from vcm.metrics.detection import categories, has_masks, matches, scored
 from vcm.metrics.segmentation import class_iou, counted, mean_iou
 from vcm.metrics.table import METRICS, agreement
 from vcm.vision.base import Kind
@@ -81,9 +82,7 @@ class Scorer:
         self._labelled = plan.data.annotations is not None
         if kind == "semantic":
             self._score: Callable[[Sequence[Seen]], Scores] = self._semantic
-            self._semantic_names = tuple(names if plan.data.masks is None else VOC)
-            self._counted = counted(self._semantic_names, plan.task.classes)
-            self.unknown = _unknown(self._semantic_names, self._counted, names)
+            self._semantic_names, self._counted, self.unknown = _semantic_classes(plan, names)
             self._metric = _named("mIoU", plan.data.masks is not None)
             return
         self._masks = kind == "instances"
@@ -97,7 +96,7 @@ class Scorer:
             self._masks &= has_masks(self._truth)
             known = categories(self._truth, self._classes)
             _check_classes(self._classes, list(categories(self._truth)))
-            self.unknown = tuple(name for name in known if name not in names)
+            self.unknown = tuple(name for name in known if name not in map(coco_name, names))
         else:
             self._truth = coco(own_truth(records, names, self._masks))
         self._by_mask = self._masks and plan.task.metric == "mask_AP"
@@ -165,6 +164,36 @@ class Scorer:
         )
 
 
+def check(plan: Plan, kind: Kind, names: Sequence[str]) -> None:
+    """Refuse, before any picture is looked at, what can have no score.
+
+    Args:
+        kind, names: of the task model.
+
+    Raises:
+        MetricError: if task model, task and ground truth do not go together.
+    """
+    if kind == "semantic":
+        _semantic_classes(plan, names)
+    elif plan.data.annotations is not None:
+        truth = labels(plan.data)
+        _check_classes(plan.task.classes, list(categories(truth)))
+        scored(truth, [photo.id for photo in plan.data.photos], names, plan.task.classes)
+
+
+def _semantic_classes(
+    plan: Plan, names: Sequence[str]
+) -> tuple[tuple[str, ...], NDArray[np.bool_], tuple[str, ...]]:
+    """Classes of the ground truth, which of them count, and those that a segmenter does not know.
+
+    Raises:
+        MetricError: if it knows none of those that count.
+    """
+    true = tuple(names if plan.data.masks is None else VOC)
+    among = counted(true, plan.task.classes)
+    return true, among, _unknown(true, among, names)
+
+
 def _check_classes(wanted: Sequence[str], there: Sequence[str]) -> None:
     """Say which classes the ground truth does not have; raise MetricError if it has none."""
     missing = [name for name in wanted if coco_name(name) not in there]
@@ -185,7 +214,8 @@ def _unknown(
         MetricError: if it knows none of them but the background.
     """
     wanted = [name for name, counts in zip(true, among, strict=True) if counts]
-    unknown = tuple(name for name in wanted if name not in names)
+    known = {coco_name(name) for name in names}
+    unknown = tuple(name for name in wanted if coco_name(name) not in known)
     if set(wanted) - set(unknown) <= {BACKGROUND} and unknown:
         raise MetricError(
             f"the model knows none of the classes {', '.join(unknown[:8])}: "

@@ -21,6 +21,7 @@ from vcm.vision.names import coco_name
 Roi = NDArray[np.bool_]  # (H, W)
 SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
 TURNED: Final = "EXIF turns the photo, and its labels seem to be drawn on it as it is stored"
+UPRIGHT: Final = "turned by EXIF: its labels are taken as drawn on the upright picture"
 
 
 def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
@@ -73,6 +74,21 @@ def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi
     return roi
 
 
+def check_mask(data: DataSet, photo: Source, picture: Image, way: int) -> Iterator[str]:
+    """Whether the class mask of a photo fits it; yields what is odd.
+
+    Args:
+        way: how the file is turned by EXIF, 1 to 8.
+
+    Raises:
+        SpecError: if it has another size, or there is none.
+    """
+    shape = data.labels(photo).shape
+    _check_size(photo, picture, (shape[0], shape[1]), way, "class mask has")
+    if way > 1:
+        yield UPRIGHT
+
+
 def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Iterator[str]:
     """Whether the labels of a photo fit it; yields what is odd.
 
@@ -85,20 +101,26 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
     index, (height, width) = labels(data), picture.shape[:2]
     entry = index.imgs[photo.id]
     said = entry.get("height", height), entry.get("width", width)
-    if said != (height, width):
-        turned = said == (width, height) and way > 1
-        why = TURNED if turned else "was it resized or turned? Its boxes cannot fit"
-        raise SpecError(
-            f"{photo.name}: {width}x{height} pixels, "
-            f"its COCO entry says {said[1]}x{said[0]}: {why}",
-            hint="turned" if turned else "",
-        )
+    _check_size(photo, picture, said, way, "COCO entry says")
     boxes = [entry["bbox"] for entry in index.imgToAnns[photo.id]]
     if any(x < -SLACK or y < -SLACK or x + w > width + SLACK or y + h > height + SLACK
            for x, y, w, h in boxes):  # fmt: skip
         yield "boxes reach outside the picture: they may belong to another one"
     if boxes and way > 1:
-        yield "turned by EXIF: its labels are taken as drawn on the upright picture"
+        yield UPRIGHT
+
+
+def _check_size(photo: Source, picture: Image, said: tuple[int, int], way: int, whose: str) -> None:
+    """Refuse labels of another size (H, W) than the picture's."""
+    height, width = picture.shape[:2]
+    if said == (height, width):
+        return
+    turned = said == (width, height) and way > 1
+    raise SpecError(
+        f"{photo.name}: {width}x{height} pixels, its {whose} {said[1]}x{said[0]}: "
+        f"{TURNED if turned else 'was it resized or turned? Its labels cannot fit'}",
+        hint="turned" if turned else "",
+    )
 
 
 def labels(data: DataSet) -> Any:

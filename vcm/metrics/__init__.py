@@ -1,1 +1,1 @@
-"""Numbers about pictures and detections."""
+"""Metrics of pictures and of task models' results."""

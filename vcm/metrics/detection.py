@@ -1,6 +1,6 @@
 """Average precision: pycocotools finds the matches, and their counts are kept per picture.
 
-Kept so, the score of any resample of the pictures is one matrix product away: intervals are cheap.
+So the score of any resample of the pictures is one matrix product, which makes intervals cheap.
 """
 
 import contextlib
@@ -16,9 +16,8 @@ from vcm.errors import MetricError
 from vcm.vision.base import Objects
 from vcm.vision.names import coco_name
 
-IOUS: Final = np.linspace(0.5, 0.95, 10)
 RECALLS: Final = np.linspace(0, 1, 101)
-MOST: Final = 100  # objects of a class and picture, as COCO counts
+MOST: Final = 100  # detections of a class in a picture that count, as in COCO
 Floats = NDArray[np.float64]
 
 
@@ -27,22 +26,22 @@ class TruePositives(NamedTuple):
 
     Attributes:
         image: (P,) int64, the picture of each.
-        false: (I, P) sparse, false positives of each picture that are more confident than it and
-            less than the true positive before it.
+        false: (I, P) sparse, for each picture the number of false positives that are less confident
+            than the previous true positive and more confident than this one.
     """
 
     image: NDArray[np.int64]
-    false: Any  # scipy.sparse.csr_array: of many pictures nearly all have none
+    false: Any  # scipy.sparse.csr_array: nearly all entries are 0
 
 
 @dataclass(frozen=True)
 class Matches:
-    """What AP is made of.
+    """The matches that AP is computed from.
 
     Attributes:
         names: of the classes that have objects.
-        positives: (C, I) float64, objects to be found of each class in each picture.
-        curves: of each class, one for each IoU.
+        positives: (C, I) float64, number of true objects of each class in each picture.
+        curves: for each class, one for each IoU.
     """
 
     names: tuple[str, ...]
@@ -50,7 +49,7 @@ class Matches:
     curves: tuple[tuple[TruePositives, ...], ...]
 
     def precision(self, weights: Floats) -> Floats:
-        """AP in percent of each class at each IoU: (R, C, T), nan for a class without objects.
+        """AP in percent of each class at IoU 0.5 to 0.95: (R, C, 10), NaN for one without objects.
 
         Args:
             weights: (R, I) float64, how often each picture counts: R resamples.
@@ -65,7 +64,7 @@ class Matches:
     def scores(self, weights: Floats) -> dict[str, Floats]:
         """AP and AP50 in percent, means over the classes that have objects: (R,) each.
 
-        A resample without an object has none: nan.
+        NaN for a resample without objects.
         """
         precision = self.precision(weights)
         known = ~np.isnan(precision[:, :, :1])
@@ -87,32 +86,48 @@ def matches(
     classes: Sequence[str] = (),
     masks: bool = False,
 ) -> Matches:
-    """Compare what a detector found with what there is.
+    """Match detections with the ground truth.
 
     Args:
         truth: pycocotools' COCO with the ground truth.
         ids: of the pictures that count.
-        found: by picture id; the names of its labels are `names`.
+        found: detections by picture id; their labels are indices into `names`.
         classes: that count; empty: all of the ground truth.
-        masks: compare masks instead of boxes.
+        masks: match masks instead of boxes.
 
     Raises:
-        MetricError: if detector and ground truth share no class, or masks are missing.
+        MetricError: as `scored`, or if masks are missing.
+    """
+    wanted = scored(truth, ids, names, classes)
+    own = [wanted.get(coco_name(name)) for name in names]
+    results = [row for i in ids for row in _rows(i, found[i], own, masks)]
+    return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+
+
+def scored(
+    truth: Any, ids: Sequence[int], names: Sequence[str], classes: Sequence[str] = ()
+) -> dict[str, int]:
+    """Ids of the classes that count, checked before any detection; arguments as for `matches`.
+
+    Raises:
+        MetricError: if detector and ground truth share no class, or the pictures show no object of
+            the classes.
     """
     wanted = categories(truth, classes)
-    if not set(wanted) & set(names):
+    if not set(wanted) & set(map(coco_name, names)):
         raise MetricError(
             f"the model knows none of the classes {', '.join(list(wanted)[:8])}: "
             f"it knows {', '.join(list(names)[:8])}"
         )
-    results = [
-        row for i in ids for row in _rows(i, found[i], [wanted.get(n) for n in names], masks)
-    ]
-    return _evaluated(truth, list(ids), wanted, results, "segm" if masks else "bbox")
+    labels = (entry for i in ids for entry in truth.imgToAnns.get(i, ()))
+    numbers = set(wanted.values())
+    if not any(entry["category_id"] in numbers and not entry["iscrowd"] for entry in labels):
+        raise MetricError("AP: none of the pictures shows an object of the classes that count")
+    return wanted
 
 
 def categories(truth: Any, classes: Sequence[str] = ()) -> dict[str, int]:
-    """Ids of the classes that count, by their names as COCO spells them.
+    """Ids of the classes that count, by their names in COCO's spelling.
 
     Args:
         classes: that count; empty: all of the ground truth.
@@ -123,7 +138,7 @@ def categories(truth: Any, classes: Sequence[str] = ()) -> dict[str, int]:
 
 
 def has_masks(truth: Any) -> bool:
-    """Whether every object of the ground truth has one, not a box alone."""
+    """Whether every object of the ground truth has a mask, not only a box."""
     return all(entry.get("segmentation") for entry in truth.anns.values())
 
 
@@ -175,13 +190,11 @@ def _evaluated(
             names.append(name_of[category])
             positives.append(count)
             curves.append(_curves(entries))
-    if not names:
-        raise MetricError("AP: none of the pictures shows an object of the classes that are scored")
     return Matches(tuple(names), np.array(positives, np.float64), tuple(curves))
 
 
 def _index(truth: Any, results: list[dict[str, Any]]) -> Any:
-    """pycocotools' COCO of results; `loadRes` refuses an empty list."""
+    """Results as pycocotools' COCO; `loadRes` refuses an empty list."""
     if results:
         return truth.loadRes(results)
     empty = type(truth)()
@@ -210,7 +223,7 @@ def _curve(
     from scipy.sparse import csr_array
 
     at = np.flatnonzero(true)
-    # a false positive counts from the first true positive behind it
+    # a false positive counts from the next true positive on
     behind = np.searchsorted(at, np.flatnonzero(false))
     some = behind < len(at)
     places = image[false][some], behind[some]
@@ -220,7 +233,7 @@ def _curve(
 
 
 def _interpolated(curve: TruePositives, weights: Floats, total: Floats) -> Floats:
-    """Mean over 101 recalls of the best precision at that recall or more: (R,).
+    """Mean over 101 recalls of the best precision at that recall or a higher one: (R,).
 
     Source: Lin et al. 2014 and pycocotools' `accumulate`. Only true positives change the recall,
     and precision is best at them.

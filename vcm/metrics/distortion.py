@@ -1,4 +1,4 @@
-"""How far a picture is from its original."""
+"""Distortion: how much a picture differs from its original."""
 
 import math
 
@@ -9,7 +9,7 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
 def psnr(a: Image, b: Image, where: NDArray[np.bool_] | None = None) -> float:
-    """PSNR in dB over all channels of the pixels `where` is true; inf if equal, nan if none.
+    """PSNR in dB over all channels of the pixels where `where` is true; inf if equal, NaN if none.
 
     Args:
         a, b: (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""Perceptual metrics of pretrained networks, which packages hold (ST-LPIPS) or download."""
+"""Perceptual metrics by pretrained networks, which their packages hold (ST-LPIPS) or download."""
 
 import contextlib
 import socket
@@ -19,12 +19,12 @@ from vcm.errors import MissingExtra, ModelError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Metric = Callable[[Image, Image], float]
 NAMES: Final = ("st-lpips", "lpips", "dists")
-SIDE_MIN: Final = 32  # pixels: of smaller pictures AlexNet leaves nothing
-PATIENCE: Final = 10.0  # seconds that a server has to answer
+SIDE_MIN: Final = 32  # pixels: AlexNet's features of smaller pictures are empty
+PATIENCE: Final = 10.0  # seconds within which a server must answer
 
 
 def load(name: str) -> Metric:
-    """Distance of two pictures of equal size, 0 if equal.
+    """A function that gives the distance of two pictures of equal size, 0 if equal.
 
     "st-lpips", shift-tolerant LPIPS (AlexNet, whose weights are in the package), "lpips" (AlexNet)
     or "dists" (VGG).
@@ -42,7 +42,7 @@ def load(name: str) -> Metric:
     try:
         with _quiet():
             net = build()
-    except (OSError, RuntimeError) as error:  # RuntimeError: not all of it came
+    except (OSError, RuntimeError) as error:  # RuntimeError: the download is incomplete
         raise ModelError(f"{name}: its backbone could not be downloaded ({error})") from error
 
     @torch.inference_mode()
@@ -54,7 +54,7 @@ def load(name: str) -> Metric:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Both packages print, warn of torchvision's old names, and would wait for ever."""
+    """The packages print, warn about torchvision's old names, and would wait for ever."""
     before = socket.getdefaulttimeout()
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
@@ -76,7 +76,7 @@ def _st_lpips() -> Any:
 
 @contextlib.contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Modules that the package imports for its authors' debugging alone and does not declare."""
+    """Stand-ins for modules that stlpips imports without declaring them, only for debugging."""
     names = {"torchsummary": "summary", "IPython": "embed"}
     missing = {name: wanted for name, wanted in names.items() if find_spec(name) is None}
     for name, wanted in missing.items():

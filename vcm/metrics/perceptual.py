@@ -1,4 +1,4 @@
-"""Numbers that agree better with people than PSNR does."""
+"""Metrics that agree better with people than PSNR does."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from vcm.errors import MetricError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Place = NDArray[np.bool_]  # (H, W)
 Plane = NDArray[np.float32]
-SIDE_MIN = 161  # five scales of an 11 pixel window
+SIDE_MIN = 161  # pixels: an 11 pixel window at five scales
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales
-WINDOW, SPREAD = 11, 1.5  # pixels; of the Gaussian
+WINDOW, SPREAD = 11, 1.5  # size and standard deviation of the Gaussian, in pixels
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -37,14 +37,14 @@ def ms_ssim(a: Image, b: Image) -> float:
 
 
 def ms_ssim_in(a: Image, b: Image, places: Sequence[Place]) -> list[float]:
-    """MS-SSIM of parts of a picture: NaN of a part that is empty.
+    """MS-SSIM of parts of a picture; NaN for an empty part.
 
-    As `ms_ssim`, but that the means of each scale are over a place: its pixels, and on the coarser
-    scales the share of them that belong to it. Of the whole picture it is `ms_ssim`.
+    As `ms_ssim`, but the mean of each scale is only over the pixels of a part; on coarser scales
+    they are weighted by the share that belongs to it. For the whole picture it equals `ms_ssim`.
 
     Args:
         a, b: (H, W, 3) uint8, sides of at least 161.
-        places: (H, W) each.
+        places: the parts, (H, W) bool each.
 
     Raises:
         MetricError: as `ms_ssim`.
@@ -67,7 +67,7 @@ _INNER = slice(WINDOW // 2, -(WINDOW // 2))
 
 
 def _similarity(x: Plane, y: Plane, luminance: bool) -> Plane:
-    """Contrast and structure at each window that lies inside, (h, w, 3), times luminance."""
+    """Contrast and structure (and luminance) in each window that lies inside: (h, w, 3)."""
 
     def mean(t: Plane) -> Plane:
         blurred: Plane = cv2.GaussianBlur(t, (WINDOW, WINDOW), SPREAD)[_INNER, _INNER]  # type: ignore[assignment]
@@ -84,7 +84,7 @@ def _mean(values: Plane, share: Plane) -> NDArray[np.float64]:
     inner = share[_INNER, _INNER]
     if inner.any():
         share = inner
-    else:  # a part at the border: the nearest windows are its own
+    else:  # a part within half a window of the border gets the nearest windows
         values = np.pad(values, [(WINDOW // 2,) * 2] * 2 + [(0, 0)], mode="edge")
     total = share.sum(dtype=np.float64)
     with np.errstate(invalid="ignore"):
@@ -109,5 +109,5 @@ def _check(a: Image, b: Image) -> None:
 
 
 def decibels(similarity: float) -> float:
-    """-10 log10(1 - similarity): what plots of MS-SSIM show. Equal pictures give 100."""
+    """-10 log10(1 - similarity), as plots show MS-SSIM. Equal pictures give 100."""
     return float(-10 * np.log10(max(1 - similarity, 1e-10)))

@@ -33,10 +33,10 @@ def confusion(
 
 
 def counted(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of a model's classes count: (C,). All of them, or those that are named.
+    """Which of a model's classes count: (C,) bool; all of them if `classes` is empty.
 
     Raises:
-        MetricError: if it knows none of those.
+        MetricError: if the model knows none of `classes`.
     """
     wanted = {coco_name(name) for name in classes}
     known = np.array([not wanted or coco_name(name) in wanted for name in names])
@@ -51,13 +51,13 @@ def counted(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
 def mean_iou(
     confusions: NDArray[np.int64], weights: Floats, among: NDArray[np.bool_] | None = None
 ) -> Floats:
-    """mIoU in percent, over the classes that are there: (R,), nan if there is none.
+    """mIoU in percent, over the classes in the ground truth: (R,), NaN if there are none.
 
-    A class that is seen and is not there takes pixels from those that are; counting it as well
-    would make one wrong pixel cost a whole class.
+    A class that is only predicted already takes pixels from the others; if it counted as well, one
+    wrong pixel would cost a whole class.
 
     Args:
-        confusions: (I, C, C), one for each picture.
+        confusions: (I, C, C), by `confusion`, one for each picture.
         weights: (R, I), how often each picture counts.
         among: (C,), which classes count; None: all.
     """
@@ -69,7 +69,7 @@ def mean_iou(
 
 
 def class_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
-    """IoU in percent of each class: (R, C), nan where it is not there."""
+    """IoU in percent of each class: (R, C), NaN if it is not in the ground truth."""
     both = weights @ np.diagonal(confusions, axis1=1, axis2=2)  # (R, C)
     true, seen = (weights @ confusions.sum(axis) for axis in (2, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -80,6 +80,7 @@ def class_iou(confusions: NDArray[np.int64], weights: Floats) -> Floats:
 def relabelled(
     labels: NDArray[np.uint8], names: Sequence[str], target: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Labels of one list of names in those of another; what is not in it becomes 0, background."""
-    places = [target.index(name) if name in target else 0 for name in names]
+    """Labels that index `names` as labels that index `target`; names missing there become 0."""
+    place = {coco_name(name): i for i, name in enumerate(target)}
+    places = [place.get(coco_name(name), 0) for name in names]
     return np.array(places, np.uint8)[labels]

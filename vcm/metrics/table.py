@@ -1,4 +1,4 @@
-"""What each metric's number means: one literal table, by the names that results use."""
+"""The table of metrics, by the names that results use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Final
 
 from vcm.metrics.perceptual import decibels
 
-AGREEMENT: Final = "agreement "  # before a task's metric: without labels, of the model with itself
+AGREEMENT: Final = "agreement "  # prefix of a task's metric: agreement with the model itself
 
 
 def _same(value: float) -> float:
@@ -18,12 +18,12 @@ class Metric:
     """One metric.
 
     Attributes:
-        label: for people.
-        unit: "%", "dB", or "" for a number in [0, 1].
-        higher: whether more is better.
-        digits: decimals that tell two scores apart.
+        label: for people to read.
+        unit: "%", "dB", or "" for a number without one.
+        higher: whether higher is better.
+        digits: decimals to print.
         scale: from a score to the scale that BD-rates interpolate on.
-        of_task: whether it is the task model's score; else it is of the decoded picture.
+        of_task: whether it is the task model's score; else it compares pictures.
     """
 
     label: str
@@ -35,16 +35,16 @@ class Metric:
 
     @property
     def axis(self) -> str:
-        """The label with its unit and, where less is better, a word on that."""
+        """The label with its unit and, if so, the words "lower is better"."""
         unit = f", {self.unit}" if self.unit else ""
         return f"{self.label}{unit}{'' if self.higher else ' (lower is better)'}"
 
     def better(self, one: float, other: float) -> bool:
-        """Whether one score is as good as another, or better."""
+        """Whether one score is at least as good as another."""
         return one >= other if self.higher else one <= other
 
     def rising(self, value: float) -> float:
-        """A score on a scale where more is better, as BD-rates need it."""
+        """A score on a scale where higher is better, as BD-rates need it."""
         return self.scale(value) if self.higher else -self.scale(value)
 
 
@@ -69,16 +69,16 @@ METRICS: Final[dict[str, Metric]] = {
 
 
 def agreement(name: str) -> str:
-    """What a task's score is called without labels: the model's agreement with itself."""
+    """The name of a task's score without labels: the model's agreement with itself."""
     return AGREEMENT + name
 
 
 def metric(name: str) -> Metric:
-    """The entry of a metric, also of the model's agreement with itself in it."""
+    """The entry of a metric, with or without the prefix for agreement."""
     return METRICS[name.removeprefix(AGREEMENT)]
 
 
 def axis(name: str) -> str:
-    """A metric with its unit, for an axis of a plot."""
+    """A metric's name and unit, for an axis of a plot."""
     own = name.removeprefix(AGREEMENT)
     return f"{AGREEMENT if own != name else ''}{METRICS[own].axis}"

@@ -9,7 +9,7 @@ from vcm.errors import SpecError
 from vcm.roi.base import Backend, networks
 from vcm.task import TaskSpec
 
-# name -> (module, what makes it); a module is imported when its backend is asked for
+# name -> (module, class or function that makes it); a module is imported when its backend is used
 BACKENDS: Final = {
     "embedded": ("vcm.roi.backends", "embedded"),
     "auto": ("vcm.roi.backends", "auto"),
@@ -17,20 +17,20 @@ BACKENDS: Final = {
     "grounding": ("vcm.roi.grounding", "Grounding"),
     "segmenter": ("vcm.roi.backends", "segmenter"),
 }
-SEVERAL: Final = ("embedded", "auto", "segmenter")  # those that specialists help
-DETAILED: Final = ("embedded", "auto")  # those that look as closely as a task says
-PARTS: Final = ("name", "tau", "growth", "similarity")  # of a `Backend`
+SEVERAL: Final = ("embedded", "auto", "segmenter")  # those that also use specialists
+DETAILED: Final = ("embedded", "auto")  # those that have the option `detail`
+PARTS: Final = ("name", "tau", "growth", "similarity")  # attributes of a `Backend`
 
 
 def load_backend(name: str, **options: Any) -> Backend:
-    """A words-to-mask backend, ready; options are those of what makes it.
+    """A words-to-mask backend, loaded; options are passed to the class or function that makes it.
 
     Args:
         name: a key of `BACKENDS`, or "FILE.py:NAME" for a class of the caller's own.
 
     Raises:
-        SpecError: if there is no such backend, or it cannot run on the device that it is given.
-        ModelError, MissingExtra: if what it needs is not there.
+        SpecError: if there is no such backend, or it cannot run on the given device.
+        ModelError, MissingExtra: if its weights or a package are missing.
 
     Example:
         >>> backend = vcm.load_backend("embedded", detail=2)
@@ -51,10 +51,10 @@ def load_backend(name: str, **options: Any) -> Backend:
 def backend_for(
     task: TaskSpec, name: str = "embedded", weights: str | None = None, device: str = "cpu"
 ) -> Backend:
-    """A words-to-mask backend as a task wants it, with all that its words need.
+    """The words-to-mask backend of a task, with all networks loaded that its words need.
 
     Raises:
-        UnknownWord: if the backend says before it looks that it does not know one.
+        UnknownWord: if the backend does not know a word and can tell before it sees a picture.
         SpecError, ModelError, MissingExtra: as `load_backend` does.
     """
     backend = chosen_backend(name, weights, task.detail, device)
@@ -63,11 +63,11 @@ def backend_for(
 
 
 def chosen_backend(name: str, weights: str | None, detail: int, device: str = "cpu") -> Backend:
-    """A words-to-mask backend as options say; detail counts for those of `DETAILED`.
+    """The words-to-mask backend that options choose; `detail` is for those of `DETAILED`.
 
     Args:
         device: "cpu", "cuda", "cuda:1", or "auto": a GPU if there is one that it can use. A class
-            of the caller's own is told if it is not "cpu".
+            of the caller's own gets it only if it is not "cpu".
 
     Raises:
         SpecError, ModelError, MissingExtra: as `load_backend` does.

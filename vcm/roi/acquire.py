@@ -24,9 +24,9 @@ class Found(NamedTuple):
     """What words find in a picture.
 
     Attributes:
-        levels: by mask value, the largest similarity with a phrase of that value: (H, W) float32;
-            0 where something excluded is.
-        excluded: (H, W) bool, what the excluded words alone would select.
+        levels: for each mask value, the largest similarity with a phrase of that value: (H, W)
+            float32; 0 where `excluded` is true.
+        excluded: (H, W) bool, what the excluded phrases alone would select.
     """
 
     levels: dict[float, Similarity]
@@ -34,13 +34,14 @@ class Found(NamedTuple):
 
     @property
     def similarity(self) -> Similarity:
-        """The largest with any phrase: (H, W) float32."""
+        """The largest similarity with any phrase: (H, W) float32."""
         return reduce(np.maximum, self.levels.values())
 
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """For whoever counts the pictures that show none of the words: no line about each."""
+    """Silences the warning about each picture that shows none of the words, for callers that count
+    them."""
     logger = logging.getLogger("vcm.roi")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -61,21 +62,21 @@ def acquire(
     on_empty: OnEmpty = "whole",
     found: Found | None = None,
 ) -> RoiMask:
-    """The mask of what the words show: the union of the phrases without what is excluded.
+    """The mask of what the words name: the union of the phrases without what is excluded.
 
-    Where phrases of different values overlap, the largest counts, as it does beside sigma.
+    Where phrases of different values overlap, the largest value counts; none is below sigma.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         tau: threshold on the similarity in (0, 1); None: the backend's own.
-        dilation: pixels by which the mask grows, in every direction alike.
-        on_empty: if nothing is found, "whole" codes the whole picture evenly and warns, so that
-            nothing is lost; "background" makes all of it background; "error" raises.
-        found: by `look` with the same words, if that was asked already.
+        dilation: pixels by which the mask grows in every direction.
+        on_empty: if nothing is found, "whole" codes the whole picture evenly, so that nothing is
+            lost; "background" makes all of it background (both log a warning); "error" raises.
+        found: the result of `look` with the same words, if there is one already.
 
     Raises:
         UnknownWord: if the backend does not know a word.
-        SpecError: if a number is out of range, or nothing is found and that is an error.
+        SpecError: if a number is out of range, or nothing is found and `on_empty` is "error".
 
     Example:
         >>> photo = image.read("photo.jpg")
@@ -91,7 +92,7 @@ def acquire(
 
 
 def checked(tau: float | None, dilation: int, backend: Backend) -> float:
-    """The threshold that counts: the backend's own for None.
+    """The threshold to use: `tau`, or the backend's own for None.
 
     Raises:
         SpecError: if a number is out of range.
@@ -105,10 +106,10 @@ def checked(tau: float | None, dilation: int, backend: Backend) -> float:
 
 
 def dilated(roi: NDArray[np.bool_], dilation: int) -> NDArray[np.bool_]:
-    """The mask, (H, W) bool, grown by so many pixels in every direction alike."""
+    """The mask, (H, W) bool, grown by `dilation` pixels in every direction."""
     if not dilation or not roi.any():
         return roi
-    # by distance: its cost does not grow with the disc
+    # by distance, whose cost does not grow with the dilation
     outside = cv2.distanceTransform((~roi).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     grown: NDArray[np.bool_] = outside < math.hypot(dilation, 0.5)  # squares are integers
     return grown
@@ -123,10 +124,10 @@ def said(
     tau: float,
     on_empty: OnEmpty,
 ) -> RoiMask:
-    """The mask of what words found, with its values, and with who found it.
+    """The mask of what words found, with mask values; its source names words and networks.
 
     Raises:
-        SpecError: if nothing is found and that is an error.
+        SpecError: if nothing is found and `on_empty` is "error".
     """
     if low := [phrase for phrase, value in words.valued.items() if value < sigma]:
         _log.warning("%s: below sigma, so coded like the background", ", ".join(low))
@@ -139,7 +140,7 @@ def said(
 
 
 def _area(found: Found, tau: float, low: float, dilation: int) -> Area:
-    """What was found, grown: (H, W) bool if all of it has the value 1, else mask values."""
+    """What was found, dilated: (H, W) bool if all of it has the value 1, else mask values."""
     inside = {
         value: dilated(select(similarity, tau, low), dilation) & ~found.excluded
         for value, similarity in found.levels.items()
@@ -150,10 +151,10 @@ def _area(found: Found, tau: float, low: float, dilation: int) -> Area:
 
 
 def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[np.bool_]:
-    """Where the similarity reaches tau, and all that reaches `low` and is connected with that.
+    """Where the similarity reaches tau, or reaches `low` and is connected to where it reaches tau.
 
     So a faint part belongs to what was found, and a faint thing alone is not found.
-    Source: hysteresis as in Canny 1986. Deviation from TMA's one threshold; low = tau is that.
+    Source: hysteresis as in Canny 1986. Deviation: TMA has one threshold, as with low = tau.
 
     Args:
         similarity: (H, W) float32.
@@ -171,10 +172,10 @@ def select(similarity: NDArray[np.float32], tau: float, low: float) -> NDArray[n
 def look(
     image: NDArray[np.uint8], words: Words, backend: Backend, tau: float | None = None
 ) -> Found:
-    """What the words find, before a threshold chooses.
+    """What the words find, before the threshold is applied.
 
     Args:
-        tau: threshold for what is excluded; None: the backend's own.
+        tau: threshold for the excluded phrases; None: the backend's own.
     """
     tau = backend.tau if tau is None else tau
     maps = iter(backend.similarity(image, [*words.phrases, *words.exclude]))

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the features that the words-to-mask network reads, without timm."""
+"""EfficientNet-Lite, the backbone of the words-to-mask network, without timm."""
 
 import math
 from typing import Final
@@ -53,15 +53,15 @@ class EfficientNetLite(nn.Module):
         return features + self.go_on(t, 0)
 
     def begin(self, x: Tensor, stages: int) -> tuple[Tensor, list[Tensor]]:
-        """What the first stages make of a picture, and the features among it."""
+        """The output of the first `stages` stages, and the features among their outputs."""
         return self._through(self.stem((x * 255 - 127) / 128), 0, stages)
 
     def go_on(self, t: Tensor, begun: int) -> list[Tensor]:
-        """The features of the stages after those that `begin` took."""
+        """The features of the stages after the first `begun`, from the output of `begin`."""
         return self._through(t, begun, len(self.stages))[1]
 
     def parts(self, stages: int) -> list[nn.Module]:
-        """What `begin` is made of."""
+        """The modules that `begin` runs."""
         return [self.stem, *self.stages[:stages]]
 
     def _through(self, t: Tensor, first: int, end: int) -> tuple[Tensor, list[Tensor]]:
@@ -76,7 +76,7 @@ class EfficientNetLite(nn.Module):
 class _Unit(nn.Sequential):
     """Convolution and normalisation, then ReLU6.
 
-    With a stride the border is TensorFlow's, where these weights come from: less on top and left.
+    With a stride the padding is TensorFlow's, where these weights come from: less on top and left.
     """
 
     def __init__(self, before: int, after: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -92,7 +92,7 @@ class _Unit(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         if self.border:
             x = F.pad(x, self.border)
-        if self.depthwise:  # several times slower in bfloat16, its gradients above all
+        if self.depthwise:  # several times slower in bfloat16, especially its gradients
             with torch.autocast(x.device.type, enabled=False):
                 return F.relu6(self._normed(x.float()))
         return F.relu6(self._normed(x))
@@ -104,7 +104,7 @@ class _Unit(nn.Sequential):
 
 
 class Norm(nn.Module):
-    """Batch normalisation whose statistics stay those of ImageNet: better than of eight crops."""
+    """Batch normalisation with fixed ImageNet statistics: better than those of eight crops."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -122,7 +122,7 @@ class Norm(nn.Module):
 
 
 class _Linear(_Unit):
-    """The same without ReLU6."""
+    """`_Unit` without ReLU6."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self._normed(x)

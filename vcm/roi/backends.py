@@ -1,4 +1,4 @@
-"""The backends that are more than one network; a segmenter is imported where one is wanted."""
+"""The backends that consist of several networks; the segmenter is imported only when it is used."""
 
 import logging
 from pathlib import Path
@@ -16,13 +16,13 @@ _log = logging.getLogger(__name__)
 
 
 def embedded(weights: str | Path | None = None, detail: int = 1, device: str = "cpu") -> Composed:
-    """The built-in network and the specialists; arguments and errors are those of `Embedded`."""
+    """The built-in network and the specialists; arguments and errors as for `Embedded`."""
     base = Embedded(weights, detail, device)
     return Composed(base, base.recall, device=device)
 
 
 def segmenter(weights: str = "yolo11n-seg.pt", device: str = "cpu") -> Backend:
-    """A YOLO segmenter and, if its words are the vocabulary's, the specialists."""
+    """A YOLO segmenter and, if its classes are COCO's, the specialists."""
     from vcm.roi.segmenter import SegmenterBackend
 
     base = SegmenterBackend(weights, device)
@@ -30,15 +30,15 @@ def segmenter(weights: str = "yolo11n-seg.pt", device: str = "cpu") -> Backend:
 
 
 def auto(weights: str | None = None, detail: int = 1, device: str = "cpu") -> Composed:
-    """The segmenter for what it knows, if it is there; for all else the built-in network.
+    """The segmenter, if available, for the words it knows; otherwise as `embedded`.
 
     Args:
-        weights: path of a YOLO segmentation checkpoint; None: there is none.
-        detail: of the built-in network.
+        weights: path of a YOLO segmentation checkpoint; None: use no segmenter.
+        detail: of the built-in network, see `Embedded`.
         device: of all networks, as `vcm.device.gpu_of` takes it.
 
     Raises:
-        ModelError: if the file is no such checkpoint.
+        ModelError: if the file is not such a checkpoint.
         SpecError: if the networks cannot run on such a device.
     """
     base = Embedded(detail=detail, device=device)
@@ -46,7 +46,7 @@ def auto(weights: str | None = None, detail: int = 1, device: str = "cpu") -> Co
 
 
 def _segmenter(weights: str | None, device: str) -> "SegmenterBackend | None":
-    """The segmenter of a checkpoint; None, and why in the log, if it cannot be had."""
+    """The segmenter of a checkpoint; if it is not available, None and a warning."""
     if weights is None:
         return None
     if not Path(weights).is_file():

@@ -1,4 +1,4 @@
-"""The words' network made into one ONNX file, see `vcm.roi.baked`."""
+"""Export of the words' network as one ONNX file, see `vcm.roi.baked`."""
 
 import json
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ def bake(path: Path, words: Words | None = None) -> bytes:
     """The ONNX file of a weight file.
 
     Args:
-        words: those that it will be asked for; None: all that it knows.
+        words: the words that the file is to find; None: all that the network knows.
 
     Raises:
-        UnknownWord: if it does not know one of them.
+        UnknownWord: if the network does not know one of them.
         ModelError: if the weight file is missing, damaged or of another network.
         MissingExtra: if the package onnx is not installed.
     """
@@ -52,7 +52,7 @@ def _cover(words: Words) -> list[int]:
 
 
 def _select(onnx: ModuleType, graph: Any, planes: list[int]) -> None:
-    """Some planes of the probabilities as the only output: all classes still compete for pixels."""
+    """Make some planes of the probabilities the only output; all classes still compete."""
     (of,) = (o for o in graph.output if o.name == "probabilities")
     del graph.output[:]
     kind = of.type.tensor_type.elem_type

@@ -1,4 +1,4 @@
-"""The words' network as one ONNX file, which runs without torch: for some words, or for all."""
+"""The words' network as one ONNX file, for some words or all, which runs without torch."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from vcm.ort import Session
 from vcm.roi.session import KIND, Network, Planes
 
 INPUT: Final = "x"
-OUTPUT: Final = "found"  # what the network gives
-NAMES: Final = "names"  # of its planes, in its card
+OUTPUT: Final = "found"  # the network's output
+NAMES: Final = "names"  # the key in its card for the names of its planes
 
 
 def read(path: Path, device: str = "cpu") -> Network:
@@ -24,7 +24,7 @@ def read(path: Path, device: str = "cpu") -> Network:
     except (KeyError, ValueError):
         fits = False
     if not fits:
-        raise ModelError(f"{path}: not a words' network that `vcm export` wrote; export it again")
+        raise ModelError(f"{path}: not a words' network from `vcm export`; export it again")
 
     def run(x: Planes) -> Planes:
         (found,) = session.run({INPUT: x})

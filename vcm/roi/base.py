@@ -1,4 +1,4 @@
-"""What every words-to-mask backend does."""
+"""The interface of words-to-mask backends."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Backend(Protocol):
-    """TMA: similarity of each pixel with each phrase."""
+    """A words-to-mask backend: the similarity of each pixel with each phrase (TMA)."""
 
     @property
     def name(self) -> str:
@@ -22,13 +22,13 @@ class Backend(Protocol):
 
     @property
     def growth(self) -> float:
-        """In (0, 1]: similarities down to tau times this count where they touch some of tau."""
+        """In (0, 1]: similarities of tau times this or more count if connected to one of tau."""
         ...
 
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
     ) -> Iterable[NDArray[np.float32]]:
-        """A map for each phrase: (H, W) float32 in [0, 1]; an array (P, H, W) will do.
+        """A map for each phrase: (H, W) float32 in [0, 1]. An array (P, H, W) is allowed too.
 
         Args:
             image: (H, W, 3) uint8, RGB.
@@ -42,22 +42,22 @@ class Backend(Protocol):
 
 @runtime_checkable
 class MultiNetwork(Protocol):
-    """A backend that asks several networks."""
+    """A backend that consists of several networks."""
 
     def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
-        """The names of those that some phrases need, loaded; raises what loading them does."""
+        """Load the networks that the phrases need and return their names; raises loading errors."""
         ...
 
     def recall(self, phrases: Sequence[str]) -> dict[str, float]:
-        """Of the classes that the phrases stand for, where it is known: in [0, 1] by name."""
+        """Recall in [0, 1] of each class that the phrases stand for, by name, where it is known."""
         ...
 
 
 def networks(backend: Backend, phrases: Sequence[str]) -> tuple[str, ...]:
-    """The names of the networks that look for the phrases; all of them are loaded then."""
+    """Load the networks that look for the phrases, and return their names."""
     return backend.networks(phrases) if isinstance(backend, MultiNetwork) else (backend.name,)
 
 
 def recall(backend: Backend, phrases: Sequence[str]) -> dict[str, float]:
-    """The share of each class's pixels found in photos kept apart, where that is known."""
+    """The share of each class's pixels found in held-out photos, by name, where it is known."""
     return backend.recall(phrases) if isinstance(backend, MultiNetwork) else {}

@@ -1,4 +1,4 @@
-"""Boxes that the caller gives."""
+"""Masks from boxes."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def parse_box(text: str) -> Box:
 
 
 def from_boxes(boxes: Sequence[Box], size: tuple[int, ...], sigma: float) -> RoiMask:
-    """The union of boxes in a picture of size (H, W); parts outside of it are cut off.
+    """The union of boxes in a picture of size (H, W); parts outside it are cut off.
 
     Raises:
         SpecError: if a box lies wholly outside.

@@ -1,4 +1,4 @@
-"""CLIPSeg from transformers: any words, once its weights are there."""
+"""CLIPSeg from transformers: any words, once its weights are downloaded."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,7 +14,7 @@ from vcm.errors import MissingExtra
 from vcm.vision import hub
 
 TEMPLATE: Final = "a photo of a {}"
-TOGETHER: Final = 8  # phrases in one pass: the picture is there once for each
+TOGETHER: Final = 8  # phrases in one pass, each with its own copy of the picture
 
 
 class ClipSeg:
@@ -30,7 +30,7 @@ class ClipSeg:
     Raises:
         SpecError: if there is no such device.
         MissingExtra: if transformers is not installed.
-        ModelError: if the weights cannot be loaded, for lack of a network for instance.
+        ModelError: if the weights cannot be loaded, for example without a network connection.
     """
 
     name: Final = "clipseg"
@@ -55,7 +55,7 @@ class ClipSeg:
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
     ) -> Iterator[NDArray[np.float32]]:
-        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB; phrases: any."""
         size = (image.shape[1], image.shape[0])
         for first in range(0, len(phrases), TOGETHER):
             for plane in self._similarity(image, phrases[first : first + TOGETHER]):
@@ -65,7 +65,7 @@ class ClipSeg:
     def _similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> NDArray[np.float32]:
         """Maps in [0, 1] at the network's size: (P, h, w) float32."""
         text = [TEMPLATE.format(phrase) for phrase in phrases]
-        # Pillow's pictures, because the processor guesses which axis of an array has the channels
+        # as a Pillow image, because the processor guesses which axis of an array is the channels
         inputs = self._processor(
             text=text,
             images=[Image.fromarray(image)],

@@ -11,16 +11,16 @@ from vcm.errors import UnknownWord
 from vcm.roi.outlines import Floats, Image, fitted, painted
 
 LONG_SIDE: Final = 2_000  # of the picture that is searched: bounds the time
-LARGER: Final = 2.0  # small pictures are enlarged at most so many times
-UNREAD: Final = 0.6  # score of what looks like a barcode and cannot be read, as most small ones
+LARGER: Final = 2.0  # small pictures are enlarged by at most this factor
+UNREAD: Final = 0.6  # score of barcodes that are detected but not read, as most small ones are
 MARGINS: Final = {"qr code": 0.15, "barcode": 0.3}  # outlines of barcodes can be too low by a third
 Found = tuple[Floats, Floats]  # corners (N, 4, 2) in pixels, scores (N,)
 
 
 class Codes:
-    """Similarity = 1 where a code is, with a margin; less where a barcode cannot be read.
+    """Similarity = 1 on a code and a margin around it; less for barcodes that cannot be read.
 
-    Its words are the keys of `FINDERS`.
+    Its phrases are the keys of `FINDERS`.
     """
 
     name: Final = "codes"
@@ -31,7 +31,7 @@ class Codes:
         """A map for each phrase: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
 
         Raises:
-            UnknownWord: if a phrase is not one of its words.
+            UnknownWord: if a phrase is not a key of `FINDERS`.
         """
         for phrase in phrases:
             if phrase not in FINDERS:
@@ -46,7 +46,7 @@ class Codes:
 
 
 def _qr_codes(image: Image) -> Found:
-    """That detector, because the older one of OpenCV misses codes that are turned or blurred."""
+    """By the ArUco-based detector: OpenCV's older one misses codes that are turned or blurred."""
     _, corners = cv2.QRCodeDetectorAruco().detectMulti(image)
     found = _many(corners)
     return found, np.ones(len(found), np.float32)
@@ -58,7 +58,7 @@ def _barcodes(image: Image) -> Found:
 
 
 def _many(corners: Any) -> Floats:
-    """(N, 4, 2), also where nothing was found."""
+    """(N, 4, 2), with N = 0 if nothing was found."""
     return np.array([] if corners is None else corners, np.float32).reshape(-1, 4, 2)
 
 

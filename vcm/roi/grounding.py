@@ -1,4 +1,4 @@
-"""Open-vocabulary detectors of transformers: any words, boxes for masks."""
+"""Open-vocabulary detectors from transformers: any words, with boxes as masks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -13,16 +13,16 @@ from vcm.device import device_of
 from vcm.errors import MissingExtra, ModelError
 from vcm.vision import hub
 
-LEAST: Final = 0.05  # scores below it cannot matter for any sensible tau
+LEAST: Final = 0.05  # scores below this cannot matter for any sensible tau
 
 
 class Family(NamedTuple):
-    """How models of a kind are asked.
+    """How a kind of model is used.
 
     Attributes:
         tau: threshold that suits its scores.
         queries: whether one pass takes all phrases and scores each; otherwise a pass takes one.
-        square: whether the picture is padded to a square, which its boxes then refer to.
+        square: whether its processor pads pictures to squares, which the boxes then refer to.
     """
 
     tau: float
@@ -80,10 +80,10 @@ class Grounding:
     def similarity(
         self, image: NDArray[np.uint8], phrases: Sequence[str]
     ) -> Iterator[NDArray[np.float32]]:
-        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB. Any phrase will do."""
+        """Maps in [0, 1]: (H, W) float32 each; image: (H, W, 3) uint8 RGB; phrases: any."""
         height, width = image.shape[:2]
         picture = Image.fromarray(image)
-        if min(height, width) < 3:  # the processors take what is that thin for channels
+        if min(height, width) < 3:  # the processors would take so short an axis for the channels
             picture = picture.resize((max(width, 3), max(height, 3)))
         side = max(height, width)
         scale = (side, side) if self._family.square else (width, height)
@@ -103,7 +103,7 @@ class Grounding:
             for scores in output.logits[0].float().sigmoid().T:
                 yield scores.cpu(), output.pred_boxes[0].cpu()
             return
-        for phrase in phrases:  # in one text the phrases would be seen, and scored, together
+        for phrase in phrases:  # phrases in one text would influence each other's scores
             output = self._run(picture, phrase.lower().replace(".", " ") + ".")
             scores = output.logits[0].float().sigmoid().amax(1)
             yield scores.cpu(), output.pred_boxes[0].cpu()
@@ -114,7 +114,7 @@ class Grounding:
             text=text,
             images=picture,
             truncation=True,
-            max_length=getattr(self._model.config, "max_text_len", None),  # else the tokenizer's
+            max_length=getattr(self._model.config, "max_text_len", None),  # None: the tokenizer's
             padding=True,
             return_tensors="pt",
         ).to(self._model.device)

@@ -1,4 +1,4 @@
-"""The built-in words-to-mask network as a task model: it names each pixel."""
+"""The built-in words-to-mask network as a task model: it labels each pixel."""
 
 from pathlib import Path
 from typing import Final
@@ -17,14 +17,14 @@ from vcm.vision.base import Image, Kind
 class WordLabels:
     """Semantic segmentation into the vocabulary's classes, without any extra package.
 
-    Where it also makes the masks, ROI and task come from one network: scores flatter it.
+    If it also makes the masks, ROI and task come from the same network, and scores are flattering.
 
     Args:
         weights: a safetensors file; None: the one that comes with the package.
         device: as `vcm.device.gpu_of` takes it.
 
     Raises:
-        ModelError: if it is missing, damaged or of another network.
+        ModelError: if the file is missing, damaged, of another network, or only for some words.
         SpecError: if the network cannot run on such a device.
     """
 
@@ -34,7 +34,7 @@ class WordLabels:
         path = Path(weights or DEFAULT)
         self._run, _, names = session.load(path, device)
         if names != ("", *vocabulary().classes):
-            raise ModelError(f"{path}: it knows some of the classes only; use the weight file")
+            raise ModelError(f"{path}: it has only some of the classes; use the weight file")
         self.names: Final = ("background", *vocabulary().classes)
 
     def segment(self, image: Image) -> NDArray[np.uint8]:
@@ -42,7 +42,7 @@ class WordLabels:
         height, width = image.shape[:2]
         scale = min(1.0, LONG_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        # one look: where two disagree their mean is the background
+        # one look: where two disagree, their mean would be the background
         p = probabilities(self._run, image, [1.0]).transpose(1, 2, 0)  # (h, w, K + 1)
         labels = cv2.resize(np.ascontiguousarray(p), size).argmax(2).astype(np.uint8)
         full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -1,4 +1,4 @@
-"""CVA, customizable value assign: what matters in a picture, and the mask values of all of it."""
+"""CVA, customizable value assign: from a region of interest to the mask value of each pixel."""
 
 import logging
 from typing import Any, Final, Literal, cast
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from vcm.errors import SpecError
 
 _log = logging.getLogger(__name__)
-NOTHING: Final = "nothing found"  # in the source of a mask
-OnEmpty = Literal["whole", "background", "error"]  # what becomes of a picture then
+NOTHING: Final = "nothing found"  # in `RoiMask.source` if so
+OnEmpty = Literal["whole", "background", "error"]  # what happens to a picture then
 Area = (
     NDArray[np.bool_] | NDArray[np.floating[Any]]
 )  # (H, W): inside or not, or how much each pixel matters
 
 
 class RoiMask:
-    """What matters in a picture, and how much the rest does.
+    """Which pixels of a picture matter, and how much.
 
     Source: Jin et al. 2025, arXiv:2507.00373: m = 1 inside, sigma outside. Deviation: inside, m may
     be any value in (0, 1].
@@ -26,13 +26,13 @@ class RoiMask:
         roi: (H, W) bool, true inside; or floating point in [0, 1], the mask value inside, and 0
             outside. No pixel matters less than sigma.
         sigma: mask value outside, in (0, 1]; the background weighs sigma^2 in the distortion.
-        source: where the mask comes from, for people.
+        source: where the mask comes from, for people to read.
 
     Attributes:
         roi: (H, W) bool, true inside.
 
     Raises:
-        SpecError: if roi is no such array, has no pixel, or a number is out of range.
+        SpecError: if roi is not such an array or is empty, or a number is out of range.
 
     Example:
         >>> box = np.zeros((288, 288), bool)
@@ -60,17 +60,17 @@ class RoiMask:
 
     @property
     def two_valued(self) -> bool:
-        """Whether all that is inside matters equally: its value is 1."""
+        """Whether all values inside are 1."""
         return self._inside is None
 
     @property
     def outside(self) -> float:
-        """sigma as float16 has it."""
+        """sigma rounded to float16, but not to 0."""
         return float(max(np.float16(self.sigma), np.finfo(np.float16).smallest_subnormal))
 
     @property
     def inside(self) -> NDArray[np.bool_] | NDArray[np.float16]:
-        """(H, W) bool or float16 in [0, 1]: what the mask was made of."""
+        """(H, W) bool, or float16 in [0, 1]: the `roi` that the mask was made from."""
         return self.roi if self._inside is None else self._inside
 
     @property
@@ -86,7 +86,7 @@ class RoiMask:
         return float(self.roi.mean())
 
     def at(self, sigma: float) -> "RoiMask":
-        """The same with another value outside."""
+        """The same mask with another value outside."""
         return RoiMask(self.inside, sigma, self.source)
 
 
@@ -95,8 +95,8 @@ def _is_area(roi: Area) -> bool:
 
 
 def _checked(values: Area) -> NDArray[np.float16]:
-    """Mask values, which are numbers from 0 to 1."""
-    if not (values.min() >= 0 and values.max() <= 1):  # nor if one is no number
+    """Mask values as float16; raises a SpecError if they are not from 0 to 1."""
+    if not (values.min() >= 0 and values.max() <= 1):  # also true of NaN
         raise SpecError(
             f"mask: expected values from 0 to 1, got {values.min():g} to {values.max():g}"
         )
@@ -104,15 +104,15 @@ def _checked(values: Area) -> NDArray[np.float16]:
 
 
 def valued(roi: Area, sigma: float, source: str, on_empty: OnEmpty, empty: str) -> RoiMask:
-    """The mask with its values, and what becomes of one that selects nothing.
+    """The mask of a region; if the region is empty, what `on_empty` says.
 
     Args:
         roi: (H, W) bool or floating point, as `RoiMask` takes it.
         on_empty: "whole": all of the picture is inside; "background": all of it is outside.
-        empty: how to say that nothing is selected.
+        empty: message for an empty region.
 
     Raises:
-        SpecError: if nothing is selected and that is an error.
+        SpecError: if the region is empty and `on_empty` is "error".
     """
     if roi.any():
         return RoiMask(roi, sigma, source)

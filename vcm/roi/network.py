@@ -1,4 +1,4 @@
-"""A small LSeg with a classifier's help: what each pixel shows, in words."""
+"""A small LSeg, helped by an ImageNet classifier: which class each pixel shows."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 
 from vcm.roi.backbone import EfficientNetLite, Norm
 
-WHOLE, KNOWN = 1280, 1000  # its last features, and the classes of ImageNet that it tells apart
-FLOOR = 1e-4  # probabilities below say nothing
+WHOLE, KNOWN = 1280, 1000  # channels of the classifier's last features; its ImageNet classes
+FLOOR = 1e-4  # probabilities below this are no evidence
 
 
 class Pixels(NamedTuple):
-    """What the network says of a picture, before any word is asked.
+    """What the network computes from a picture, before any word comes in.
 
     Attributes:
         vectors: (B, dim, H/4, W/4) float32, unit embeddings.
         trust: (B, 1, H/4, W/4) float32 in (0, 1): how much the classifier counts here.
         known: (B, 1000, H/32, W/32) float32, probability of each ImageNet class.
-        importance: (B, 1, H/16, W/16) float32, log of what a place weighs for detectors.
+        importance: (B, 1, H/16, W/16) float32, log of how much errors here matter to detectors.
     """
 
     vectors: Tensor
@@ -45,9 +45,9 @@ class PixelWordNet(nn.Module):
                                        |
                         logits (B, K + 1, H/4, W/4), "none" first
 
-    The cosine says what training showed; the classifier, never trained here, adds the classes that
-    the training photos hardly show. How far to trust it is learnt on classes whose cosine is
-    hidden at random, so that it serves classes never seen.
+    The cosine covers what the training photos show; the classifier, which is not trained here, adds
+    classes that they hardly show. How far to trust it is learnt on classes whose cosine is hidden
+    at random, so that it also works for classes never seen.
 
     Source: Li et al. 2022, "Language-driven semantic segmentation", arXiv:2201.03546. Deviations:
     a convolutional backbone for CPUs, MiniLM sentence embeddings for CLIP's, a background vector,
@@ -56,7 +56,7 @@ class PixelWordNet(nn.Module):
 
     Args:
         words: (K, T) float32, sentence embeddings of the K class names.
-        members: (K, 1000) bool, the ImageNet classes that show each of them.
+        members: (K, 1000) bool, the ImageNet classes that belong to each of them.
     """
 
     def __init__(self, words: Tensor, members: Tensor, width: int = 96, dim: int = 64):
@@ -86,7 +86,7 @@ class PixelWordNet(nn.Module):
         self.register_buffer("members", members)
 
     def pixels(self, x: Tensor) -> Pixels:
-        """What the picture shows where.
+        """Embeddings, trust, classifier and importance of a picture.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
@@ -105,7 +105,7 @@ class PixelWordNet(nn.Module):
         middle = self.middle(features)
         top = self._finer(self._finer(middle, features, 1), features, 0)
         vectors = F.normalize(self.out(top).float(), dim=1)
-        # of unit vectors, so that no single step can drive it to where its gradient ends
+        # from unit vectors, so that no single step can drive the sigmoid into saturation
         trust = torch.sigmoid(self.trust(vectors))
         return Pixels(vectors, trust, known, self.importance(middle).float())
 
@@ -124,7 +124,7 @@ class PixelWordNet(nn.Module):
         """(B, K + 1, H/4, W/4), "none" first.
 
         Args:
-            hidden: (K,) bool, classes whose cosine does not count: training only.
+            hidden: (K,) bool, classes whose cosine is ignored, in training only.
         """
         vectors = F.normalize(torch.cat([self.background, self.project(self.words)]), dim=1)
         cosine = F.conv2d(pixels.vectors, vectors[:, :, None, None]) * self.log_scale.exp()

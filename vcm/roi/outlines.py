@@ -1,4 +1,4 @@
-"""What detectors find, as maps: outlines with scores, painted."""
+"""Maps from what detectors find: outlines with scores, painted."""
 
 from typing import Final
 
@@ -6,22 +6,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STEP: Final = 32  # the sizes of pictures that detectors take are multiples of it
+STEP: Final = 32  # detectors take pictures whose sides are multiples of this
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Floats = NDArray[np.float32]
 
 
 def painted(size: tuple[int, ...], outlines: Floats, scores: Floats, margin: float) -> Floats:
-    """The score of the surest outline around each pixel, 0 where there is none: (H, W) float32.
+    """The highest score of the outlines around each pixel, 0 if there are none: (H, W) float32.
 
     Args:
         size: (H, W) of the picture.
-        outlines: (N, 4, 2) float32, x and y in pixels; what lies outside is cut off.
+        outlines: (N, 4, 2) float32, x and y in pixels; parts outside the picture are cut off.
         scores: (N,) float32 in [0, 1].
-        margin: on each side, as a share of the shorter side of the rectangle around an outline.
+        margin: added on each side, as a share of the shorter side of an outline's rectangle.
     """
     plane = np.zeros(size, np.float32)
-    for i in np.argsort(scores, kind="stable"):  # the surest is painted last
+    for i in np.argsort(scores, kind="stable"):  # the highest score is painted last
         middle, sides, angle = cv2.minAreaRect(outlines[i])
         rim = 2 * margin * min(sides)
         corners = cv2.boxPoints((middle, (sides[0] + rim, sides[1] + rim), angle))
@@ -30,13 +30,13 @@ def painted(size: tuple[int, ...], outlines: Floats, scores: Floats, margin: flo
 
 
 def fitted(image: Image, scale: float) -> tuple[Image, Floats]:
-    """A picture in about another size, and its pixels' size in those of the result.
+    """A picture resized by about `scale`, and the exact factors.
 
     Args:
         image: (H, W, 3) uint8.
 
     Returns:
-        (H', W', 3) uint8, H' and W' multiples of 32; (2,) float32, x and y.
+        (H', W', 3) uint8, H' and W' multiples of 32; factors (2,) float32, x and y.
     """
     height, width = image.shape[:2]
     w, h = (max(STEP, STEP * round(n * scale / STEP)) for n in (width, height))
@@ -46,7 +46,7 @@ def fitted(image: Image, scale: float) -> tuple[Image, Floats]:
 
 
 def lying_on(plane: Floats, ground: NDArray[np.bool_]) -> Floats:
-    """A map without those of its parts of which less than half lies on a ground; both (H, W)."""
+    """A map without its connected parts that lie less than half on `ground`; both (H, W)."""
     _, parts = cv2.connectedComponents((plane > 0).view(np.uint8))
     sizes = np.bincount(parts.ravel())
     kept = 2 * np.bincount(parts[ground], minlength=len(sizes)) >= sizes
@@ -54,13 +54,14 @@ def lying_on(plane: Floats, ground: NDArray[np.bool_]) -> Floats:
 
 
 def rescaled(plane: Floats, tau: float, to_tau: float, to_growth: float) -> Floats:
-    """Similarities of one backend on the scale of another: what reaches tau reaches the other's.
+    """Similarities of one backend on the scale of another: tau maps to the other's tau.
 
-    What does not stays below the faint parts that grow, so that a face is found or it is not.
+    Those below tau stay below the other's threshold for faint parts, so that a face is found whole
+    or not at all.
 
     Args:
         plane: (H, W) float32 in [0, 1].
-        tau: of the backend that it is from.
+        tau: of the backend that made `plane`.
         to_tau, to_growth: of the other one.
     """
     sure = to_tau + (plane - np.float32(tau)) * np.float32((1 - to_tau) / (1 - tau))

@@ -1,4 +1,4 @@
-"""Coarse similarity maps made to follow the edges of the picture."""
+"""Coarse similarity maps, refined to follow the edges of the picture."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 GUIDE: Final = 1024  # largest side at which the filter's coefficients are computed
-REACH: Final = 1 / 64  # of the larger side: how far an edge may be from where the map has it
-FLATNESS: Final = 1e-3  # variance of grey below which there is no edge to follow
+REACH: Final = 1 / 64  # of the larger side: how far the map may be off an edge
+FLATNESS: Final = 1e-3  # variance of grey values below which an area counts as flat
 
 
 def to_edges(
@@ -17,10 +17,10 @@ def to_edges(
 ) -> Iterator[NDArray[np.float32]]:
     """The maps at the picture's size, each a locally linear function of its grey values.
 
-    One after the other: those of 80 words for 12 megapixels would take 4 GB.
+    They are yielded one by one: those of 80 words for 12 megapixels would take 4 GB.
 
     Source: He, Sun, Tang 2013, "Guided image filtering"; He and Sun 2015, arXiv:1505.00996 (the
-    coefficients at a bounded size, so that time and memory beside the result are bounded too).
+    coefficients at a bounded size, which bounds time and memory, except those of the result).
 
     Args:
         maps: each (h, w) float32 in [0, 1].

@@ -1,4 +1,4 @@
-"""Masks of a task model's own classes (ultralytics YOLO-seg). AGPL-3.0: optional."""
+"""Masks by a YOLO segmentation model, for its own classes. ultralytics is AGPL-3.0: optional."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -13,7 +13,7 @@ from vcm.roi.embedded import cover
 from vcm.roi.vocabulary import forms, vocabulary
 from vcm.vision.yolo import load_yolo
 
-LEAST_CONFIDENCE: Final = 0.05  # below it an instance cannot matter for any sensible tau
+LEAST_CONFIDENCE: Final = 0.05  # instances below this cannot matter for any sensible tau
 
 
 class SegmenterBackend:
@@ -26,7 +26,7 @@ class SegmenterBackend:
     Raises:
         SpecError: if there is no such device.
         MissingExtra: if ultralytics is not installed.
-        ModelError: if the checkpoint cannot be loaded or is no segmenter.
+        ModelError: if the checkpoint cannot be loaded or is not of a segmenter.
     """
 
     name: Final = "segmenter"
@@ -64,11 +64,11 @@ class SegmenterBackend:
 
     @property
     def has_coco_classes(self) -> bool:
-        """Whether its words are the vocabulary's."""
+        """Whether its classes are COCO's, so that the vocabulary's words can be used."""
         return has_coco_classes(self._model)
 
     def knows(self, phrase: str) -> bool:
-        """Whether a phrase stands for classes that are all its own."""
+        """Whether the model has all classes that a phrase stands for."""
         if self.has_coco_classes:
             known = vocabulary()
             return known.knows(phrase) and all(map(self._has, known.read(phrase).cover))
@@ -79,11 +79,11 @@ class SegmenterBackend:
         self._classes(phrase)
 
     def _has(self, class_: int) -> bool:
-        """Whether a class of the vocabulary, which begins with COCO's, is one of its own."""
+        """Whether the model has a class of the vocabulary, whose first classes are COCO's."""
         return class_ < len(self._names)
 
     def _classes(self, phrase: str) -> tuple[int, ...]:
-        """Our words if the classes are COCO's, else the model's own class names."""
+        """Indices of a phrase's classes: by our vocabulary if they are COCO's, else by name."""
         if self.has_coco_classes and any(map(self._has, cover(phrase))):
             return cover(phrase)
         for form in forms(phrase):
@@ -94,7 +94,7 @@ class SegmenterBackend:
 
 
 def has_coco_classes(model: Any) -> bool:
-    """Whether the classes are the vocabulary's, in its order, under any of their names."""
+    """Whether the classes are COCO's in COCO's order; synonyms of their names are accepted."""
     known = vocabulary()
     own = [known.meaning.get(model.names[i].lower()) for i in sorted(model.names)]
     return own == [(i,) for i in range(len(known.coco))]
@@ -106,9 +106,9 @@ def instances(
     """Mask (H, W) bool, class index and confidence of each instance; image: (H, W, 3) RGB.
 
     Args:
-        device: None: the one that ultralytics chooses.
+        device: None: ultralytics chooses.
     """
-    bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
+    bgr = np.ascontiguousarray(image[..., ::-1])  # ultralytics takes arrays as BGR
     (result,) = model.predict(bgr, conf=confidence, verbose=False, retina_masks=True, device=device)
     if result.masks is None:
         return []

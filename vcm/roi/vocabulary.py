@@ -1,4 +1,4 @@
-"""Words to classes: synonyms, plurals, groups and phrases, by words.toml and lexicon.toml."""
+"""From words to classes: synonyms, plurals, groups and phrases, by words.toml and lexicon.toml."""
 
 import difflib
 import logging
@@ -17,13 +17,13 @@ Cover = tuple[int, ...]  # indices of classes
 
 
 class Phrases(NamedTuple):
-    """The words that phrases are made of, beside those that mean something to be seen.
+    """The words of phrases that do not name things.
 
     Attributes:
-        ignored: articles and such: nothing is lost without them.
-        modifiers: what the network cannot tell: the phrase is taken without them, with a warning.
-        amounts: before "of": a pair of, a slice of.
-        unions: what stands on both sides is meant: "man riding a horse".
+        ignored: articles and such, which add nothing.
+        modifiers: what the network cannot see, such as "old"; ignored with a warning.
+        amounts: before "of": "pair of", "slice of".
+        unions: both sides are meant: "man riding a horse".
         places: what follows only says where: "dog on the sofa".
     """
 
@@ -35,11 +35,11 @@ class Phrases(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """What is understood of a phrase.
+    """What a phrase means.
 
     Attributes:
         cover: the classes that it stands for.
-        remarks: what is left out of account, for people.
+        remarks: which parts of it are ignored, as messages for people.
     """
 
     cover: Cover
@@ -47,10 +47,13 @@ class Meaning(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """Attributes:
-    classes: the K names that the network was trained on, in its order.
-    meaning: the indices of the classes that each known word covers.
-    phrases: how phrases of several words are read.
+    """The classes of the network and the words for them.
+
+    Attributes:
+        classes: the K names that the network was trained on, in its order.
+        coco: the first of them: COCO's.
+        meaning: the indices of the classes that each known word stands for.
+        phrases: how phrases of several words are read.
     """
 
     classes: tuple[str, ...]
@@ -63,12 +66,10 @@ class Vocabulary(NamedTuple):
 
         A phrase of several words means what its last noun means ("baby elephant"), if every other
         word is known too; nouns joined by "and", "with", "riding" are all meant, those after "on",
-        "in", "near" are not.
-
-        What is left out of account is told in the log.
+        "in", "near" are not. Ignored parts are logged as warnings.
 
         Raises:
-            UnknownWord: if it does not know a word, with the nearest words that are known.
+            UnknownWord: if a word is not known; the message lists similar words.
         """
         cover, remarks = self.read(phrase)
         for remark in remarks:
@@ -76,7 +77,7 @@ class Vocabulary(NamedTuple):
         return cover
 
     def read(self, phrase: str) -> Meaning:
-        """The same, without a word about it in the log; raises what `cover` does."""
+        """As `cover`, with the remarks returned instead of logged."""
         known = self._known(phrase)
         if known:
             return Meaning(known, [])
@@ -94,7 +95,7 @@ class Vocabulary(NamedTuple):
         found: set[int] = set()
         remarks: list[str] = []
         for part, wanted in zip(parts, meant, strict=True):
-            if part and (wanted or set(part) - self.phrases.modifiers):  # "in red" says no place
+            if part and (wanted or set(part) - self.phrases.modifiers):  # "in red" is no place
                 cover, of_part = self._noun(part, phrase)
                 found |= set(cover) if wanted else set()
                 remarks += of_part
@@ -103,14 +104,14 @@ class Vocabulary(NamedTuple):
         return Meaning(tuple(sorted(found)), remarks)
 
     def knows(self, phrase: str) -> bool:
-        """Whether it stands for some classes."""
+        """Whether a phrase stands for some classes."""
         try:
             return bool(self.read(phrase).cover)
         except UnknownWord:
             return False
 
     def _noun(self, words: list[str], phrase: str) -> Meaning:
-        """What the longest known end of some words covers; those before it must be known too."""
+        """What the longest known end of `words` means; the words before it must be known too."""
         for start in range(len(words)):
             known = self._known(" ".join(words[start:]))
             if known:
@@ -121,7 +122,7 @@ class Vocabulary(NamedTuple):
                     raise self._unknown(strange[0])
                 remarks = []
                 if rest:
-                    remarks.append(f"{phrase!r}: {', '.join(rest)} cannot be told apart here")
+                    remarks.append(f"{phrase!r}: {', '.join(rest)} is ignored")
                 if other := [w for w in before if w not in rest and self._known(w) != known]:
                     both = ", ".join([*other, noun])
                     remarks.append(f"{phrase!r}: only {noun} is meant; for both write '{both}'")
@@ -135,8 +136,8 @@ class Vocabulary(NamedTuple):
 
     def _unknown(self, word: str) -> UnknownWord:
         near = difflib.get_close_matches(word.lower()[:60], self.meaning, 3, 0.6)
-        told = f", near it: {', '.join(near)}" if near else ""
-        return UnknownWord(f"unknown word {word[:40]!r}{told}", hint="any words")
+        similar = f"; similar words: {', '.join(near)}" if near else ""
+        return UnknownWord(f"unknown word {word[:40]!r}{similar}", hint="any words")
 
 
 @cache
@@ -151,7 +152,7 @@ def vocabulary() -> Vocabulary:
     index = {name: i for i, name in enumerate(classes)}
     unfound = set(by_hand["unfound"]["rooms"])
     meaning: dict[str, Cover] = {}
-    for table in (built, by_hand):  # what people decided wins
+    for table in (built, by_hand):  # the table made by hand overrides the built one
         rooms = {k: v for k, v in table.get("rooms", {}).items() if k not in unfound}
         own = table["classes"] | rooms
         meaning |= {w: (index[name],) for name, words in own.items() for w in words}
@@ -162,10 +163,8 @@ def vocabulary() -> Vocabulary:
 
 
 def forms(phrase: str) -> list[str]:
-    """The phrase in lower case, then with its last word in the singular, if it may be plural.
-
-    Then the same without its hyphens: "traffic-lights".
-    """
+    """Spellings to look up: the phrase in lower case, then with its last word in the singular if it
+    may be plural, then both without hyphens ("traffic-lights")."""
     text = " ".join(phrase.lower().split()).strip(".!?\"' ")
     for article in ("the ", "a ", "an "):
         text = text.removeprefix(article)
@@ -174,7 +173,7 @@ def forms(phrase: str) -> list[str]:
 
 
 def _singular(text: str) -> list[str]:
-    """A phrase, and what its last word may be the plural of."""
+    """A phrase, and the same with each possible singular of its last word."""
     forms = [text]
     *start, last = text.split(" ")
     if last in IRREGULAR:

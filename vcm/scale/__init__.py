@@ -1,1 +1,1 @@
-"""Many pictures: where they come from, who does the work, and where the results go."""
+"""Many pictures: where they come from, which processes do the work, where the results go."""

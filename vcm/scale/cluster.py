@@ -1,7 +1,7 @@
-"""Worker processes of a Ray cluster: Ray places the tasks, and does again what a lost worker had.
+"""Worker processes of a Ray cluster: Ray distributes the tasks and repeats those of lost workers.
 
-A task carries its picture and brings back what came out. The machines of the cluster need vcm, and
-at the same path what the options name: weights, masks, task files, code.
+A task carries its picture and returns the result. The machines of the cluster need vcm, and all
+files that options name (weights, masks, task files, code) at the same paths.
 """
 
 import logging
@@ -17,10 +17,10 @@ from vcm.errors import MissingExtra, SpecError, WorkerError
 from vcm.scale.local import settle
 from vcm.scale.work import Submit
 
-LOCAL: Final = "local"  # instead of an address: a cluster on this machine, for as long as it takes
-RETRIES: Final = 3  # of a task whose worker is lost; after that it is the task that costs workers
+LOCAL: Final = "local"  # instead of an address: a cluster on this machine, only for this run
+RETRIES: Final = 3  # of a task whose worker is lost; then the task itself is taken for the cause
 SILENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-# Ray's own switch, whatever it is called, for a cluster that listens on the loopback interface.
+# Despite its name, this is Ray's switch for a cluster that listens only on the loopback interface.
 LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
@@ -32,7 +32,7 @@ class Cluster:
         workers: processors of a local cluster; None: all.
 
     Raises:
-        SpecError: if the number of workers is given for a cluster that runs already.
+        SpecError: if the number of workers is given for a cluster that is already running.
     """
 
     room = 0  # until it is entered
@@ -41,19 +41,19 @@ class Cluster:
         if workers is not None and (address != LOCAL or workers < 1):
             raise SpecError(
                 f"workers: expected 1 or more for {LOCAL!r}, which starts a cluster, and none for "
-                f"a cluster that runs already; got {workers} for {address!r}",
+                f"a cluster that is already running; got {workers} for {address!r}",
                 hint="cluster's workers",
             )
         self._address, self._workers = address, workers
 
     def __enter__(self) -> Submit:
         ray = _connected(self._address, self._workers)
-        # Three tasks a processor: none waits for its next one, and a cluster that can grow does.
+        # Three tasks a processor: none is idle, and a cluster that can grow sees that it should.
         self.room = 3 * max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._shutdown = ray.shutdown
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_in_worker)
         folder = str(Path.cwd())
-        return lambda function, *rest: _told(task.remote(folder, function, *rest).future())
+        return lambda function, *rest: _translated(task.remote(folder, function, *rest).future())
 
     def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
         self._shutdown()
@@ -84,14 +84,14 @@ def _connected(address: str, workers: int | None) -> Any:
 
 
 def _keep_to_this_machine() -> None:
-    """A cluster of our own listens on the loopback interface and has a password of its own."""
+    """Makes our own cluster listen only on the loopback interface, with a random token."""
     os.environ.update(LOOPBACK)
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself waits minutes for a machine that is not there, and then ends the process.
+    """Checked here because Ray waits minutes for a missing machine, and then ends the process.
 
     Raises:
         SpecError: if nothing listens at HOST:PORT.
@@ -116,28 +116,28 @@ def _in_worker(folder: str, function: Any, *rest: Any) -> Any:
 
 @cache
 def _settled(folder: str) -> None:
-    """What a process does first; paths are those of the command, where there are such."""
+    """Run once in each process; relative paths are those of the command if its folder exists."""
     settle()
     if Path(folder).is_dir():
         os.chdir(folder)
 
 
-def _told(future: "Future[Any]") -> "Future[Any]":
-    """The same future, but that Ray gave a task up is a result, and our own bugs are themselves."""
-    told: Future[Any] = Future()
-    future.add_done_callback(partial(_tell, told))
-    return told
+def _translated(future: "Future[Any]") -> "Future[Any]":
+    """A future with Ray's errors translated: lost tasks become results, bugs are raised as such."""
+    result: Future[Any] = Future()
+    future.add_done_callback(partial(_translate, result))
+    return result
 
 
-def _tell(told: "Future[Any]", future: "Future[Any]") -> None:
+def _translate(result: "Future[Any]", future: "Future[Any]") -> None:
     from ray.exceptions import RayError, RayTaskError
 
     error = future.exception()
     if error is None:
-        told.set_result(future.result())
+        result.set_result(future.result())
     elif isinstance(error, RayTaskError):
-        told.set_exception(error.cause)
+        result.set_exception(error.cause)
     elif isinstance(error, RayError):
-        told.set_result(WorkerError(f"lost {RETRIES + 1} workers ({type(error).__name__})"))
+        result.set_result(WorkerError(f"lost {RETRIES + 1} workers ({type(error).__name__})"))
     else:
-        told.set_exception(error)
+        result.set_exception(error)

@@ -27,7 +27,7 @@ class HubPicture(NamedTuple):
         return f"{HUB}{self.data}:{self.split}/{self.number}"
 
     def load(self) -> bytes:
-        """The bytes of its picture, as they were put there."""
+        """The bytes of its picture file."""
         rows, column = _rows(self.data, self.split)
         try:
             cell = rows[self.number][column]
@@ -40,7 +40,7 @@ class HubPictures:
     """The pictures of a data set of the hub, or of a local folder that `datasets` understands.
 
     Args:
-        text: "hf:NAME" or "hf:NAME:SPLIT"; the split is "train" if none is named.
+        text: "hf:NAME" or "hf:NAME:SPLIT"; SPLIT is "train" if not given.
 
     Raises:
         SpecError: if there is no such data set, or it holds no pictures.
@@ -62,7 +62,7 @@ class HubPictures:
 
 @cache
 def _rows(name: str, split: str) -> tuple[Any, str]:
-    """A split, its pictures undecoded, and the column that they are in; once for each process."""
+    """A split with undecoded pictures, and the column they are in; loaded once in each process."""
     try:
         from datasets import Image, load_dataset
     except ImportError as error:
@@ -72,7 +72,7 @@ def _rows(name: str, split: str) -> tuple[Any, str]:
         column = next(k for k, v in data.features.items() if isinstance(v, Image))
     except StopIteration as error:
         raise SpecError(f"hf:{name}: none of its columns holds pictures") from error
-    except Exception as error:  # of the network, of the hub, of any loading script
+    except Exception as error:  # by the network, the hub, or any loading script
         reason = " ".join(str(error).split())[:200]
         raise SpecError(f"hf:{name}: the data set cannot be loaded: {reason}") from error
     return data.cast_column(column, Image(decode=False)), column

@@ -1,4 +1,4 @@
-"""Worker processes of this machine."""
+"""Worker processes on this machine."""
 
 import logging
 import os
@@ -14,17 +14,17 @@ from vcm.scale.work import Submit
 
 
 class Processes:
-    """So many worker processes, each with one thread.
+    """Worker processes, each with one thread.
 
     Raises:
-        SpecError: if there are none.
+        SpecError: if `workers` is below 1.
         WorkerError: on leaving, if a worker process died.
     """
 
     def __init__(self, workers: int):
         if workers < 1:
             raise SpecError(f"workers: expected 1 or more, got {workers}")
-        self.room = 3 * workers  # no worker waits for the reading of its next picture
+        self.room = 3 * workers  # so that no worker waits until its next picture is read
         self._workers = workers
 
     def __enter__(self) -> Submit:
@@ -41,14 +41,14 @@ class Processes:
 
 
 def start() -> None:
-    """What each worker does first: Ctrl-C and the end of the parent are looked after."""
+    """Run first in each worker: it ignores Ctrl-C, which the parent handles, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settle()
 
 
 def settle() -> None:
-    """One thread, so that results do not depend on the machine; no line about each picture."""
+    """One thread, so that results do not depend on the machine; no warnings about each picture."""
     logging.getLogger("vcm").setLevel(logging.ERROR)
     os.environ["OMP_NUM_THREADS"] = "1"
     import cv2
@@ -59,7 +59,7 @@ def settle() -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot stop its workers: they would work and wait for ever."""
+    """A parent that was killed cannot stop its workers: without this they would never end."""
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""What became of every picture: one line of JSON for each, written when its file is whole."""
+"""The manifest: a line of JSON for each picture, written when its file is complete."""
 
 import json
 import os
@@ -15,19 +15,19 @@ _BEGIN: Final = b'{"source": '  # of each line
 
 @dataclass(frozen=True)
 class Line:
-    """One line. Of several about a file, the last one counts.
+    """One line. If there are several for a file, the last one counts.
 
     Attributes:
         source: where the picture came from.
         sha256: of the bytes of the source, in hex; "" if they could not be read.
-        options: names everything else that the file depends on.
-        file: below the manifest's folder; in a shard: SHARD/MEMBER.
+        options: identifies everything else that the file depends on.
+        file: path relative to the manifest's folder; in a shard: SHARD/MEMBER.
         file_sha256: of the bytes of the file; None if there is none.
         bytes: of the file.
         bpp: bits of the .vcm file for each pixel of the picture.
         roi: where the ROI came from, and whether anything was found.
         error: why there is no file, or None.
-        set: in a shard: the set that was coded, as it was given.
+        set: in a shard: the set of pictures that was coded, as the user named it.
     """
 
     source: str
@@ -42,16 +42,16 @@ class Line:
     set: str | None = None
 
     def made_as(self, wanted: "Line") -> bool:
-        """Whether its file was made, and from the bytes and by the options that are wanted."""
+        """Whether its file was made, from the same bytes and with the same options as `wanted`."""
         made = (self.sha256, self.options, self.error)
         return made == (wanted.sha256, wanted.options, None)
 
 
 class Manifest:
-    """The manifest of a folder: what is in memory of a picture is where its line begins.
+    """The manifest of a folder. In memory it keeps only where each picture's line begins.
 
     Raises:
-        OutputError: if it cannot be read, or is somebody else's.
+        OutputError: if it cannot be read, or vcm did not write it.
     """
 
     def __init__(self, folder: Path):
@@ -78,10 +78,10 @@ class Manifest:
             return _parsed(lines.readline())
 
     def append(self, lines: Iterable[Line]) -> None:
-        """Add lines: their files are whole.
+        """Add lines for files that are complete.
 
         Raises:
-            OutputError: if that cannot be written.
+            OutputError: if they cannot be written.
         """
         try:
             with self.path.open("ab") as file:
@@ -93,7 +93,8 @@ class Manifest:
             raise self._refused(error.strerror) from error
 
     def _read(self) -> None:
-        """Note where each line begins. Half a line of ours, which a kill may leave, is cut off."""
+        """Note where each line begins. An unfinished last line, from a run that was killed, is
+        removed."""
         with self.path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 line = _parsed(text)
@@ -105,11 +106,11 @@ class Manifest:
                     os.truncate(self.path, self._end)
 
     def _may_end(self, half: bytes) -> bool:
-        """Whether half a line at the end may be one of ours."""
+        """Whether an unfinished last line may be one of ours."""
         return self._end > 0 or _BEGIN.startswith(half[: len(_BEGIN)])
 
     def _note(self, line: Line, text: bytes) -> None:
-        self._starts.pop(line.file, None)  # the order is that of the lines
+        self._starts.pop(line.file, None)  # so that the order stays that of the lines
         self._starts[line.file] = self._end
         self._end += len(text)
 
@@ -118,7 +119,7 @@ class Manifest:
 
 
 def _parsed(text: bytes) -> Line | None:
-    """A line, or None if it is none of ours."""
+    """A line, or None if it is not one of ours."""
     try:
         found = json.loads(text if text.endswith(b"\n") else b"")
         line = Line(**{f.name: found[f.name] for f in fields(Line) if f.name in found})

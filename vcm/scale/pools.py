@@ -1,4 +1,4 @@
-"""Which pool of workers: processes of this machine, or of a Ray cluster."""
+"""The choice of a pool of workers: processes on this machine, or a Ray cluster."""
 
 import os
 
@@ -8,14 +8,14 @@ from vcm.scale.work import Pool
 
 
 def pool_of(workers: int | None, ray: str | None) -> Pool:
-    """The processes that are asked for: of a Ray cluster, or so many of this machine.
+    """A Ray cluster, or `workers` processes on this machine.
 
     Args:
-        workers: None: one a core.
-        ray: "auto", "local" or the address of a cluster; None for none.
+        workers: number of processes; None: one per core.
+        ray: "auto", "local" or the address of a cluster; None: no cluster.
 
     Raises:
-        SpecError: if there cannot be so many.
+        SpecError: if `workers` is below 1, or given for a cluster that is already running.
     """
     if ray is not None:
         return Cluster(ray, workers)
@@ -23,7 +23,7 @@ def pool_of(workers: int | None, ray: str | None) -> Pool:
 
 
 def _cores() -> int:
-    """Cores that this process may use, which a scheduler may have made fewer."""
+    """Cores that this process may use; a scheduler may have limited them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

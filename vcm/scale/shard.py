@@ -1,4 +1,4 @@
-"""One tar shard that is being filled, on disk: of its files only a few are in memory."""
+"""One tar shard that is being filled, on disk: only a few of its files are in memory."""
 
 import contextlib
 import filecmp
@@ -14,20 +14,20 @@ from vcm.scale.tars import Member
 
 
 class Shard:
-    """Files in the order of their numbers; those that are there already may be taken over.
+    """Files in the order of their numbers; those of an existing shard may be kept.
 
-    As soon as one of them is new, each goes to a draft when those before it are through.
+    Once there is a new file, each file is written to a draft as soon as all before it are done.
 
     Args:
-        path: what it will be called.
+        path: of the finished shard.
         first: number of its first file.
-        before: what is there already, by name.
+        before: the members of the existing shard, by name.
     """
 
     def __init__(self, path: Path, first: int, before: dict[str, Member]):
         self.path = path
         self.lines: dict[int, Line] = {}
-        self.through = 0  # how many files are in it, or have failed
+        self.through = 0  # number of files that are done: in the shard, or failed
         self._next, self._before, self._kept = first, before, 0
         self._waiting: dict[int, tuple[str, bytes | Member] | None] = {}
         self._new = False
@@ -36,16 +36,16 @@ class Shard:
 
     @property
     def loses(self) -> bool:
-        """Whether anything that is there already would not be in it."""
+        """Whether a member of the existing shard would be missing from it."""
         return self._kept < len(self._before)
 
     @property
     def is_changed(self) -> bool:
-        """Whether it would not be what is there already."""
+        """Whether it would differ from the existing shard."""
         return self._new or self.loses
 
     def keep(self, number: int, name: str, sha256: str | None) -> bool:
-        """Take over what is there already; whether that is there, and is this."""
+        """Keep a member of the existing shard; False if it is missing or has another digest."""
         member = self._before.get(name)
         if member is None or _sha256(member) != sha256:
             return False
@@ -54,16 +54,17 @@ class Shard:
         return True
 
     def add(self, number: int, name: str, data: bytes | None, line: Line) -> None:
-        """Take what is new; no data: it has failed."""
+        """Add a new file; `data` is None for one that failed."""
         self.lines[number] = line
         self._new |= data is not None
         self._take(number, None if data is None else (name, data))
 
     def settle(self, may_replace: bool) -> None:
-        """Write what is left and take the place of what is there.
+        """Write the remaining files and replace the existing shard.
 
         Raises:
-            OutputError: if that cannot be written, or must not be replaced and is not the same.
+            OutputError: if it cannot be written, or the existing shard differs and may not be
+                replaced.
         """
         self._write(sorted(self._waiting))
         with writing(self.path):
@@ -75,7 +76,7 @@ class Shard:
         self._tar = None
 
     def drop(self) -> None:
-        """Leave no draft behind."""
+        """Remove the draft."""
         if self._tar is not None:
             with contextlib.suppress(OSError):  # of a full disk
                 self._tar.close()
@@ -105,7 +106,7 @@ class Shard:
 
 
 def _sha256(member: Member) -> str:
-    """Of its bytes, in hex; empty if they cannot be read."""
+    """SHA-256 of its bytes, in hex; "" if they cannot be read."""
     try:
         return digest(member.load())
     except ImageError:

@@ -19,18 +19,18 @@ _NUMBER: Final = re.compile(r"%0?\d*d")
 
 
 class ShardSink:
-    """Tar shards of so many pictures each, in the order of their set, with a manifest beside.
+    """Tar shards of `per_shard` pictures each, in the order of their set, beside a manifest.
 
-    A shard is written at once when all of its pictures are through; what it holds does not depend
-    on who was faster. Of a shard in which a picture is done again the others are taken over.
+    A shard is finished when all of its pictures are done; its contents do not depend on which was
+    done first. If a picture of an existing shard is made again, the others are kept.
 
     Args:
-        pattern: path with a place for the number, such as out-%05d.tar.
-        overwrite: whether shards that are not of this set may be replaced.
-        set_: what the set is called.
+        pattern: path with a placeholder for the number, such as out-%05d.tar.
+        overwrite: whether shards of another set may be replaced.
+        set_: name of the set of pictures.
 
     Raises:
-        SpecError: if there is no such place.
+        SpecError: if there is no such placeholder, or `per_shard` is below 1.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class ShardSink:
 
     @property
     def there(self) -> list[Path]:
-        """The files of such names that are there already."""
+        """The existing files whose names match the pattern."""
         before, after = map(re.escape, _NUMBER.split(self._name))
         name = re.compile(f"{before} *\\d+{after}")
         return [path for path in self._folder.iterdir() if name.fullmatch(path.name)]
 
     def place(self, number: int, stem: str) -> Place:
-        """The shard of this number. A key of WebDataset ends at the first dot: it has none."""
+        """Shard and member of a number; dots are encoded, as WebDataset's keys end at the first."""
         path = PurePosixPath(stem)
         key = str(path.with_name(path.name.replace("%", "%25").replace(".", "%2E")))
         return Place(number, f"{self._name % (number // self._per_shard)}/{key}{self._suffix}")
 
     def kept(self, place: Place, wanted: Line) -> bool:
-        """Whether the manifest says so and the shard still holds it as it was."""
+        """See `Sink.kept`: by the manifest, if the shard still holds the file unchanged."""
         shard, name = self._opened(place)
         line = self._manifest.line(place.file)
         made = line is not None and line.made_as(wanted)
@@ -78,17 +78,17 @@ class ShardSink:
         return True
 
     def put(self, place: Place, line: Line, data: bytes | None) -> None:
-        """Take it; write its shard if that is full now."""
+        """See `Sink.put`; the shard is written when it is full."""
         shard, name = self._opened(place)
         shard.add(place.number, name, data, replace(line, set=self._set))
         self._through(place, shard)
 
     def spare(self) -> None:
-        """Shards that would lose some of what they hold stay as they are."""
+        """See `Sink.spare`: shards that would lose files stay as they are."""
         self._spares = True
 
     def close(self, complete: bool = True) -> None:
-        """Write the last shard, and tell of those behind it that an earlier run left."""
+        """Write the last shard, and warn of later ones that an earlier run left."""
         for shard in list(self._open.values()):
             if complete or not shard.loses:
                 self._write(shard)
@@ -97,17 +97,17 @@ class ShardSink:
             _log.warning("%s and later shards are from an earlier run; remove them", following)
 
     def drop(self) -> None:
-        """Leave no shard that is half full."""
+        """Remove unfinished shards."""
         for shard in self._open.values():
             shard.drop()
 
     def _opened(self, place: Place) -> tuple[Shard, str]:
-        """The shard of a place, and what it is called there."""
+        """The shard of a place, and the file's name in it."""
         shard, _, name = place.file.partition("/")
         if shard not in self._open:
             path = self._folder / shard
             first = place.number - place.number % self._per_shard
-            # what the manifest does not name is somebody else's, perhaps large
+            # a file that the manifest does not name is not ours, and perhaps large
             before = indexed(path) if shard in self._latest else {}
             self._open[shard] = Shard(path, first, before)
         return self._open[shard], name
@@ -118,7 +118,7 @@ class ShardSink:
             self._write(shard)
 
     def _write(self, shard: Shard) -> None:
-        """The shard, if anything in it is new or gone, then the lines about it."""
+        """Write a shard, if anything in it is new or gone, then its lines of the manifest."""
         if shard.is_changed:
             self._check_set(shard)
             shard.settle(self._overwrite or shard.path.name in self._latest)
@@ -126,7 +126,7 @@ class ShardSink:
         del self._open[shard.path.name]
 
     def _check_set(self, shard: Shard) -> None:
-        """Refuse to lose what was made from another set."""
+        """Refuse to lose files that were made from another set."""
         file = self._latest.get(shard.path.name)
         line = self._manifest.line(file) if file and shard.loses and not self._overwrite else None
         if line is not None and line.set != self._set:

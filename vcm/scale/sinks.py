@@ -1,4 +1,4 @@
-"""Where results go: whole files only, and a line about each. Tar shards are in `shards`."""
+"""Where results go: complete files, each with a line in a manifest. `shards` has tar shards."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Place(NamedTuple):
 
     Attributes:
         number: of the picture in its set, from 0.
-        file: below the output's folder; in a shard: SHARD/MEMBER.
+        file: path relative to the output folder; in a shard: SHARD/MEMBER.
     """
 
     number: int
@@ -23,36 +23,36 @@ class Place(NamedTuple):
 
 
 class Sink(Protocol):
-    """What takes the results of a set."""
+    """The output of a set of pictures."""
 
     def place(self, number: int, stem: str) -> Place:
         """Where the result of this picture goes."""
 
     def kept(self, place: Place, wanted: Line) -> bool:
-        """Whether it is there already, made from these bytes by these options; it stays then.
+        """Whether the result exists, made from these bytes with these options; it is kept then.
 
         Args:
-            wanted: how its line would begin.
+            wanted: the line that a new result would have, without its results.
 
         Raises:
-            OutputError: if what is there was made from something else.
+            OutputError: if the existing file was made from another source.
         """
 
     def put(self, place: Place, line: Line, data: bytes | None) -> None:
-        """Take a result; or, with no data, the line that says why there is none.
+        """Take a result; without data, only the line that says why there is none.
 
         Raises:
-            OutputError: if it cannot be written, or something else is there.
+            OutputError: if it cannot be written, or another file is in its place.
         """
 
     def spare(self) -> None:
-        """Some of the set cannot be read: what there is of an earlier run is not lost for that."""
+        """Called if some of the set cannot be read: results of an earlier run must not get lost."""
 
     def close(self, complete: bool = True) -> None:
-        """Nothing more will come: all of the set is through, or what could be read of it."""
+        """Called when no more results come; `complete`: all of the set could be read."""
 
     def drop(self) -> None:
-        """Leave nothing unfinished behind."""
+        """Remove whatever is unfinished."""
 
 
 def digest(data: bytes) -> str:
@@ -61,10 +61,10 @@ def digest(data: bytes) -> str:
 
 
 class Folder:
-    """A folder of files, with a manifest; names with a / make folders in it.
+    """A folder of files, with a manifest; names with a / become subfolders.
 
     Args:
-        whole: instead of a manifest: whether a file that is there is a result that may stay.
+        whole: used instead of a manifest: whether an existing file is a result to keep.
         overwrite: whether files that the manifest does not name may be replaced.
     """
 
@@ -80,11 +80,11 @@ class Folder:
         self._manifest = Manifest(folder) if whole is None else None
 
     def place(self, number: int, stem: str) -> Place:
-        """STEM and the suffix."""
+        """The file STEM plus suffix."""
         return Place(number, f"{stem}{self._suffix}")
 
     def kept(self, place: Place, wanted: Line) -> bool:
-        """Whether the manifest says so and the file is what it was then."""
+        """See `Sink.kept`: by the manifest, if the file is unchanged; or by `whole`."""
         path = self._folder / place.file
         if self._manifest is None:
             return self._whole is not None and self._whole(path)
@@ -108,13 +108,13 @@ class Folder:
             self._manifest.append([line])
 
     def spare(self) -> None:
-        """No file is ever lost."""
+        """Nothing to do: no file is removed."""
 
     def close(self, complete: bool = True) -> None:
-        """Every file is written by now."""
+        """Nothing to do: every file has been written."""
 
     def drop(self) -> None:
-        """No file is unfinished."""
+        """Nothing to do: no file is unfinished."""
 
     def _check_source(self, path: Path, known: Line | None, wanted: Line) -> None:
         if known is not None and known.source != wanted.source and not self._overwrite:
@@ -122,10 +122,10 @@ class Folder:
 
 
 def check_free(path: Path, source: str | None) -> None:
-    """Refuse to replace what was made from another source.
+    """Refuse to replace a file that was made from another source.
 
     Raises:
-        OutputError: if it is there.
+        OutputError: if the file exists.
     """
     if path.exists():
         raise OutputError(
@@ -135,11 +135,11 @@ def check_free(path: Path, source: str | None) -> None:
 
 
 def write(path: Path, data: bytes, may_replace: bool) -> None:
-    """Write a result. Over anything but a result only if it is the same: a kill may come before
-    the line about it.
+    """Write a result. A file that is not in the manifest is replaced only if it has the same bytes:
+    a run may have been killed before it wrote the line.
 
     Raises:
-        OutputError: if something else is there, perhaps what the results are made from.
+        OutputError: if another file is there, perhaps one of the sources.
     """
     if not may_replace and path.is_file() and path.read_bytes() != data:
         raise unnamed(path)
@@ -147,7 +147,7 @@ def write(path: Path, data: bytes, may_replace: bool) -> None:
 
 
 def unnamed(path: Path) -> OutputError:
-    """The error that a file exists which the manifest does not list."""
+    """The error for an existing file that the manifest does not list."""
     return OutputError(
         f"{str(path)!r} exists already and {NAME} does not list it; choose another place",
         hint="replace",

@@ -1,6 +1,6 @@
-"""Sets of files that are read one by one; tar shards and the hub have modules of their own.
+"""Sets of files that are read one by one; `tars` has tar shards, `hub` the Hugging Face hub.
 
-What stands for a file is small and picklable; its bytes are read when they are needed.
+A `Source` is small and picklable; its bytes are read when they are needed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from vcm.image import AS_USUAL, Reading
 
 
 class Source(Protocol):
-    """One file of a set, a picture or a .vcm file, that is not read yet."""
+    """A file of a set, a picture or a .vcm file, that has not been read yet."""
 
     @property
     def name(self) -> str:
@@ -25,11 +25,11 @@ class Source(Protocol):
 
     @property
     def id(self) -> int:
-        """COCO's, 0 where there is none."""
+        """Its COCO image id, 0 if there is none."""
 
     @property
     def where(self) -> str:
-        """Where it lies, for people."""
+        """Where it is, for people to read."""
 
     def load(self) -> bytes:
         """Its bytes.
@@ -60,13 +60,13 @@ def read(source: Source, how: Reading = AS_USUAL) -> NDArray[np.uint8]:
     """The picture: (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: if it cannot be read, or is none.
+        ImageError: if it cannot be read, or is not a picture.
     """
     return image.parse(source.load(), source.where, how)
 
 
 def stem(source: Source) -> str:
-    """The name without its suffix: what its result is called."""
+    """The name without its suffix, which its result gets too."""
     path = PurePosixPath(*inner(PurePosixPath(source.name)))
     return str(path.with_suffix("")) if path.name else "unnamed"
 
@@ -81,10 +81,10 @@ def files(paths: Iterable[Path]) -> list[Source]:
 
 
 def distinct(sources: Sequence[Source]) -> list[Source]:
-    """The sources, of which no two have the same name but for the suffix.
+    """The sources, checked to have different names even without suffixes.
 
     Raises:
-        SpecError: if two have.
+        SpecError: if two have the same.
     """
     for one, other in pairwise(sorted(sources, key=stem)):
         if stem(one) == stem(other):
@@ -94,10 +94,10 @@ def distinct(sources: Sequence[Source]) -> list[Source]:
 
 
 def inner(path: PurePosixPath) -> list[str]:
-    """The parts of a path, of which none leads out of a folder that the path is put in."""
+    """The parts of a path without those that would lead out of the folder it is joined to."""
     return [part for part in path.parts if part not in ("/", "..")]
 
 
 def hidden(name: str) -> bool:
-    """Whether a file is of another program: macOS puts "._cat.png" beside "cat.png"."""
+    """Whether a file is hidden: macOS puts "._cat.png" beside "cat.png"."""
     return PurePosixPath(name).name.startswith(".")

@@ -1,4 +1,4 @@
-"""Tar shards as WebDataset has them, read one after the other."""
+"""Tar shards in WebDataset's format, read one after the other."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ Wanted = Callable[[str], bool]  # whether a set takes the file of this name
 
 
 class Member(NamedTuple):
-    """A file in an uncompressed tar file: `size` bytes from `offset` on."""
+    """A file in an uncompressed tar file: `size` bytes starting at `offset`."""
 
     name: str
     shard: Path
@@ -47,20 +47,21 @@ class Member(NamedTuple):
 
 
 class ShardSource:
-    """The files in tar shards, one shard after the other: no list of all is ever made.
+    """The files in tar shards, one shard after the other, without a list of all of them.
 
-    A file's name is that of its shard and its own: keys need to be unique in a shard only.
+    A name consists of the shard's and the file's, so keys need to be unique only in their shard.
 
     Args:
         text: path of a tar file; {000..009} stands for numbers, * for anything.
-        wanted: of several files with one key, the first that is wanted counts.
+        wanted: which files the set takes, by name; of several with the same key, the first.
 
     Attributes:
-        damaged: why shards were not read to their end, by their paths; known behind the last file.
-        left_out: what looks like a file of the set and is a link, or cannot be read; likewise.
+        damaged: why shards were not read to their end, by path; complete after the iteration.
+        left_out: files that seem to belong to the set but are links or cannot be read; likewise.
 
     Raises:
-        SpecError: if there is no such file, two shards have one name, or nothing is wanted.
+        SpecError: if there is no such file or two shards have the same name; while iterating, if
+            no file is wanted.
     """
 
     def __init__(self, text: str, wanted: Wanted = image.is_picture):
@@ -89,7 +90,7 @@ class ShardSource:
             )
 
     def _members(self, shard: Path, entries: list[tarfile.TarInfo]) -> list[Source]:
-        """The wanted files of a shard. Keys end at the first dot, as WebDataset has it."""
+        """The wanted files of a shard. Keys end at the first dot, as in WebDataset."""
         found: dict[PurePosixPath, Source] = {}
         keys: dict[PurePosixPath, str] = {}
         left = [entry.name for entry in entries if self._is_left_out(entry)]
@@ -99,10 +100,10 @@ class ShardSource:
             path = PurePosixPath(entry.name)
             name = PurePosixPath(shard.stem, *inner(path))
             keys.setdefault(name.with_name(name.name.partition(".")[0]), entry.name)
-            if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, it is no picture
+            if path.name.count(".") == 1:  # "0001.mask.png" belongs to a sample, but is no picture
                 member = Member(str(name), shard, entry.offset_data, entry.size)
                 found.setdefault(name.with_suffix(""), member)
-        left += [keys[key] for key in sorted(keys.keys() - found.keys())]  # for dots in their names
+        left += [keys[key] for key in sorted(keys.keys() - found.keys())]  # names with more dots
         if left:
             _log.warning(
                 "%s: left out (links, unsupported formats, names with two dots): %s",
@@ -113,7 +114,7 @@ class ShardSource:
         return list(found.values())
 
     def _is_left_out(self, entry: tarfile.TarInfo) -> bool:
-        """Whether it looks like a file of the set, and is a link or cannot be read."""
+        """Whether it seems to belong to the set but is a link or cannot be read."""
         if entry.isdir() or hidden(entry.name):
             return False
         pictures = self._wanted is image.is_picture
@@ -126,7 +127,7 @@ def expanded(text: str) -> list[str]:
     """The paths that a text with {000..009} or * stands for, in order.
 
     Raises:
-        SpecError: if a pattern fits nothing, or a file is missing.
+        SpecError: if a pattern matches nothing, or a file is missing.
     """
     found = _RANGE.search(text)
     if found:
@@ -146,14 +147,14 @@ def expanded(text: str) -> list[str]:
 
 
 def _globbed(pattern: Path) -> list[str]:
-    """The paths that fit; of what stands for something in Python's patterns only * does here."""
+    """The paths that match a pattern, in which * is the only special character."""
     base, text = Path(pattern.anchor or "."), str(pattern.relative_to(pattern.anchor))
     plain = "".join(f"[{c}]" if c in "[?" else c for c in text)
     return sorted(str(path) for path in base.glob(plain))
 
 
 def indexed(shard: Path) -> dict[str, Member]:
-    """The files in a tar file by name; of a damaged one those before the damage."""
+    """The files in a tar file by name; if it is damaged, those before the damage."""
     found = {}
     with contextlib.suppress(OSError, tarfile.TarError), tarfile.open(shard, "r:") as tar:
         for entry in tar:
@@ -163,7 +164,7 @@ def indexed(shard: Path) -> dict[str, Member]:
 
 
 def _entries(shard: Path) -> tuple[list[tarfile.TarInfo], str]:
-    """What a tar file holds, as far as it is whole, and what is wrong with it; "" if nothing is."""
+    """The entries of a tar file up to any damage, and what is wrong with it; "" if nothing is."""
     found: list[tarfile.TarInfo] = []
     try:
         with tarfile.open(shard, "r:") as tar:

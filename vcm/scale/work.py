@@ -1,4 +1,4 @@
-"""The same work on many tasks: few at a time are in memory, and whoever does them may be lost."""
+"""The same job for many tasks: few are in memory at a time, and a worker may be lost."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
@@ -19,28 +19,28 @@ Submit = Callable[..., "Future[Any]"]  # of a function and its arguments
 
 
 class Job(Hashable, Protocol[T_contra, R_co]):
-    """What is done with every task. Hashable and picklable: it is sent along with each of them."""
+    """What is done with every task. Hashable and picklable: it is sent along with each task."""
 
     def load(self) -> Callable[[T_contra], R_co]:
-        """The work, with every model that it needs; once for each process."""
+        """A function that does one task, with its models loaded; called once in each process."""
 
 
 class Pool(Protocol):
-    """Processes that work, while it is entered."""
+    """A context manager for worker processes."""
 
     def __enter__(self) -> Submit:
-        """What gives them a function to call."""
+        """A function that submits a function and its arguments to them."""
 
     def __exit__(self, kind: Any, error: Any, trace: Any, /) -> None:
-        """Whatever is not done by now is not done at all."""
+        """Tasks that are not done are cancelled."""
 
     @property
     def room(self) -> int:
-        """How many tasks may be under way or wait for their turn."""
+        """How many tasks may be running or waiting at a time."""
 
 
 class Here:
-    """No process but this one: each task is done when it is submitted."""
+    """No other process: each task is done here when it is submitted."""
 
     room = 1
 
@@ -52,7 +52,7 @@ class Here:
 
 
 class Entered:
-    """Processes that stay after a round of tasks, for the next one."""
+    """The processes of an entered pool, kept for the next round of tasks."""
 
     def __init__(self, submit: Submit, room: int):
         self._submit, self.room = submit, room
@@ -74,15 +74,15 @@ def kept(pool: Pool) -> Iterator[Pool]:
 def mapped(
     job: Job[T, R], tasks: Iterable[T], pool: Pool, ordered: bool = False
 ) -> Iterator[tuple[T, R | VcmError]]:
-    """Every task with its result, or with why it failed.
+    """Every task with its result, or with the error why it failed.
 
-    The results are the same whatever the pool. Tasks are taken as there is room for them.
+    The results do not depend on the pool. Tasks are taken when there is room for them.
 
     Args:
-        ordered: as they come in, rather than as they get done.
+        ordered: whether results come in the order of the tasks, not as they are done.
 
     Raises:
-        VcmError: if the job cannot be loaded: every task would fail alike.
+        VcmError: if the job cannot be loaded, so that every task would fail.
     """
     with pool as submit:
         failure = submit(prepared, job).result()
@@ -107,7 +107,7 @@ def mapped(
 
 
 def prepared(job: Job[T, R]) -> VcmError | None:
-    """In a worker: load the job; the error if that fails."""
+    """In a worker: load the job; returns the error if that fails."""
     try:
         _loaded(job)
     except VcmError as error:
@@ -116,22 +116,22 @@ def prepared(job: Job[T, R]) -> VcmError | None:
 
 
 def worked(job: Job[T, R], task: T) -> R | VcmError:
-    """In a worker: do one task. An error is a result: pools differ in how they pass exceptions.
+    """In a worker: do one task. Errors are returned, as pools differ in how they pass exceptions.
 
-    One that needs more memory than there is must not stop the others.
+    A task that needs more memory than there is must not stop the others.
     """
     try:
         result: R = _loaded(job)(task)
     except VcmError as error:
         return error
-    except (MemoryError, RuntimeError, cv2.error) as error:  # by Python, torch and OpenCV
+    except (MemoryError, RuntimeError, cv2.error) as error:  # from Python, torch and OpenCV
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         return WorkerError("not enough memory for this one")
     return result
 
 
-@lru_cache(maxsize=1)  # the models of a job that is over take no memory
+@lru_cache(maxsize=1)  # so that the models of an earlier job are freed
 def _loaded(job: Job[Any, Any]) -> Callable[[Any], Any]:
     return job.load()
 

@@ -1,4 +1,4 @@
-"""How good a model in training is on pictures that it does not learn from."""
+"""How good a model is during training, on held-out pictures."""
 
 import logging
 from collections.abc import Callable
@@ -26,11 +26,11 @@ SEEN = (0, 220, 255)  # boxes; the ROI's outline is yellow
 
 @torch.no_grad()
 def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> dict[str, float]:
-    """bpp and PSNR by quality and sigma, on centre crops, so many at a time.
+    """bpp and PSNR by quality and sigma, on centre crops, `size` at a time.
 
     The ROI is the middle half of a crop, each way. Keys are like "q50_s0.1_psnr" (of the ROI),
     "q50_s0.1_bg" (of the background), "q50_s0.1_bpp" and, with a task, "q50_s0.1_task". If a file
-    of such a crop has a map, "q50_s0.1_levels" is how many levels that has, and "q50_s0.1_map" its
+    of such a crop has a map, "q50_s0.1_levels" is its number of levels, and "q50_s0.1_map" its
     share of the file's bits.
     """
     x, roi = _crops(averaged, held_out, side)
@@ -44,10 +44,10 @@ def check(averaged: Step, held_out: list[Photo], side: int, size: int = 8) -> di
             record[f"{name}_bpp"] = bpp.mean().item()
             record[f"{name}_psnr"] = _psnr(error[..., roi])
             record[f"{name}_bg"] = _psnr(error[..., ~roi])
-            told = averaged.level_map(_mask(roi, sigma, x[:1]), quality)
-            if told is not None:
-                bits = 8 * len(levels.pack(told, quality * 100))
-                record[f"{name}_levels"] = len(told.qualities)
+            level_map = averaged.level_map(_mask(roi, sigma, x[:1]), quality)
+            if level_map is not None:
+                bits = 8 * len(levels.pack(level_map, quality * 100))
+                record[f"{name}_levels"] = len(level_map.qualities)
                 record[f"{name}_map"] = bits / (bits + bpp.mean().item() * side**2)
             if averaged.task is not None:
                 pairs = zip(torch.split(x_hat, size), torch.split(x, size), strict=True)
@@ -69,7 +69,7 @@ def samples(
     """A sheet of a few crops: the original with its ROI, and coded at each sigma.
 
     Args:
-        seen: draws into a picture what the task model finds there.
+        seen: draws into a picture what the task model finds in it.
     """
     x, roi = _crops(averaged, held_out[:SHOWN], side)
     shown = seen or (lambda picture: picture)
@@ -86,9 +86,10 @@ def samples(
 
 
 def finder(task_model: str) -> Callable[[Image], Image] | None:
-    """Draws what a task model sees in a picture; None for none, and for one of features alone.
+    """A function that draws into a picture what a task model finds in it.
 
-    A picture that the model fails at stays as it is: no training ends by what is only looked at.
+    None if there is no model, or it gives features only. Pictures that the model fails on are not
+    changed: a training must not end because of a drawing.
     """
     if not task_model:
         return None
@@ -107,7 +108,7 @@ def finder(task_model: str) -> Callable[[Image], Image] | None:
         try:
             return drawn(picture)
         except VcmError as error:
-            _log.warning("not drawn, what %s finds: %s", task_model, error)
+            _log.warning("what %s finds is not drawn: %s", task_model, error)
             return picture
 
     return seen

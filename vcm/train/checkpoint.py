@@ -1,4 +1,4 @@
-"""Training state on disk: written whole or not at all, read back exactly."""
+"""Training state on disk: written atomically, read back exactly."""
 
 import io
 from pathlib import Path
@@ -12,9 +12,9 @@ from vcm.files import write_atomic
 
 
 class Average:
-    """Exponential moving average of a model's parameters, the weights that are released.
+    """Exponential moving average of a model's parameters; these weights are released.
 
-    On the device that the model is on when this is made.
+    It stays on the device where the model is when it is created.
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -23,7 +23,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the model; the first steps move fast."""
+        """Move towards the model, faster in the first steps."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         now = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
         torch._foreach_lerp_([self.values[k] for k in now], list(now.values()), weight)
@@ -43,10 +43,10 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote.
+    """A state that `save` wrote.
 
     Raises:
-        ModelError: if the file is no checkpoint.
+        ModelError: if the file is not a checkpoint.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -58,15 +58,15 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def step_of(path: Path) -> int:
-    """Steps that a checkpoint has behind it; 0 if there is none."""
+    """Number of steps that a checkpoint was trained for; 0 if there is no such file."""
     return int(load(path)["step"]) if path.exists() else 0
 
 
 def grown(old: Tensor, new: Tensor) -> Tensor:
-    """`new`, (O, I, ...), with `old`, (o, i, ...), in its first corner and nothing beside it.
+    """`new`, (O, I, ...), with `old`, (o, i, ...), in its first corner and zeros for new inputs.
 
-    The old outputs of a layer then do not see new inputs, so a network that was made wider
-    computes what it did before.
+    The old outputs of a layer do not see the new inputs, so a network that was made wider computes
+    the same as before.
     """
     corner = tuple(slice(n) for n in old.shape)
     if old.ndim != new.ndim or new[corner].shape != old.shape:

@@ -1,4 +1,4 @@
-"""What a training run is told: the tables of a TOML file, defaults included."""
+"""The config of a training run: the tables of a TOML file, with defaults."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Optim:
         steps: length of the whole run.
         lr: peak learning rate.
         decay_from: fraction of the steps after which the rate decays.
-        slow: factor on the rate of the linear transforms and the gains, which spike without it.
+        slow: factor on the rate of the linear transforms and the gains, which spike otherwise.
         deep: factor on the rate of the deepest part of g_a.
         clip: largest norm of the gradient.
         average: decay of the moving average of the weights.
@@ -70,16 +70,16 @@ class Run:
     """[run] where and how.
 
     Attributes:
-        folder: checkpoints and logs; a run with a checkpoint there is resumed.
-        initial: what to begin with, "" for nothing: a checkpoint, a weight file or the name of a
+        folder: for checkpoints and logs; if it has a checkpoint, that run is resumed.
+        initial: weights to start from, "" for none: a checkpoint, a weight file or the name of a
             built-in model; its networks may be smaller.
-        learn: "all", or the "encoder" alone (every decoder reads its files as before), or the
-            "decoder" alone.
-        accumulate: parts that a step's pictures are taken in, to need less memory.
-        precision: "bf16" or "fp32". Published codecs always have fp32.
+        learn: "all", only the "encoder" (existing decoders still read its files), or only the
+            "decoder".
+        accumulate: parts that a step's pictures are split into, to need less memory.
+        precision: "bf16" or "fp32". Published codecs always use fp32.
         wandb: W&B project that the run is logged to, "" for none.
         threads: torch's CPU threads, 0 = its own choice.
-        workers: processes that prepare the pictures; a GPU waits for them otherwise.
+        workers: processes that prepare pictures, so that a GPU need not wait for them.
     """
 
     folder: str = "runs/base"
@@ -104,18 +104,18 @@ class Run:
                 raise SpecError(f"{key}: expected 0 or more, got {getattr(self, key)}")
 
 
-# How a run is computed and what is told of it: the same run whatever they are.
+# Keys that do not change what is learnt: what is logged, and how it is computed.
 UNTOLD: Final = ("run.wandb", "run.threads", "run.workers", "run.log_every", "run.check_every",
                  "run.save_every", "data.memory")  # fmt: skip
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> "Training":
-    """The config in a TOML file with "table.key=value" changes, which name its folder too.
+    """The config in a TOML file with "table.key=value" changes.
 
-    But for those of what is told of a run (W&B, logs) and of how it is computed.
+    The changes, except those of `UNTOLD`, are appended to the run's folder, unless they set it.
 
     Raises:
-        SpecError: if the file or a change is not what a config holds.
+        SpecError: if the file or a change is not a valid config.
     """
     config = toml.load(path, Training, changes)
     if not changes or any(change.startswith("run.folder=") for change in changes):
@@ -143,6 +143,6 @@ class Training:
     def __post_init__(self) -> None:
         if self.run.learn != "all" and not (self.run.initial or self.published.pretrained):
             raise SpecError(
-                f"run.learn={self.run.learn}: the other half must have been trained; say what to "
-                f"begin with, such as run.initial=base"
+                f"run.learn={self.run.learn}: the other half must have been trained; name weights "
+                f"to start from, such as run.initial=base"
             )

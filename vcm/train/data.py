@@ -1,6 +1,6 @@
 """Training pictures and the masks that the codec learns to obey.
 
-A batch is a pure function of (seed, step): a resumed run sees exactly what an unbroken one sees.
+A batch is a pure function of (seed, step): a resumed run sees the same batches as an unbroken one.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from vcm.errors import SpecError
 from vcm.train.photos import Data, Photo
 
 NO_REGION = (0, 255)  # labels of a region map that stand for "nothing" and "void"
-# Of crops not all ROI: two values, by regions or shapes, or all background. Graded ones: several
-# values, or a smooth field.
+# Shares of kinds of masks, for crops that are not all ROI. Two values: by regions, by random
+# shapes, or all background. Graded: several values, or a smooth field.
 OTHERS = {"regions": 0.57, "shapes": 0.36, "none": 0.07}
 GRADED = {"several": 0.5, "smooth": 0.5}
-SEVERAL, GRID = 4, 4  # objects of several values at most; values each way that a field goes through
+SEVERAL, GRID = 4, 4  # objects of "several" at most; side of the grid that "smooth" interpolates
 
 
 class Batch(NamedTuple):
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
         x: (B, 3, S, S) float32 in [0, 1], RGB.
         m: (B, 1, S, S) float32 in (0, 1], mask values.
         hundredths: (B,) int64 in [0, 10000], the quality.
-        mapped: (B,) bool, whether the decoder is told the mask by a map, if the model has one.
+        mapped: (B,) bool, whether the mask is sent to the decoder as a map, if the model has one.
     """
 
     x: Tensor
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Own(NamedTuple):
-    """The part of a step's pictures that a process takes: this one of so many, from 0."""
+    """The part of a step's pictures that a process takes: part `number`, from 0, of `of`."""
 
     number: int = 0
     of: int = 1
@@ -55,10 +55,10 @@ ALONE: Final = Own()
 def batch(photos: Sequence[Photo], data: Data, seed: int, step: int, own: Own = ALONE) -> Batch:
     """The batch of one step, or a part: random crops, flips, scales, masks, sigmas, qualities.
 
-    Each picture has random numbers of its own, so that nobody prepares another's.
+    Each picture has its own random numbers, so no process has to prepare those of another.
 
     Raises:
-        SpecError: if the step's pictures cannot be shared out evenly.
+        SpecError: if the step's pictures cannot be divided evenly among the processes.
     """
     if data.batch % own.of:
         raise SpecError(f"data.batch: expected a multiple of {own.of} processes, got {data.batch}")
@@ -78,26 +78,26 @@ def batch(photos: Sequence[Photo], data: Data, seed: int, step: int, own: Own = 
 
 
 def _qualities(count: int, rng: Generator) -> NDArray[np.int64]:
-    """One from each of `count` equal parts of 0 to 10000: gradients of steps then differ less."""
+    """One from each of `count` equal parts of 0 to 10000, so that gradients vary less."""
     position = (rng.permutation(count) + rng.random(count)) / count
     return (position * (QUALITY_STEPS + 1)).astype(np.int64)
 
 
 class Batches(Dataset[Batch]):
-    """The batch of each step by its number: for worker processes, which share nothing else."""
+    """The batch of each step by its number, for torch's data loader."""
 
     def __init__(self, photos: Sequence[Photo], data: Data, seed: int, own: Own):
-        self._told = photos, data, seed
+        self._source = photos, data, seed
         self._own = own
 
     def __getitem__(self, step: int) -> Batch:
-        return batch(*self._told, step, self._own)
+        return batch(*self._source, step, self._own)
 
 
 def _crop(photo: Photo, side: int, rng: Generator) -> Photo:
-    """A square of the picture, up to twice as large and made smaller; some are mirrored."""
+    """A square of the picture, scaled by 1/2 to 1; half of them are mirrored."""
     height, width = photo.pixels.shape[:2]
-    scale = min(1.0, rng.uniform(0.5, 1.17))  # smaller ones show finer detail, fewer JPEG blocks
+    scale = min(1.0, rng.uniform(0.5, 1.17))  # scaled down: finer detail, weaker JPEG artefacts
     span = min(round(side / scale), height, width)
     top, left = rng.integers(height - span + 1), rng.integers(width - span + 1)
     step = rng.choice([1, -1])
@@ -122,9 +122,9 @@ def mask_values(
 ) -> NDArray[np.float32]:
     """Mask values m of one crop: (side, side) float32 in (0, 1].
 
-    Everything is 1 (the ordinary codec), or a random sigma, log-uniform, is the lowest of them:
-    outside a union of regions or random shapes that are 1, or everywhere. In graded masks it lies
-    beneath objects of several values, or is the end of a smooth field.
+    Either all are 1 (no ROI), or the lowest is a sigma drawn log-uniformly: outside a union of
+    regions or random shapes, where it is 1, or everywhere. In graded masks it is the background of
+    objects with several values, or the lower end of a smooth field.
     """
     sigma = float(np.exp(rng.uniform(*np.log(sigmas))))
     shares = {k: (1 - whole) * (1 - graded) * p for k, p in OTHERS.items()}
@@ -153,7 +153,7 @@ def _object(labels: NDArray[np.uint8] | None, side: int, rng: Generator) -> NDAr
 
 
 def _field(side: int, sigma: float, rng: Generator) -> NDArray[np.float32]:
-    """Values between sigma and 1 that change smoothly, as importance for a task does."""
+    """Values between sigma and 1 that vary smoothly, as importance for a task does."""
     coarse = rng.uniform(np.log(sigma), 0, (GRID, GRID))
     fine = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.exp(np.clip(fine, np.log(sigma), 0)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Coding tables that fit what a trained model really produces."""
+"""Coding tables fitted to the symbols that a trained model produces."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -15,18 +15,18 @@ from vcm.codec.runtime.latent import Latent
 from vcm.train.data import mask_values
 from vcm.train.photos import Photo
 
-Counts = dict[str, NDArray[np.int64]]  # per string "z" and "y": (rows, entries)
-PRIOR: Final = 1_000  # symbols that the model's own distribution of a row is worth
+Counts = dict[str, NDArray[np.int64]]  # for each of the strings "z" and "y": (rows, entries)
+PRIOR: Final = 1_000  # the model's own distribution of a row counts as this many symbols
 
 
 def fitted(codec: AnyRate, photos: Sequence[Photo], seed: int = 0) -> dict[str, Tables]:
     """Tables with the frequencies of the symbols of photos, coded at random qualities and masks.
 
-    Latents are not quite Gaussian: peaks are sharper and tails heavier. The shape of each row is
-    cheap to know, because rows are few and symbols many.
+    Latents are not quite Gaussian: peaks are sharper and tails heavier. Few photos are enough to
+    measure the shape of each row, because there are few rows and many symbols.
 
     Args:
-        codec: a model with the tables of its distributions.
+        codec: a model with tables from its own distributions.
     """
     tables = codec.latents.tables
     counts: Counts = {
@@ -48,7 +48,7 @@ def _latents(codec: AnyRate, photos: Sequence[Photo], seed: int) -> Iterator[Lat
 
 
 def _blend(table: Tables, counts: NDArray[np.int64]) -> Tables:
-    """A table whose rows are the counts, together with what they were."""
+    """A table with rows that mix the counts with what they were."""
     pmfs = []
     for cdf, length, row in zip(table.cdf, table.length.tolist(), counts, strict=True):
         entries = torch.from_numpy(np.diff(cdf)[: length - 1])  # the escape is the last

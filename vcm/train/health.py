@@ -1,4 +1,4 @@
-"""Whether a run is well: gradients that are left out, a loss that runs away."""
+"""Whether a run is healthy: outlier gradients, which are skipped, and a diverging loss."""
 
 import logging
 import math
@@ -7,23 +7,23 @@ from typing import Final
 from vcm.errors import ModelError
 
 _log = logging.getLogger(__name__)
-# Of the gradient, times its usual norm: one like this can undo a thousand steps, so it is left out.
+# A gradient of more than this times the usual norm can undo a thousand steps, so it is skipped.
 OUTLIER: Final = 10.0
-# Steps in a row whose loss is so many times the usual one: the run has diverged.
+# After so many steps in a row with a loss of more than FAR times the usual, the run has diverged.
 DIVERGED, FAR = 50, 3.0
-ILL = 5  # such steps: more than one unlucky batch
+ILL = 5  # steps in a row with such a loss: more than one unlucky batch
 
 
 class Health:
-    """What is usual in a run, and how far from it the run is.
+    """The usual loss and gradient norm of a run, and how far it is from them.
 
     Args:
-        folder: of the run, for what is said when it diverges.
+        folder: of the run, for the error when it diverges.
 
     Attributes:
         norm, loss: running means of the gradient's norm and of the loss.
         last: the loss of the last step.
-        far: steps in a row with a loss that is far from usual; what is saved then may be ill.
+        far: steps in a row with a loss far above the usual; the weights may be bad by then.
     """
 
     def __init__(self, folder: str):
@@ -34,11 +34,11 @@ class Health:
 
     @property
     def ill(self) -> bool:
-        """Whether what is learnt now is not to be kept."""
+        """Whether the current weights should not be saved."""
         return self.far >= ILL
 
     def allows(self, step: int, loss: float, norm: float) -> bool:
-        """Whether a step is to be made: not if its gradient is an outlier.
+        """Whether to make a step: not if its gradient is an outlier.
 
         Raises:
             ModelError: if the run has diverged.
@@ -49,21 +49,21 @@ class Health:
             raise self.diverged(step)
         allowed = norm <= OUTLIER * self.norm
         if not allowed:
-            _log.warning("step %d left out: gradient %.2g, usual %.2g", step, norm, self.norm)
+            _log.warning("step %d skipped: gradient %.2g, usual %.2g", step, norm, self.norm)
         self.norm = _running(self.norm, norm, OUTLIER)
-        if not self.far:  # else what is wrong would become usual
+        if not self.far:  # else a diverging loss would become the usual one
             self.loss = _running(self.loss, loss, FAR)
         return allowed
 
     def diverged(self, step: int) -> ModelError:
-        """What is said of a run whose loss has left what was usual."""
+        """The error for a run whose loss is far above the usual."""
         return ModelError(
             f"step {step}: the loss is {self.last:.3g}, usual is {self.loss:.3g}: the run has "
             f"diverged; the same command with a lower optim.lr and run.folder={self._folder} "
-            f"goes on from the last checkpoint, or begins again if none was made"
+            f"goes on from the last checkpoint, or starts again if there is none"
         )
 
 
 def _running(mean: float, value: float, most: float) -> float:
-    """A mean over some hundred steps that follows outliers slowly: what stays becomes usual."""
+    """A mean over about a hundred steps, to which no value adds more than `most` times the mean."""
     return value if math.isinf(mean) else 0.99 * mean + 0.01 * min(value, most * mean)

@@ -1,4 +1,4 @@
-"""Weights to begin a training with: another run's checkpoint, or a released weight file."""
+"""Weights to start a training from: another run's checkpoint, or a weight file."""
 
 import logging
 from pathlib import Path
@@ -20,8 +20,8 @@ def tensors(name_or_path: str) -> dict[str, Tensor]:
     """Tensors of the networks ("model.") and of the rate model ("rate.").
 
     Args:
-        name_or_path: a checkpoint (*.ckpt), whose averages are taken, a weight file, or the name
-            of a built-in model.
+        name_or_path: a checkpoint (*.ckpt), of which the averages are used, a weight file, or the
+            name of a built-in model.
 
     Raises:
         ModelError: if it is none of these.
@@ -41,14 +41,14 @@ def tensors(name_or_path: str) -> dict[str, Tensor]:
 
 
 def adopt(module: Step, name_or_path: str, learn: Learn) -> None:
-    """Begin with the weights of another model, see `tensors`.
+    """Start from the weights of another model, see `tensors`.
 
-    Where transforms, context or hidden layers are wider here, they compute what they did there.
-    Logs what is not there at all.
+    Layers that are wider here compute the same as there. Tensors that the other model does not have
+    are logged.
 
     Raises:
-        ModelError: if the other model is larger somewhere, or another one altogether; or if the
-            encoder alone is to learn for a decoder that is not the other model's.
+        ModelError: if the other model is larger somewhere, or has no tensor in common with this
+            one; or if only the encoder learns and the decoders differ.
     """
     own, given = module.state_dict(), tensors(name_or_path)
     known = own.keys() & given.keys()
@@ -59,8 +59,8 @@ def adopt(module: Step, name_or_path: str, learn: Learn) -> None:
     decoder = {k for k in frozen if k.startswith("model.")}
     if learn == "encoder" and not decoder <= alike:
         raise ModelError(
-            f"{name_or_path}: [model] describes another decoder; where the encoder alone learns, "
-            f"it must be the same"
+            f"{name_or_path}: [model] describes another decoder; if only the encoder learns, it "
+            f"must be the same"
         )
     module.load_state_dict(own | {k: checkpoint.grown(given[k], own[k]) for k in known})
     fresh = ", ".join(sorted(own.keys() - known)) or "none"

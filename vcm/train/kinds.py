@@ -1,4 +1,4 @@
-"""What a training step computes of each kind of codec; the table is `vcm.codec.api.KINDS`."""
+"""The training step of each kind of codec; `vcm.codec.api.KINDS` is the table of kinds."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from vcm.train.task import TaskLoss
 
 
 class RoiStep(Step):
-    """Of our model, with its rate model."""
+    """The step of our model, with its rate model."""
 
     qualities = (0, 25, 50, 75, 100)
     bf16 = channels_last = True
@@ -55,7 +55,7 @@ class RoiStep(Step):
         return None if uniform else LevelMap.of(asked[0].cpu().numpy())
 
     def _told(self, m: Tensor, hundredths: Tensor, mapped: Tensor) -> tuple[Tensor, Tensor]:
-        """What LMA sees of the masks, and the qualities of pictures or of their latents."""
+        """What LMA sees of the masks, and the quality of each picture or of each latent."""
         if not self.config.model.below:
             return m, hundredths
         loss = self.config.loss
@@ -71,7 +71,7 @@ class RoiStep(Step):
         return Trade(lmbda, middle, lmbda_of(data.hundredths, *self.config.task.mse))
 
     def halves(self) -> dict[Learn, list[nn.Module]]:
-        """See `Step`. Of the decoder what turns y_hat into pixels: latents stay what they were."""
+        """See `Step`. "decoder" is only what turns y_hat into pixels: latents do not change."""
         decoder = self.model.decoder
         return {
             "all": [self],
@@ -89,16 +89,16 @@ class RoiStep(Step):
 
 
 class PublishedStep(Step):
-    """Of LMA on a published codec, of one rate; its noise is CompressAI's own."""
+    """The step of a published codec with LMA, of one rate; its noise is CompressAI's."""
 
     qualities = (50,)
-    bf16 = channels_last = False  # cheng2020-anchor so crashes torch 2.14's oneDNN
-    border = 1  # they are trained as they were published
+    bf16 = channels_last = False  # with them, cheng2020-anchor crashes torch 2.14's oneDNN
+    border = 1  # the loss as it was published
 
     def __init__(self, net: Callable[[Preset], Any], config: Training, task: TaskLoss | None):
         super().__init__(published.with_lma(net(config.published)), config, task)
         for name, parameter in self.model.named_parameters():
-            if name.endswith("quantiles"):  # found when the model is released
+            if name.endswith("quantiles"):  # computed when the model is released
                 parameter.requires_grad_(False)
 
     def coded(self, data: Batch, share: Share) -> Outcome:
@@ -107,7 +107,7 @@ class PublishedStep(Step):
         return published.outcome(self.model, data.x, data.m)
 
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
-        """See `Step`; the quality means nothing."""
+        """See `Step`; the quality is ignored."""
         return published.outcome(self.model, x, m)
 
     def trade(self, data: Batch) -> Trade:
@@ -123,16 +123,17 @@ class PublishedStep(Step):
 
     def description(self) -> dict[str, Any]:
         """See `Step`."""
-        own = replace(self.config.published, N=self.model.N, M=self.model.M)  # as pretrained ones
+        # pretrained models bring their own N and M
+        own = replace(self.config.published, N=self.model.N, M=self.model.M)
         return {"published": asdict(own)}
 
 
 def _noise(share: Share, count: int) -> Noise:
-    """Uniform noise in [-0.5, 0.5]: these pictures' part of what the whole step draws."""
+    """Uniform noise in [-0.5, 0.5]: the part for these pictures of the whole step's noise."""
     generators: dict[torch.device, torch.Generator] = {}
 
     def noise(t: Tensor) -> Tensor:
-        if t.device not in generators:  # drawn where it is needed
+        if t.device not in generators:  # noise is drawn on the tensor's device
             generators[t.device] = torch.Generator(t.device).manual_seed(share.seed)
         shape = (share.of, *t.shape[1:])
         whole = torch.rand(shape, generator=generators[t.device], device=t.device)

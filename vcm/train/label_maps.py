@@ -1,4 +1,4 @@
-"""Which label map belongs to a training picture."""
+"""Finds the label map of a training picture."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ def label_map(
 
     Args:
         size: (H, W) of the picture.
-        folders: of PNG files that are named after the picture, or by `mask_name`.
+        folders: with PNG files named after the picture, or by `mask_name`.
     """
     names = (_stem(source), mask_name(source)) if folders else ()
     path = _where(names, folders)
@@ -33,7 +33,7 @@ def label_map(
 
 
 def check_apart(found: Sequence[Source], folders: tuple[str, ...]) -> None:
-    """Raise SpecError if two pictures of one name share a label map, which is one of them only."""
+    """Raises a SpecError if two pictures with the same stem share a label map: it fits only one."""
     owners: dict[Path, str] = {}
     stems = Counter(map(_stem, found))
     for source in found if folders else ():
@@ -44,9 +44,9 @@ def check_apart(found: Sequence[Source], folders: tuple[str, ...]) -> None:
 
 
 def mask_name(source: Source) -> str:
-    """What the mask of its words is called: another name when the picture is another one.
+    """File name, without suffix, of a picture's mask from words; it changes with the picture.
 
-    Pictures of two shards may share a name, and a shard may be written anew.
+    The picture's name is not enough: two shards may share it, and a shard may be rewritten.
     """
     if isinstance(source, File):
         stat = source.path.stat()
@@ -57,24 +57,24 @@ def mask_name(source: Source) -> str:
 
 
 def _stem(source: Source) -> str:
-    """What a picture's label map is called."""
+    """File name of a picture's label map, without its suffix."""
     return PurePosixPath(source.name).stem
 
 
 def _where(names: Sequence[str], folders: tuple[str, ...]) -> Path | None:
-    """The first label map of these names that is there."""
+    """The first existing label map with one of these names."""
     paths = (Path(folder) / f"{name}.png" for folder, name in product(folders, names))
     return next((path for path in paths if path.is_file()), None)
 
 
 def _read(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """A label map; None, with a warning, if it is none of a picture of this size."""
+    """A label map; None, with a warning, if it cannot be read or has another size."""
     try:
         labels = np.asarray(Image.open(path))
-    except (OSError, ImportError) as error:  # ultralytics' Image.open wants pi_heif
+    except (OSError, ImportError) as error:  # Image.open as patched by ultralytics needs pi_heif
         _log.warning("left out: %s: %s", path, error)
         return None
     if labels.shape == size and labels.dtype == np.uint8:
         return labels
-    _log.warning("left out: %s: expected a byte a pixel, %s, got %s", path, size, labels.shape)
+    _log.warning("left out: %s: expected one byte per pixel, %s, got %s", path, size, labels.shape)
     return None

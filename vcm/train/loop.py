@@ -1,4 +1,4 @@
-"""The training loop: resumable at any step, equal to a run that was never broken."""
+"""The training loop: a run resumed at any step gives the same result as an unbroken one."""
 
 import copy
 import json
@@ -35,22 +35,22 @@ def train(
 ) -> Generator[dict[str, float]]:
     """Train (or go on training) and yield a record of each logged step.
 
-    Records hold the loss and its terms as means over the steps since the last one, seconds per
-    step and, now and then, bpp and PSNR on held-out pictures. They are appended to log.jsonl in the
-    run's folder. A run that is stopped leaves its last step as a checkpoint.
+    Records hold the loss and its terms as means over the steps since the last record, seconds per
+    step and, every `check_every` steps, bpp and PSNR on held-out pictures. They are appended to
+    log.jsonl in the run's folder. A run that is stopped saves its last step as a checkpoint.
 
     Several processes (`accelerate launch`) share each step's pictures; only the first one writes.
 
     Args:
-        kind: of the codec, for studies of another one; None: the config's.
-        stop: when it is set the run is saved after the step that it is in, and ends.
-        seen: is told the number of each step that is done.
+        kind: of the codec, for studies; None: the config's.
+        stop: when it is set, the run is saved after the current step, and ends.
+        seen: called with the number of each finished step.
 
     Raises:
         SpecError: if there are no pictures.
         OutputError: if another run holds the folder.
-        ModelError: if the checkpoint is broken, or the run diverges: the last checkpoint before
-            that remains.
+        ModelError: if the checkpoint is broken, or the run diverges: the last good checkpoint
+            remains.
         KeyboardInterrupt: if it was stopped by `stop`.
     """
     folder = make_folder(Path(config.run.folder))
@@ -66,12 +66,12 @@ def _train(
     seen: Callable[[int], None],
     folder: Path,
 ) -> Generator[dict[str, float]]:
-    """The same in a folder that no other run writes to."""
+    """`train`, in a folder that no other run writes to."""
     state = processes()
     data = words_masks(
         config.data, folder.parent / "words", state.process_index, state.num_processes
     )
-    state.wait_for_everyone()  # each finds the words in some of the pictures
+    state.wait_for_everyone()  # each process finds the words in a part of the pictures
     own = replace(data, memory=data.memory // local_processes())
     photos, held_out = load_photos(own, folder / "held_out.json")
     trainer = Trainer(config, photos, kind)
@@ -91,7 +91,7 @@ def _train(
                     log.write(json.dumps(record) + "\n")
                     log.flush()
                 yield record
-    except GeneratorExit:  # whoever takes the records stops
+    except GeneratorExit:  # the caller takes no more records
         trainer.save(path, last=True)
         raise
     if trainer.step < config.optim.steps:
@@ -109,7 +109,7 @@ def steps(
     stop: Event | None = None,
     seen: Callable[[int], None] = lambda step: None,
 ) -> Iterator[dict[str, float]]:
-    """Train to the last step or until told to stop, saving to last.ckpt; yield the records."""
+    """Train to the last step, or until `stop` is set, saving to last.ckpt; yield the records."""
     config, run = trainer.config, trainer.config.run
     path = Path(run.folder) / "last.ckpt"
     sums: dict[str, float] = {}
@@ -132,12 +132,13 @@ def steps(
                 record |= _checked(trainer, held_out)
             sums, started, count = {}, time.perf_counter(), 0
             yield record
-        if trainer.step % run.save_every == 0 or ended:  # records beyond a checkpoint are dropped
+        # after the record: resuming drops those of steps after the checkpoint
+        if trainer.step % run.save_every == 0 or ended:
             trainer.save(path)
 
 
 def _batches(trainer: Trainer, photos: Sequence[Photo]) -> Iterable[Batch]:
-    """What is left of the run, batch by batch."""
+    """The batches of the remaining steps."""
     config, run = trainer.config, trainer.config.run
     return DataLoader(
         Batches(photos, config.data, run.seed, trainer.own),
@@ -150,13 +151,13 @@ def _batches(trainer: Trainer, photos: Sequence[Photo]) -> Iterable[Batch]:
 
 
 def _deaf(worker: int) -> None:
-    """The main process decides when its workers end, whoever signals all of them."""
+    """Workers ignore signals, which may be sent to all processes: the main one ends its workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _checked(trainer: Trainer, held_out: list[Photo]) -> dict[str, float]:
-    """Numbers on held-out pictures, and some of these on a sheet; by the averaged weights."""
+    """Scores of the averaged weights on held-out pictures; some of these are drawn on a sheet."""
     task, config = trainer.all.task, trainer.config
     averaged = copy.deepcopy(trainer.all, {id(task): task}).eval()  # the task model is frozen
     averaged.load_state_dict(trainer.average.values)
@@ -168,7 +169,7 @@ def _checked(trainer: Trainer, held_out: list[Photo]) -> dict[str, float]:
 
 
 def log_until(path: Path, step: int) -> None:
-    """Drop the records of steps that a run resumed at `step` does again."""
+    """Drop the records of steps that a run resumed at `step` repeats."""
     if path.is_file():
         lines = path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]

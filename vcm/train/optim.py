@@ -1,4 +1,4 @@
-"""The optimiser: Adam whose steps cannot run away."""
+"""The optimiser: Adam with protection against exploding steps."""
 
 import math
 from typing import Any, Final
@@ -10,21 +10,21 @@ from vcm.codec.models.halves import HALVES
 from vcm.train.config import Optim
 
 BETAS: Final = (0.9, 0.99)
-LARGEST: Final = 1.5  # root mean square of a tensor's gradient, relative to what is usual for it
-# Parts that spike at the full rate: kernels and gains that everything goes through.
+LARGEST: Final = 1.5  # of the root mean square of a tensor's gradient, relative to the usual one
+# Parts that spike at the full rate: kernels and gains that every signal passes through.
 SLOW: Final = (
     "model.encoder.g_a.linear", "model.decoder.g_s.linear", "model.encoder.gain.",
     "model.decoder.inverse_gain.",
 )  # fmt: skip
-# Deep and wide: a coherent step of many layers at once multiplies.
+# Deep and wide: a coherent step in many layers at once multiplies.
 DEEP: Final = ("model.encoder.g_a.body16",)
-# The order of our model's parameters in checkpoints that do not say their names.
+# The order of our model's parameters in old checkpoints, which do not have their names.
 BEFORE: Final = ("g_a", "g_s", "lma", "gain", "inverse_gain", "h_a", "parameters_y")
 
 
 def make(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    """Adam over all parameters that learn; groups hold their "factor" on the learning rate, and
-    the "names" of the parameters."""
+    """Adam over all parameters that learn. Each group has a "factor" on the learning rate, and the
+    "names" of its parameters."""
     factors = {SLOW: optim.slow, DEEP: optim.deep, (): 1.0}
     groups: dict[tuple[str, ...], list[tuple[str, nn.Parameter]]] = {k: [] for k in factors}
     for name, parameter in model.named_parameters():
@@ -43,9 +43,9 @@ def make(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take a checkpoint's state, whose parameters may stand in another order.
+    """Take a checkpoint's state, in which parameters may have another order.
 
-    The factors remain this optimiser's own: they are the config's, which may have changed since.
+    Factors are not taken: the config that they come from may have changed since.
     """
     own = [{key: group[key] for key in ("names", "factor")} for group in optimiser.param_groups]
     now = [name for group in own for name in group["names"]]
@@ -63,22 +63,22 @@ def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
 
 
 def _before(name: str) -> int:
-    """Where a parameter of "model.encoder." or "model.decoder." stood before there were halves."""
+    """Position of a parameter of "model.encoder." or "model.decoder." before there were halves."""
     _, half, part, *_ = (*name.split("."), "", "")
     return BEFORE.index(part) if half in HALVES else len(BEFORE)
 
 
 @torch.no_grad()
 def tame(optimiser: torch.optim.Optimizer) -> None:
-    """Shrink the gradients that are far larger than their tensor's were of late.
+    """Shrink gradients that are far larger than their tensor's recent ones.
 
-    Adam divides by the root of a running mean square. A gradient that this mean does not know yet
-    moves a whole tensor by several times the learning rate; in a deep network that is the
-    beginning of the end.
+    Adam divides by the root of a running mean square. A sudden large gradient, which that mean does
+    not include yet, moves a whole tensor by several times the learning rate, which a deep network
+    may not recover from.
 
     Source: update clipping of Adafactor (Shazeer, Stern 2018) and StableAdamW (Wortsman et al.
-    2023, arXiv:2304.13013). Deviations: the gradient is shrunk, so the moments are spared as
-    well, and a tensor's sums are compared, which is cheap, instead of the mean of its ratios.
+    2023, arXiv:2304.13013). Deviations: the gradient is shrunk, which protects the moments as well,
+    and the sums over a tensor are compared, which is cheap, instead of the mean of its ratios.
     """
     for group in optimiser.param_groups:
         known = [p for p in group["params"] if p.grad is not None and optimiser.state.get(p)]
@@ -89,7 +89,7 @@ def tame(optimiser: torch.optim.Optimizer) -> None:
         correction = 1 - group["betas"][1] ** float(optimiser.state[known[0]]["step"])
         energy = torch.stack(torch._foreach_norm(gradients)).square()
         usual = torch.stack([s.sum() for s in squares]) / correction
-        # not less than a tenth: what begins to learn later has no usual gradient yet
+        # at least a tenth: parts that start to learn later have no usual gradient yet
         factors = (LARGEST * (usual / energy.clamp(min=1e-30)).sqrt()).clamp(0.1, 1)
         torch._foreach_mul_(gradients, list(factors))
 

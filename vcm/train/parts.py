@@ -8,7 +8,7 @@ Learn = Literal["all", "encoder", "decoder"]
 
 
 def freeze_the_rest(module: nn.Module, learning: list[nn.Module]) -> None:
-    """Leave gradients to the parts that learn."""
+    """Turn gradients off for all parameters outside the parts that learn."""
     kept = {id(p) for part in learning for p in part.parameters()}
     for parameter in module.parameters():
         if id(parameter) not in kept:

@@ -1,4 +1,4 @@
-"""Training pictures, with the label maps that serve as masks."""
+"""Training pictures, and the label maps that their masks are made from."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from vcm.scale.sources import Source, read
 from vcm.train.label_maps import check_apart, label_map
 
 _log = logging.getLogger(__name__)
-SILENCE: Final = 20.0  # seconds that work before the first step may take without a word
+SILENCE: Final = 20.0  # seconds between messages about progress before the first step
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class Data:
             hub.
         regions: folders of label maps (PNG, same stem as the picture); unions of their regions
             serve as masks. Optional: without them masks are random shapes.
-        task: task whose words, tau, dilation and detail give masks that serve as regions: the
-            model learns on the ROIs that it will be used with. They are found once and kept
+        task: task whose words, tau, dilation and detail give masks that serve as regions, so that
+            the model learns on the ROIs that it will be used with. They are found once and kept
             beside the run's folder. "" for none; a built-in task's name or a TOML file.
-        words: a text instead, with the backend's own tau.
+        words: a text instead of a task, with the backend's own tau.
         crop: side of a training crop in pixels, a multiple of 64.
         batch: crops per step.
         sigma: range of the background's mask value, drawn log-uniformly.
-        whole: share of crops that are all ROI: the ordinary codec.
-        graded: share of the other crops whose masks have several values or change smoothly, which
-            models with a map learn from; 0: one sigma a crop, as in the paper.
-        unmapped: share of crops whose mask the decoder is not told, though the model has a map:
-            they are the paper's method, LMA alone.
-        held_out: pictures kept for validation, the last ones by name order after a fixed shuffle.
-        memory: MiB of decoded pictures that are kept; of the others the headers are checked, and
-            they are decoded for each crop.
+        whole: share of crops that are all ROI, as for a codec without masks.
+        graded: share of the other crops whose masks have several values or vary smoothly, for
+            models with a map; 0: one sigma per crop, as in the paper.
+        unmapped: share of crops without a map although the model has one: LMA alone, as in the
+            paper.
+        held_out: pictures kept for validation, the last ones after a fixed shuffle.
+        memory: MiB of decoded pictures kept in memory; of the others only the headers are checked
+            at the start, and they are decoded for each crop.
     """
 
     photos: str = "../shared/data/train/images"
@@ -86,12 +86,12 @@ class Photo(NamedTuple):
 
 
 class Photos(Sequence[Photo]):
-    """Training pictures: decoded ones, and files that are decoded when they are asked for.
+    """Training pictures: decoded ones, and files that are decoded at each access.
 
-    In the place of a file that turns out to be damaged then, the first that is not is taken.
+    If a file turns out to be damaged, the first undamaged picture takes its place.
 
     Args:
-        photos: each picture, or what it is read from.
+        photos: each picture, or the source that it is read from.
     """
 
     def __init__(self, photos: list[Photo | Source], data: Data):
@@ -115,33 +115,38 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
     Broken and too small pictures are skipped and counted in the log.
 
     Args:
-        kept: JSON file that names the pictures of the validation; made if it is not there. So a run
-            that goes on learns none of them, whatever was added to the set.
+        kept: JSON file with the names of the validation pictures; written if it does not exist. So
+            a resumed run never learns from them, even if the set has grown.
 
     Raises:
-        SpecError: if nothing usable is found.
+        SpecError: if there are not enough usable pictures.
     """
     found = list(dataset.pictures(data.photos))
     check_apart(found, data.regions)
     np.random.default_rng(0).shuffle(found)  # type: ignore[arg-type]
     photos: dict[str, Photo | Source] = {}
     left = data.memory * 2**20
-    damaged = 0
+    damaged, reason = 0, ""
     for source in told(found, "read"):
         try:
             photos[source.name] = _checked(source, data)
-        except ImageError:
+        except ImageError as error:
+            reason = reason or str(error)
             continue
         if left > 0:
             try:
                 photo = photos[source.name] = _decoded(source, data)
-            except ImageError:  # stays: the crops of a run do not depend on the memory that it has
-                damaged += 1
+            except ImageError as error:  # kept, so that a run's crops do not depend on its memory
+                damaged, reason = damaged + 1, reason or str(error)
             else:
                 left -= photo.pixels.nbytes + (0 if photo.labels is None else photo.labels.nbytes)
     if skipped := len(found) - len(photos) + damaged:
         _log.warning(
-            "%d of %d pictures skipped: broken or under %d px", skipped, len(found), data.crop
+            "%d of %d pictures skipped: broken or under %d px; the first: %s",
+            skipped,
+            len(found),
+            data.crop,
+            reason,
         )
     apart = _apart(list(photos), data.held_out, kept)
     training = [photo for name, photo in photos.items() if name not in apart]
@@ -149,12 +154,13 @@ def load_photos(data: Data, kept: Path | None = None) -> tuple[Photos, list[Phot
         raise SpecError(
             f"{data.photos}: expected more than {data.held_out} pictures of at least "
             f"{data.crop} px, found {len(photos)}"
+            + (f"; the first of the others: {reason}" if reason else "")
         )
     return Photos(training, data), list(Photos([photos[name] for name in apart], data))
 
 
 def _apart(names: list[str], count: int, kept: Path | None) -> list[str]:
-    """The names of the pictures that are held out: those that the file says, or the last ones."""
+    """The names of the held-out pictures: those in the file, or the last ones."""
     if kept is not None and kept.is_file():
         known = set(json.loads(kept.read_text()))
         return [name for name in names if name in known]
@@ -165,7 +171,7 @@ def _apart(names: list[str], count: int, kept: Path | None) -> list[str]:
 
 
 def told(found: Sequence[Source], what: str) -> Iterator[Source]:
-    """The same pictures; how far they are is said now and then."""
+    """The same pictures, with messages about progress."""
     last = time.monotonic()
     for done, source in enumerate(found):
         if time.monotonic() - last > SILENCE:
@@ -175,14 +181,14 @@ def told(found: Sequence[Source], what: str) -> Iterator[Source]:
 
 
 def _checked(source: Source, data: Data) -> Source:
-    """What was given; raises ImageError if its header says that it is of no use."""
+    """The same source; raises ImageError if its header shows that it cannot be used."""
     if min(image.size(source.load(), source.where)) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
     return source
 
 
 def _decoded(source: Source, data: Data) -> Photo:
-    """The picture; raises ImageError if it is of no use."""
+    """The picture; raises ImageError if it cannot be used."""
     pixels = read(source)
     if min(pixels.shape[:2]) < data.crop:
         raise ImageError(f"{source.where}: under {data.crop} px")
@@ -194,7 +200,7 @@ def blocks(photos: Sequence[Photo], seed: int, count: int = 40_000) -> Tensor:
     rng, first = np.random.default_rng(seed), min(len(photos), 2_000)
     shares = np.bincount(rng.integers(first, size=count), minlength=first)
     picks = []
-    for index, share in enumerate(shares):  # one after the other: they may not fit into memory
+    for index, share in enumerate(shares):  # photo by photo: all may not fit into memory
         pixels = photos[index].pixels
         for _ in range(share):
             top, left = (rng.integers(n - 15) for n in pixels.shape[:2])

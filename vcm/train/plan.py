@@ -1,4 +1,4 @@
-"""What a training would do, before it does it: `vcm train --dry-run`."""
+"""What a training would do, without doing it: `vcm train --dry-run`."""
 
 import resource
 import sys
@@ -19,14 +19,14 @@ from vcm.train.photos import Photo, load_photos
 from vcm.train.trainer import Trainer
 from vcm.train.words import check_words
 
-UNIT: Final = 2**20 if sys.platform == "darwin" else 2**10  # of `ru_maxrss`, in MiB
-STEPS: Final = 3  # that are timed, after one to warm up
+UNIT: Final = 2**20 if sys.platform == "darwin" else 2**10  # of `ru_maxrss`, per MiB
+STEPS: Final = 3  # timed steps, after one to warm up
 
 
 def plan(config: Training) -> dict[str, Any]:
-    """Pictures, parameters, steps, seconds a step and memory; leaves nothing on disk.
+    """Pictures, parameters, steps, seconds per step and memory; leaves nothing on disk.
 
-    Without the time that words take to be found in pictures, and that of the checks.
+    Does not include the time to find words in the pictures, and for the checks.
 
     Raises:
         VcmError: whatever a new training would raise at its start.
@@ -57,7 +57,7 @@ def plan(config: Training) -> dict[str, Any]:
 
 
 def _timed(trainer: Trainer, config: Training, photos: Sequence[Photo]) -> float:
-    """Seconds of a step, a mean."""
+    """Mean seconds per step."""
     for number in range(STEPS + 1):
         if number == 1:
             started = time.perf_counter()
@@ -66,7 +66,7 @@ def _timed(trainer: Trainer, config: Training, photos: Sequence[Photo]) -> float
 
 
 def _device_memory() -> dict[str, Any]:
-    """What it takes of a GPU, if there is one."""
+    """Memory taken on the GPU, if there is one."""
     if not torch.cuda.is_available():
         return {}
     return {"memory of the GPU, MiB": torch.cuda.max_memory_allocated() // 2**20}

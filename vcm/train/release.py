@@ -45,17 +45,17 @@ class Checkpoint(NamedTuple):
 def release(
     source: Path, target: Path, photos: Path | None = None, encoder_of: str | None = None
 ) -> dict[str, str]:
-    """Write the averaged weights of a checkpoint with their coding tables; its card comes back.
+    """Write the averaged weights of a checkpoint with their coding tables; returns the card.
 
-    The tables are computed from the weights after their rounding to float16, as users have them.
+    The tables are computed from the weights rounded to float16, as the file has them.
 
     Args:
-        photos: a folder of training pictures to fit the tables to; None: the model's own.
-        encoder_of: write the encoder alone, for the decoder of this model.
+        photos: a folder of training pictures to fit the tables to; None: by the model's priors.
+        encoder_of: write only the encoder, for the decoder of this model.
 
     Raises:
         ModelError: if `source` is not a checkpoint, or its decoder is not that model's.
-        SpecError: if there are no tables of its own to fit.
+        SpecError: if `photos` or `encoder_of` does not suit the kind, or both are given.
         OutputError: if `target` cannot be written.
     """
     state = checkpoint.load(source)
@@ -72,52 +72,52 @@ def release(
 
 
 def write_roi(
-    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+    source: Path, target: Path, trained: Checkpoint, photos: Path | None, encoder_of: str | None
 ) -> None:
     """Write a model of ours, or its encoder; arguments as for `release`."""
     if photos is not None and encoder_of is not None:
         raise SpecError("photos: an encoder alone has no tables to fit")
-    sizes = toml.build(Sizes, told.description, f"{source}: sizes")
+    sizes = toml.build(Sizes, trained.description, f"{source}: sizes")
     model, rate = RoiHyperprior(sizes), Rate(sizes.Z)
     both = nn.ModuleDict({"model": model, "rate": rate})
     try:
-        both.load_state_dict(told.average)
-    except RuntimeError as error:  # of a study's own kind
+        both.load_state_dict(trained.average)
+    except RuntimeError as error:  # a study's own kind of model
         raise ModelError(f"{source}: of another model: {str(error)[:200]}") from error
     both.half().float().eval()
     if encoder_of is not None:
-        save_encoder(target, model, load(encoder_of), told.card)
+        save_encoder(target, model, load(encoder_of), trained.card)
         return
     tables = rate.tables()
     if photos is not None:
         training, _ = load_photos(Data(photos=str(photos), crop=64, held_out=1))
-        with TemporaryDirectory() as folder:  # a codec is what its weight file says
+        with TemporaryDirectory() as folder:  # a codec is loaded from a weight file
             own = Path(folder) / "own.safetensors"
             save(own, model, tables, {})
             tables = fitted(AnyRate.read(own), list(islice(training, PHOTOS)))
-    save(target, model, tables, told.card, rate.prior())
+    save(target, model, tables, trained.card, rate.prior())
 
 
 def write_published(
-    source: Path, target: Path, told: Checkpoint, photos: Path | None, encoder_of: str | None
+    source: Path, target: Path, trained: Checkpoint, photos: Path | None, encoder_of: str | None
 ) -> None:
     """Write a published codec; arguments as for `release`."""
     if photos is not None:
         raise SpecError("photos: a published codec has no tables to fit")
     if encoder_of is not None:
         raise SpecError("encoder_of: a published codec is written whole")
-    preset = toml.build(Preset, told.description["published"], f"{source}: published")
+    preset = toml.build(Preset, trained.description["published"], f"{source}: published")
     net = published.build(replace(preset, pretrained=0))
-    net.load_state_dict({k.removeprefix("model."): v for k, v in told.average.items()})
-    save_published(target, net, preset, told.card)
+    net.load_state_dict({k.removeprefix("model."): v for k, v in trained.average.items()})
+    save_published(target, net, preset, trained.card)
 
 
 def _trained(state: dict[str, Any]) -> dict[str, str]:
-    """What a card says of the loss: an encoder's search for a better latent goes by it."""
-    told = json.loads(state.get("config", "{}"))
+    """The card's entries about the loss; maps and the search for a better latent use them."""
+    config = json.loads(state.get("config", "{}"))
     card = {}
-    if loss := told.get("loss"):
+    if loss := config.get("loss"):
         card["lmbda"] = json.dumps([loss["lmbda_low"], loss["lmbda_high"]])
-    if model := told.get("task", {}).get("model"):
+    if model := config.get("task", {}).get("model"):
         card[TASK] = model
     return card

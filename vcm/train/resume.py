@@ -1,4 +1,4 @@
-"""What a run that goes on has in common with the run that left its checkpoint."""
+"""Compares a resumed run with the run that wrote its checkpoint."""
 
 import json
 import logging
@@ -14,21 +14,21 @@ from vcm.train.config import UNTOLD, Training
 
 _log = logging.getLogger(__name__)
 
-FREE: Final = ("run.folder", *UNTOLD)  # of no consequence for what is learnt
-LOSS: Final = ("loss.", "task.", "data.", "published.")  # what the size of the loss depends on
+FREE: Final = ("run.folder", *UNTOLD)  # keys that do not change what is learnt
+LOSS: Final = ("loss.", "task.", "data.", "published.")  # tables that the loss depends on
 
 
 def described(config: Any) -> str:
-    """A config, a data class, as checkpoints hold it: JSON."""
+    """A config, a dataclass, as JSON, as checkpoints hold it."""
     return json.dumps(asdict(config), default=str)
 
 
 def differences(before: str, config: Any, free: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """What a config says otherwise than the one of a checkpoint: key -> (then, now); it is logged.
+    """Keys whose values differ from those in a checkpoint: key -> (then, now). They are logged.
 
     Args:
-        before: by `described`, maybe of an older version; what only one of them knows is left out.
-        free: keys that may differ without a word.
+        before: by `described`, perhaps of an older version; keys that only one has are ignored.
+        free: keys that may differ.
     """
     then, now = (_flat(json.loads(text)) for text in (before, described(config)))
     changed = {
@@ -37,27 +37,27 @@ def differences(before: str, config: Any, free: Sequence[str]) -> dict[str, tupl
         if key in then and value != then[key] and key not in free
     }
     if changed:
-        told = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
-        _log.warning("this run continues with other settings than it was saved with: %s", told)
+        listed = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
+        _log.warning("this run continues with other settings than it was saved with: %s", listed)
     return changed
 
 
 def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> bool:
-    """Whether the loss is what it was; says what else is otherwise.
+    """Whether the loss has the same settings as before; other differences are logged.
 
     Args:
         state: a checkpoint's.
-        sizes: of the model that is to go on.
+        sizes: of the model that continues.
 
     Raises:
-        ModelError: if the checkpoint is of another model, or of a run that learnt other parts.
+        ModelError: if the checkpoint is of another model, or of a run that trained other parts.
     """
     folder = config.run.folder
     known = state.get("sizes") or {}
-    later = {k: v for k, v in sizes.items() if k not in known and not v}  # than the checkpoint
-    if known | later != sizes:
+    newer = {k: v for k, v in sizes.items() if k not in known and not v}  # than the checkpoint
+    if known | newer != sizes:
         raise ModelError(
-            f"{folder}: its checkpoint has sizes {state.get('sizes')}, config says {sizes}; take "
+            f"{folder}: its checkpoint has sizes {state.get('sizes')}, config says {sizes}; use "
             f"another run.folder"
         )
     changed = differences(state.get("config", "{}"), config, FREE)
@@ -70,7 +70,7 @@ def checked(state: dict[str, Any], config: Training, sizes: dict[str, Any]) -> b
 
 
 def check_together(accelerator: Accelerator, step: int, folder: str) -> None:
-    """Raises ModelError if a process begins elsewhere: on a machine that has not this folder."""
+    """Raises ModelError if a process starts at another step, as on a machine without the folder."""
     mine = torch.tensor([step], device=accelerator.device)
     steps = sorted(set(accelerator.gather(mine).tolist()))
     if len(steps) > 1:

@@ -27,7 +27,7 @@ from vcm.train.roi_start import pretrained
 from vcm.train.roi_teacher import teach
 from vcm.train.roi_weights import load, save
 
-FREE: Final = ("folder", "threads", "save_every")  # of no consequence for what is learnt
+FREE: Final = ("folder", "threads", "save_every")  # keys that do not change what is learnt
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class RoiTraining:
     Attributes:
         photos, voc_masks: pictures, and VOC label maps for some of them.
         more: the folder "words" that data/more.py makes; "": none.
-        teacher: YOLO segmenter that labels what no person did.
-        detectors: whose gradients the importance head learns from, see `roi_importance`; (): it
-            stays as it is.
+        teacher: YOLO segmenter that labels what people did not label.
+        detectors: those whose gradients the importance head learns from, see `roi_importance`; ():
+            the head is not trained.
         words: sentence embeddings of the class names (experiments/00_words).
-        initial: weights of such a network to begin with; "": ImageNet's for its backbone.
-        folder: checkpoints, labels and weights; a run with a checkpoint there is resumed.
-        lr: of the head; the backbone, which is pretrained, takes a tenth.
-        still: stages of the backbone that stay as they are; 7: all of it, which halves a step.
+        initial: weights of such a network to start from; "": ImageNet's for its backbone.
+        folder: for checkpoints, labels and weights; if it has a checkpoint, that run is resumed.
+        lr: of the head; the pretrained backbone has a tenth of it.
+        still: first stages of the backbone that are frozen; 7: all, which halves a step's time.
         hide: share of the classes whose cosine is hidden in a step.
-        seed: of what is drawn.
-        threads: torch's, 0 = its own choice.
+        seed: of all random numbers.
+        threads: torch's CPU threads, 0 = its own choice.
     """
 
     photos: Path = Path("../shared/data/train/images")
@@ -81,7 +81,7 @@ class RoiTraining:
 
 
 def main(path: Path) -> None:
-    """Train by a config file, or go on; prints a line now and then."""
+    """Train by a config file, or resume; prints lines about progress."""
     config = toml.load(path, RoiTraining)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -90,11 +90,11 @@ def main(path: Path) -> None:
 
 
 def train_roi(config: RoiTraining) -> Iterator[str]:
-    """Lines that tell how it goes; a checkpoint is written before each, the weights at the end.
+    """Train and yield lines about progress: each follows a checkpoint, the last the weight file.
 
-    A run that is broken off and started again ends with the weights of an unbroken one.
+    A run that is interrupted and started again ends with the same weights as an unbroken one.
     """
-    package()  # to be known before hours of work
+    package()  # fails here if it is missing, not after hours of work
     more = Path(config.more) if config.more else None
     folders = [config.photos, *([more / "images"] if more else [])]
     paths = [path for folder in folders for path in image.folder(folder)]
@@ -102,7 +102,7 @@ def train_roi(config: RoiTraining) -> Iterator[str]:
     photos = gather(config.photos, config.voc_masks, more, config.folder)
     apart = kept_apart(photos)
     training = [photo for photo in photos if photo.path not in apart]
-    yield f"{len(training)} photos to learn from, {len(apart)} kept apart"
+    yield f"{len(training)} photos to learn from, {len(apart)} held out"
     if not training or not apart:
         raise SpecError(f"{config.photos}: expected a few dozen photos, got {len(photos)}")
     run = _Run(config, training)
@@ -136,7 +136,7 @@ class _Run:
             self.average.values, self.step = state["average"], state["step"]
 
     def advance(self) -> float:
-        """One step; its loss. Depends on the state and the step's number alone."""
+        """Make one step and return its loss. It depends only on the state and the step's number."""
         rng = np.random.default_rng((self.config.seed, self.step))
         data = batch(self.photos, self.classes, self.config.batch, self.config.crop, rng)
         warm = min(1.0, (self.step + 1) / 100)
@@ -154,33 +154,35 @@ class _Run:
         return loss.item()
 
     def _pixels(self, x: Tensor) -> Pixels:
-        """As the network's own, in bfloat16; what stays still takes no gradients."""
+        """`PixelWordNet.pixels` in bfloat16, without gradients for the frozen parts."""
         net, still = self.net, self.config.still
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 first, features = net.backbone.begin(x, still)
             features += net.backbone.go_on(first, still)
-            with torch.no_grad():  # ImageNet's classifier stays what it is
+            with torch.no_grad():  # ImageNet's classifier is frozen
                 known = net.known(features[-1])
             return net.read(features, known)
 
     def save(self) -> None:
         state = {"step": self.step, "model": self.net.state_dict(), "average": self.average.values}
-        told = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
-        checkpoint.save(self.path, state | told)
+        rest = {"optimiser": self.optimiser.state_dict(), "config": described(self.config)}
+        checkpoint.save(self.path, state | rest)
 
     def release(self, apart: Sequence[LabelledPhoto]) -> str:
-        """Write the averaged weights with a card of how they do on the photos kept apart."""
+        """Write the averaged weights, with their scores on the held-out photos in the card."""
         self.net.load_state_dict(self.average.values)
-        path, told = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
+        path, notes = self.config.folder / "roi.safetensors", {"steps": str(self.step)}
         if names := self.config.detectors:
             found = learn(self.net, self.photos, apart, names, self.config.folder / "importance")
-            told["importance_correlation"] = f"{found:.3f}"
+            notes["importance_correlation"] = f"{found:.3f}"
         save(path, self.net.eval(), {})
         result = score(session.load(path)[0], apart)
-        save(path, self.net, told | card(result))
+        save(path, self.net, notes | card(result))
         mean, shown = 100 * np.nanmean(result.iou), int((result.photos > 0).sum())
-        return f"{len(apart)} photos apart: IoU {mean:.1f} of {shown} classes at tau {result.tau:g}"
+        return (
+            f"{len(apart)} held-out photos: IoU {mean:.1f} of {shown} classes at tau {result.tau:g}"
+        )
 
 
 def _optimiser(net: PixelWordNet, config: RoiTraining) -> torch.optim.Optimizer:

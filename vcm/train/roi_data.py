@@ -16,20 +16,19 @@ from vcm.train.roi_photos import LabelledPhoto
 
 Image = NDArray[np.uint8]
 SCALES: Final = (0.5, 1.7)  # of a photo in a crop, drawn log-uniformly
-SPANS: Final = (
-    0.15,
-    0.9,
-)  # of the crop's side: what a class in focus covers, as far as ZOOM allows
-ZOOM: Final = 4.0
-SEEN: Final = 5e-4  # share of a photo from which it counts as one of a class
-ROOMS: Final = 0.25  # how often a thing of rooms that is no class of COCO's is in focus
+SPANS: Final = (0.15, 0.9)  # share of the crop's side that the class in focus covers, up to ZOOM
+ZOOM: Final = 4.0  # largest scale of a photo
+SEEN: Final = 5e-4  # share of a photo that a class must cover for the photo to show it
+ROOMS: Final = 0.25  # how often a class of rooms is in focus, relative to one of COCO's
 
 
 class WordBatch(NamedTuple):
-    """Attributes:
-    x: (B, 3, S, S) float32 in [0, 1], RGB.
-    planes: (B, 4, S/4, S/4) int64, see `roi_labels`.
-    rooms: (B,) bool, whether things of rooms that nobody labelled may be in it.
+    """The crops of a step.
+
+    Attributes:
+        x: (B, 3, S, S) float32 in [0, 1], RGB.
+        planes: (B, 4, S/4, S/4) int64, see `roi_labels`.
+        rooms: (B,) bool, whether it may show classes of rooms (lamps, doors ...) without labels.
     """
 
     x: Tensor
@@ -54,9 +53,9 @@ def batch(
     side: int,
     rng: Generator,
 ) -> WordBatch:
-    """Half of the photos drawn by their weights; half class by class, so that rare ones are seen.
+    """Half of the photos are drawn by weight, half by class, so that rare classes are seen.
 
-    Three quarters of the latter are zoomed in on, or out of.
+    In three quarters of the latter, the crop is placed and scaled around the class.
     """
     crops, rooms = [], []
     weights = np.array([photo.weight for photo in photos])
@@ -87,10 +86,10 @@ def _drawn(values: NDArray[np.int64], weights: NDArray[np.float64], rng: Generat
 def crop(
     pixels: Image, planes: Planes, side: int, rng: Generator, focus: int | None = None
 ) -> tuple[Image, Planes]:
-    """A random window at a random scale, maybe mirrored; outside the photo is grey and unknown.
+    """A random window at a random scale, maybe mirrored; grey and without labels outside the photo.
 
     Args:
-        focus: label of what the window shows; None: anything.
+        focus: label of the class that the window must show; None: any.
 
     Returns:
         (S, S, 3) uint8, and planes (S/4, S/4, 4) uint8.
@@ -117,16 +116,17 @@ def crop(
 def warped(
     pixels: Image, planes: Planes, matrix: NDArray[np.float64], side: int
 ) -> tuple[Image, Planes]:
-    """The window that a matrix (2, 3) from a photo's pixels to the window's says."""
-    inner = int(1 / abs(matrix[1, 1]))  # of a smaller picture, pixels are means
+    """The window given by a matrix (2, 3) from the photo's pixels to the window's."""
+    inner = int(1 / abs(matrix[1, 1]))  # when scaling down, pixels are averaged first
     small, m = pixels, matrix.copy()
     if inner > 1:
         size = (pixels.shape[1] // inner, pixels.shape[0] // inner)
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        m[:, 2] += m[:, :2].sum(1) * (inner - 1) / 2  # of the centre of these pixels
+        m[:, 2] += m[:, :2].sum(1) * (inner - 1) / 2  # to the centre of the averaged pixels
         m[:, :2] *= inner
     grey = cv2.warpAffine(small, m, (side, side), borderValue=(127,) * 3)
-    quarter = matrix.copy()  # from a half pixel's centre to that of four pixels of the window
+    # from the centre of a label, 2x2 pixels of the photo, to that of 4x4 pixels of the window
+    quarter = matrix.copy()
     quarter[:, 2] += matrix[:, :2].sum(1) / 2 - 1.5
     quarter[:, :2] *= 2
     quarter /= 4

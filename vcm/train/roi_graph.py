@@ -14,7 +14,7 @@ from vcm.roi.network import PixelWordNet
 
 
 class _Answers(nn.Module):
-    """What is asked of the network when pictures are coded."""
+    """The network's outputs that are used when pictures are coded."""
 
     def __init__(self, net: PixelWordNet):
         super().__init__()
@@ -27,9 +27,9 @@ class _Answers(nn.Module):
 
 
 def graph(net: PixelWordNet) -> Tensor:
-    """The graph's bytes, (N,) uint8; its initializers are named as the network's tensors.
+    """The graph's bytes, (N,) uint8; its initializers have the names of the network's tensors.
 
-    The larger ones have no values in it: who runs it gives them.
+    Their values are not in the graph: they must be given when it is run.
 
     Raises:
         MissingExtra: if onnx is not installed.
@@ -38,7 +38,7 @@ def graph(net: PixelWordNet) -> Tensor:
     buffer = io.BytesIO()
     sides = {2: "height", 3: "width"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that this exporter is old; it keeps the names
+        warnings.simplefilter("ignore")  # the old exporter is used because it keeps the names
         torch.onnx.export(
             _Answers(net.eval()), (torch.zeros(1, 3, 64, 96),), buffer, dynamo=False,  # type: ignore[arg-type]
             input_names=["x"], output_names=["probabilities", "importance"],
@@ -56,7 +56,7 @@ def graph(net: PixelWordNet) -> Tensor:
 
 
 def package() -> Any:
-    """onnx; raises MissingExtra if it is not installed."""
+    """The module onnx; raises MissingExtra if it is not installed."""
     try:
         return import_module("onnx")
     except ImportError as error:
@@ -64,7 +64,7 @@ def package() -> Any:
 
 
 def _empty(tensor: Any, external: int) -> None:
-    """Its values are elsewhere."""
+    """Remove an initializer's values, and mark them as external."""
     tensor.name = tensor.name.removeprefix("net.")
     tensor.ClearField("raw_data")
     tensor.data_location = external

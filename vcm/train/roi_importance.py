@@ -1,4 +1,4 @@
-"""The head of the words' network that says where detectors look, learnt from their gradients."""
+"""Trains the importance head of the words' network, which predicts detectors' gradients."""
 
 import io
 import zlib
@@ -21,9 +21,9 @@ from vcm.train.roi_photos import LabelledPhoto
 from vcm.vision.importance import importance
 
 SEEN: Final = 640  # longer side of a photo as detectors see it
-ONE_IN: Final = 20  # of the photos, the share that detectors are asked of: a second each
-PROJECTIONS: Final = 4  # of a detector's features, on each photo
-STEPS, RATE = 1500, 2e-3  # of the head's training, eight photos each
+ONE_IN: Final = 20  # one photo in this many is used: detectors take a second for each
+PROJECTIONS: Final = 4  # random projections of a detector's features on each photo
+STEPS, RATE = 1500, 2e-3  # of the head's training, with eight photos a step
 Pair = tuple[Tensor, Tensor]
 
 
@@ -34,11 +34,12 @@ def learn(
     detectors: Sequence[str],
     target: Path,
 ) -> float:
-    """Train the head on some of the photos; its correlation with the detectors on photos apart.
+    """Train the head on some of the photos; returns its correlation with held-out measurements.
 
     Args:
+        apart: held-out photos.
         detectors: as `vcm.models.load_teacher` takes them.
-        target: folder that keeps what was measured.
+        target: folder that keeps the measurements.
     """
     some = [p for p in training if zlib.crc32(p.path.name.encode()) % ONE_IN == 3]
     fit(net, list(_pairs(net, measure(some, detectors, target))))
@@ -48,9 +49,9 @@ def learn(
 def measure(
     photos: Sequence[LabelledPhoto], teachers: Sequence[str], target: Path
 ) -> Iterator[tuple[LabelledPhoto, NDArray[np.float32]]]:
-    """Each photo with the log importance of its places for each detector: (D, H/16, W/16).
+    """Each photo with the log importance of its squares for each detector: (D, H/16, W/16).
 
-    The mean over the places is 0. What was measured before is read from `target`.
+    The mean over the squares is 0. Earlier measurements are read from `target`.
     """
     target.mkdir(parents=True, exist_ok=True)
     models: list[Any] = []
@@ -73,7 +74,7 @@ def _save(path: Path, maps: NDArray[np.float32]) -> None:
 
 
 def _picture(photo: LabelledPhoto, side: int) -> Tensor:
-    """(1, 3, H, W) float32 in [0, 1], its longer side about `side`, multiples of 32."""
+    """(1, 3, H, W) float32 in [0, 1]; the longer side is about `side`, both multiples of 32."""
     pixels, _ = photo.load()
     scale = side / max(pixels.shape[:2])
     w, h = (max(32, 32 * round(n * scale / 32)) for n in (pixels.shape[1], pixels.shape[0]))
@@ -84,9 +85,9 @@ def _picture(photo: LabelledPhoto, side: int) -> Tensor:
 def _pairs(
     net: PixelWordNet, measured: Iterator[tuple[LabelledPhoto, NDArray[np.float32]]]
 ) -> Iterator[Pair]:
-    """What the head reads of each photo, and the detectors' mean at the same places."""
+    """The head's input for each photo, and the detectors' mean at the same positions."""
     for photo, maps in measured:
-        with torch.no_grad():  # not around the measuring, which needs gradients
+        with torch.no_grad():  # only here: measuring needs gradients
             seen = net.middle(net.backbone(_picture(photo, LONG_SIDE)))
         wanted = torch.from_numpy(maps).mean(0)[None, None]
         wanted = F.interpolate(wanted, seen.shape[2:], mode="bilinear", align_corners=False)
@@ -94,7 +95,7 @@ def _pairs(
 
 
 def fit(net: PixelWordNet, pairs: Sequence[Pair], steps: int = STEPS, seed: int = 0) -> None:
-    """Train the head alone; everything else of the network stays."""
+    """Train only the head; the rest of the network does not change."""
     optimiser = torch.optim.Adam(net.importance.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     rng = np.random.default_rng(seed)
@@ -117,9 +118,9 @@ def _centred(t: Tensor) -> Tensor:
 
 @torch.no_grad()
 def correlation(net: PixelWordNet, pairs: Sequence[Pair]) -> float:
-    """Mean over photos of the correlation of what the head says with what was measured."""
+    """Mean over photos of the correlation between the head's output and the measurements."""
     each = []
     for seen, wanted in pairs:
-        said = net.importance(seen.float()).flatten().numpy()
-        each.append(float(np.corrcoef(said, wanted.flatten().numpy())[0, 1]))
+        predicted = net.importance(seen.float()).flatten().numpy()
+        each.append(float(np.corrcoef(predicted, wanted.flatten().numpy())[0, 1]))
     return float(np.mean(each))

@@ -1,7 +1,7 @@
-"""What a pixel of a training photo shows: people's masks first, then boxes, hints and a teacher.
+"""Labels of training photos: masks drawn by people first, then boxes, hints and a teacher.
 
-Label planes are (H/2, W/2, 4) uint8: two classes of a pixel, counted from 1, each with its
-probability times 255; 255 as the first class: nobody knows.
+Label planes are (H/2, W/2, 4) uint8: two classes of a pixel, counted from 1, each followed by its
+probability times 255; 255 as the first class: unknown.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from vcm.roi.vocabulary import vocabulary
 
-# VOC's class names by label value, in the names of our vocabulary.
+# VOC's classes by label value, under their names in our vocabulary.
 VOC: Final = (
     "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "dining table", "dog", "horse", "motorcycle", "person", "potted plant", "sheep", "couch",
     "train", "tv",
 )  # fmt: skip
-# NYUv2's 40 classes by label value, likewise; "": unlabelled, wall, or other things.
+# NYUv2's 40 classes by label value, likewise; "": wall, or classes for other things.
 NYU: Final = (
     "", "floor", "cabinet", "bed", "chair", "couch", "dining table", "door", "window", "bookshelf",
     "picture", "counter", "blinds", "desk", "shelf", "curtain", "dresser", "pillow", "mirror",
@@ -27,15 +27,15 @@ NYU: Final = (
     "", "",
 )  # fmt: skip
 NONE, IGNORE = 0, 255
-SURE: Final = 102  # of 255: the teacher's word against a person's coarser one
-VEHICLES: Final = ("car", "bus", "truck", "train")  # what the teacher takes trucks and cars for
+SURE: Final = 102  # of 255: from here the teacher overrules coarser labels of people
+VEHICLES: Final = ("car", "bus", "truck", "train")  # as what the teacher sees trucks and cars
 Planes = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 Box = tuple[str, tuple[float, float, float, float]]  # class and x, y, w, h in pixels
 
 
 def label(name: str) -> int:
-    """Of a class in label planes."""
+    """The value of a class in label planes."""
     return vocabulary().classes.index(name) + 1
 
 
@@ -50,9 +50,9 @@ def _values(names: Sequence[str], first: int) -> NDArray[np.uint8]:
 
 
 def with_voc(teacher: Planes, voc: Labels) -> Planes:
-    """VOC's mask where it says something, the teacher's other classes elsewhere.
+    """VOC's mask where it has a label; elsewhere the teacher's classes that VOC does not have.
 
-    VOC counts what stands on a table as table: there the teacher's other classes win.
+    VOC labels things on a table as table: there such classes of the teacher win.
 
     Args:
         voc: (H, W) uint8, VOC's label map.
@@ -62,9 +62,9 @@ def with_voc(teacher: Planes, voc: Labels) -> Planes:
 
 
 def with_nyu(teacher: Planes, nyu: Labels) -> Planes:
-    """NYUv2's mask where it names a class, the teacher's other classes elsewhere.
+    """NYUv2's mask where it names a class; elsewhere the teacher's classes that it does not have.
 
-    It has no names for most small things and takes ovens for cabinets: where the teacher is sure
+    It has no classes for most small things and labels ovens as cabinets: where the teacher is sure
     of such a thing, it wins.
 
     Args:
@@ -77,12 +77,12 @@ def with_nyu(teacher: Planes, nyu: Labels) -> Planes:
 def _drawn(
     teacher: Planes, exact: Labels, values: NDArray[np.uint8], coarse: tuple[str, ...]
 ) -> Planes:
-    """People's labels; the teacher's for what they had no name for.
+    """People's labels, and the teacher's for classes that people did not label.
 
     Args:
         exact: (h, w) uint8, what people drew.
-        values: all labels that they had names for.
-        coarse: classes of theirs on which the teacher may see something else.
+        values: all labels that people used.
+        coarse: those of their classes that a sure teacher overrules.
     """
     other = without(teacher, values)
     wins = np.isin(exact, [label(n) for n in coarse]) & (other[..., 1] >= SURE)
@@ -95,7 +95,7 @@ def _drawn(
 
 
 def without(planes: Planes, classes: NDArray[np.uint8]) -> Planes:
-    """The planes with none of some classes; what was second becomes first."""
+    """The planes without some classes; where the first is removed, the second takes its place."""
     result = planes.copy()
     for first in (2, 0):
         gone = np.isin(result[..., first], classes[classes != NONE])
@@ -107,7 +107,7 @@ def without(planes: Planes, classes: NDArray[np.uint8]) -> Planes:
 
 
 def with_boxes(teacher: Planes, boxes: Sequence[Box]) -> Planes:
-    """Vehicles in people's boxes get the box's name; a box without any says "nobody knows"."""
+    """Vehicles in people's boxes get the box's class; boxes without any become unknown."""
     result = teacher.copy()
     alike = np.array([label(n) for n in VEHICLES], np.uint8)
     for name, (x, y, w, h) in sorted(boxes, key=lambda b: -b[1][2] * b[1][3]):  # small ones last
@@ -124,9 +124,9 @@ def with_boxes(teacher: Planes, boxes: Sequence[Box]) -> Planes:
 
 
 def with_hint(teacher: Planes, name: str) -> Planes:
-    """A photo that is said to show a class: its faint signs count for more.
+    """The planes of a photo that is known to show a class: low probabilities of it are raised.
 
-    If there are none, whatever nobody named may be it.
+    If there are too few, all unlabelled pixels become unknown.
     """
     value, result = label(name), teacher.copy()
     second = (result[..., 2] == value) & (result[..., 3] >= 26) & (result[..., 1] < 153)
@@ -142,7 +142,7 @@ def with_hint(teacher: Planes, name: str) -> Planes:
 
 
 def _half(labels: Labels, planes: Planes) -> Labels:
-    """Every second pixel of a label map, as the planes have it."""
+    """Every second pixel of a label map, at the resolution of the planes."""
     result: Labels = labels[::2, ::2]
     assert result.shape == planes.shape[:2], (labels.shape, planes.shape)
     return result

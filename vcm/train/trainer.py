@@ -1,4 +1,4 @@
-"""One step of a training run, and the state that the next one depends on."""
+"""One step of a training run, and the state that carries over to the next."""
 
 import logging
 import os
@@ -29,15 +29,15 @@ PRECISIONS: Final = {"bf16": "bf16", "fp32": "no"}
 
 
 def processes() -> PartialState:
-    """The processes that share the run; the first call of a process decides how they talk.
+    """The processes that share the run; a process's first call sets up how they communicate.
 
-    By gloo where there is no GPU. The integer networks need float64, so MPS is none.
+    With gloo if there is no CUDA GPU. MPS is not used: the integer networks need float64.
     """
     return PartialState(cpu=not torch.cuda.is_available())
 
 
 def local_processes() -> int:
-    """How many processes of the run this machine has, by torchrun and accelerate."""
+    """Number of the run's processes on this machine, from torchrun or accelerate."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
@@ -46,12 +46,12 @@ def _warn_if_slow(device: torch.device) -> None:
     if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         _log.warning(
             "this processor has no instructions for bfloat16, which makes a step ten times as "
-            "slow: run.precision=fp32 with run.folder=FOLDER is the same training"
+            "slow: run.precision=fp32 with run.folder=FOLDER trains the same model"
         )
 
 
 class Trainer:
-    """Model, optimiser and averages of one run, at its start or where it was stopped.
+    """Model, optimiser and averages of one run, from its start or its last checkpoint.
 
     Args:
         kind: of the codec; None: the config's.
@@ -67,7 +67,7 @@ class Trainer:
         if run.threads:
             torch.set_num_threads(run.threads)
         processes()
-        AcceleratorState._reset_state()  # a process may train one model after another
+        AcceleratorState._reset_state()  # a process may train several models, one after another
         self.accelerator = Accelerator(
             mixed_precision=PRECISIONS[run.precision if step.bf16 else "fp32"],
             gradient_accumulation_steps=run.accumulate,
@@ -122,16 +122,16 @@ class Trainer:
         }
 
     def save(self, path: Path, last: bool = False) -> None:
-        """Write a checkpoint, if this process does and the run is healthy.
+        """Write a checkpoint, if this process writes and the run is healthy.
 
         Args:
-            last: the run ends here: one loss that is far from usual is no reason not to.
+            last: the run ends here, so save even after a few losses far above the usual.
         """
         if self.writes and not (self.health.ill if last else self.health.far):
             checkpoint.save(path, self.state())
 
     def advance(self, data: Batch) -> dict[str, float]:
-        """One step; its loss and terms, means over its pictures.
+        """Make one step; returns its loss and terms, means over its pictures.
 
         Args:
             data: this process's part of the step's pictures, see `own`.
@@ -155,28 +155,28 @@ class Trainer:
         return dict(zip(Terms._fields, means.tolist(), strict=True))
 
     def any(self, mine: bool) -> bool:
-        """Whether it is so in one of the processes: they stop at the same step."""
+        """Whether `mine` is true in any process, so that all stop at the same step."""
         if self.accelerator.num_processes == 1:
             return mine
-        told = torch.tensor(float(mine), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(told, "sum") > 0)
+        own = torch.tensor(float(mine), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(own, "sum") > 0)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state; raises ModelError if it is of another model or other parts."""
+        """Continue from a state; raises ModelError if it is of another model or trained parts."""
         same_loss = resume.checked(state, self.config, self.all.description())
         self.all.load_state_dict(state["model"])
         optim.restore(self.optimiser, state["optimiser"])
         self.average.restore(state["average"])
         self.step = state["step"]
-        if same_loss:  # else another loss is usual
+        if same_loss:  # else the usual values no longer apply
             self.health.norm, self.health.loss = state["norm"], state["loss"]
             self.health.far = state.get("far", 0)
 
     def _parts(self, data: Batch) -> list[tuple[Batch, Share]]:
-        """This process's pictures, in as many parts as gradients are accumulated over."""
+        """This process's pictures, in `[run] accumulate` parts."""
         own, pieces = self.own, self.config.run.accumulate
         size, first = len(data.x) // pieces, own.number * len(data.x)
-        # mixed: parts add their first picture's number, and must not meet another step's seed
+        # hashed: parts add the number of their first picture, which must not give another step's
         seed = int(np.random.SeedSequence((self.config.run.seed, self.step)).generate_state(1)[0])
         device = self.accelerator.device
         parts = zip(*(torch.split(t, size) for t in data), strict=True)
@@ -187,7 +187,7 @@ class Trainer:
         ]
 
     def _move(self, loss: float) -> None:
-        """Move the weights, if the run's health allows it."""
+        """Update the weights, if the run's health allows it."""
         clip = self.config.optim.clip
         norm = float(self.accelerator.clip_grad_norm_(self.all.parameters(), clip))
         if self.health.allows(self.step, loss, norm):

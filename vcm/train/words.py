@@ -1,4 +1,4 @@
-"""Masks of a task's words for training pictures: found once, kept on disk."""
+"""Masks of a task's words in training pictures: found once, kept on disk."""
 
 import hashlib
 import logging
@@ -23,17 +23,17 @@ _log = logging.getLogger(__name__)
 
 
 def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
-    """The data, with the masks of its task or words as regions; what is missing of these is made.
+    """The data, with the masks of its task or words as regions; missing masks are made.
 
     Args:
-        folder: where masks are kept, in a folder for each set of words, numbers, network and
+        folder: where masks are kept, in a subfolder for each set of words, settings, network and
             pictures.
-        index, of: this is the index-th of so many processes that share the pictures.
+        index, of: this process is number `index`, from 0, of `of` that share the pictures.
 
     Raises:
         SpecError: if there is no such task.
         UnknownWord: if no words-to-mask network knows a word.
-        MissingExtra: if the package of one that does is not installed.
+        MissingExtra: if the package of a network that a word needs is not installed.
     """
     if not data.task and not data.words:
         return data
@@ -63,19 +63,19 @@ def words_masks(data: Data, folder: Path, index: int = 0, of: int = 1) -> Data:
                     read(source), words, backend, sigma=1.0,
                     tau=spec.tau, dilation=spec.dilation, on_empty="background",
                 )  # fmt: skip
-        except ImageError:  # counted when the pictures are loaded
+        except ImageError:  # damaged ones are counted when the pictures are loaded
             continue
         image.write(_mask_of(source, target), found.roi.astype(np.uint8))
     return replace(data, regions=(str(target),))
 
 
 def check_words(data: Data) -> None:
-    """Refuse words before any work.
+    """Check the words before any work.
 
     Raises:
         SpecError: if there is no such task.
         UnknownWord: if no words-to-mask network knows a word.
-        MissingExtra: if the package of one that does is not installed.
+        MissingExtra: if the package of a network that a word needs is not installed.
     """
     if data.task or data.words:
         backend_for(_spec(data))

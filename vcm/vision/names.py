@@ -16,18 +16,23 @@ COCO: Final = (
 )  # fmt: skip
 BACKGROUND: Final = "background"
 
-# The spelling of VOC and Darknet, which many a label set has taken over.
-SPELLINGS: Final = {
-    "__background__": BACKGROUND,
-    "aeroplane": "airplane",
-    "diningtable": "dining table",
+# By their letters alone, as people and tools write them: "Person", "traffic_light", "diningtable".
+_BY_LETTERS: Final = {name.replace(" ", ""): name for name in (*COCO, BACKGROUND)} | {
+    "aeroplane": "airplane",  # VOC and Darknet
     "motorbike": "motorcycle",
-    "pottedplant": "potted plant",
     "sofa": "couch",
     "tvmonitor": "tv",
 }
 
 
 def coco_name(name: str) -> str:
-    """The name as COCO spells it; a name that COCO has not stays as it is."""
-    return SPELLINGS.get(name, name)
+    """The name as COCO spells it, whatever its case, spaces, hyphens and underscores.
+
+    A name that COCO has not stays as it is.
+    """
+    return _BY_LETTERS.get(letters(name), name)
+
+
+def letters(name: str) -> str:
+    """What is left of a name without case, spaces, hyphens and underscores."""
+    return "".join(c for c in name.casefold() if c not in "_-" and not c.isspace())

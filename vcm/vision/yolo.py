@@ -1,9 +1,11 @@
 """Ultralytics YOLO as a task model. AGPL-3.0: optional, imported only here and when used."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -73,6 +75,10 @@ def _quiet() -> Iterator[None]:
     tells child processes to use one as well. It may install what a checkpoint lacks: not here.
     """
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    try:
+        Path.home()
+    except RuntimeError:  # there is none: its settings go where they are lost
+        os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())
     pillow_open, threads, told = pillow.open, cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS")
     try:
         with np.printoptions(), warnings.catch_warnings():

@@ -1,16 +1,16 @@
-"""An adaptive binary range coder: what codes the map of a file.
+"""An adaptive binary range coder, for the map of a file.
 
-Its chances are counts, so that nothing has to be stored beside it. In Python, since a map has one
-symbol for 256 pixels.
+Its probabilities come from counts of the bits so far, so files hold no tables for it. Plain Python
+is fast enough: a map has one symbol for 256 pixels.
 
-Source: Martin 1979, "Range encoding", in the carry-less form of LZMA; counts with half a one each
-at the start (Krichevsky and Trofimov 1981).
+Source: Martin 1979, "Range encoding", in the form that LZMA uses; each count starts at one half
+(Krichevsky and Trofimov 1981).
 """
 
 from typing import Final, Protocol
 
 BITS: Final = 16  # of a probability
-LIMIT: Final = 1_024  # counts are halved beyond, so that they follow what changes
+LIMIT: Final = 1_024  # both counts are halved when their sum exceeds this, so that they adapt
 _TOP, _MASK = 2**24, 2**32 - 1
 
 
@@ -18,11 +18,11 @@ class Chances:
     """How often a bit was 0 and 1 in each context.
 
     Args:
-        contexts: how many.
+        contexts: number of contexts.
     """
 
     def __init__(self, contexts: int):
-        self._counts = [[1, 1] for _ in range(contexts)]  # in halves
+        self._counts = [[1, 1] for _ in range(contexts)]  # in units of one half
 
     def zero(self, context: int) -> int:
         """The chance of a 0 in 2^16, between 1 and 2^16 - 1."""
@@ -41,16 +41,16 @@ class Bits(Protocol):
     """A writer or a reader of bits."""
 
     def code(self, bit: bool, chances: Chances, context: int) -> bool:
-        """Write the bit and return it, or return the one that is read, whatever was given."""
+        """Write `bit` and return it, or ignore it and return the bit that is read."""
 
 
 class BitWriter:
-    """Takes bits."""
+    """Writes bits."""
 
     def __init__(self) -> None:
         self._low, self._range = 0, _MASK
         self._found = bytearray()
-        self._cache, self._waiting = 0, 0  # the last byte, and those of 255 that a carry may change
+        self._cache, self._waiting = 0, 0  # a byte and the 255s after it, which a carry may change
 
     def code(self, bit: bool, chances: Chances, context: int) -> bool:
         """See `Bits`."""
@@ -68,7 +68,7 @@ class BitWriter:
 
     def data(self) -> bytes:
         """The string, without the zeros at its end, which a reader adds."""
-        # the number with most zeros at its end that is not below low and below low + range
+        # of the numbers from low to low + range, the one with most zeros at its end
         for zeros in (32, 24, 16, 8, 0):
             step = 2**zeros
             value = (self._low + step - 1) // step * step
@@ -80,7 +80,7 @@ class BitWriter:
         return bytes(self._found[1:]).rstrip(b"\0")  # the first byte is always 0
 
     def _shift(self) -> None:
-        """Give the top byte away, or let it wait where a carry may still come."""
+        """Emit the top byte, or hold it back while a carry may still change it."""
         if self._low < 0xFF000000 or self._low > _MASK:
             carry = self._low >> 32
             self._found.append(self._cache + carry & 255)
@@ -92,10 +92,10 @@ class BitWriter:
 
 
 class BitReader:
-    """Gives bits back; behind its data are zeros.
+    """Reads bits; after the end of the data it reads zeros.
 
     Attributes:
-        position: bytes that were looked at, at least.
+        position: bytes read so far, including zeros after the end.
     """
 
     def __init__(self, data: bytes):

@@ -1,12 +1,12 @@
 """Symbols to bytes and back by a range coder over integer tables.
 
-The coder is constriction's (Bamler 2022, arXiv:2201.01741): it is exact, takes arrays, and stays
-within its data whatever they are. CompressAI's rANS takes Python lists, a symbol at a time, and
-reads beyond the end of a forged string.
+The coder is constriction's (Bamler 2022, arXiv:2201.01741): it is exact, takes arrays, and never
+reads past the end of its data. CompressAI's rANS takes Python lists, a symbol at a time, and does
+read past the end of a forged string.
 
-Symbols of a part are coded in the order of their table row (stable), so that each row is one call.
-A symbol outside its row's range is coded as the row's last entry, the escape, and after the part
-its value follows in 16 bits.
+The symbols of a part are sorted by table row (stably), so that each row takes one call. A symbol
+outside its row's range is coded as the row's last entry, the escape, and its value follows after
+the part, in 16 bits.
 """
 
 import constriction
@@ -18,18 +18,19 @@ from vcm.errors import BitstreamError
 
 Symbols = NDArray[np.int16]
 Rows = NDArray[np.uint8]
-SHARES = 24  # bits of the probabilities that the range coder works with
-SLACK = 96  # bits by which symbols may hold more than their string: rounding, and what was left out
-# Bits by which a string may be longer than its symbols: its last words, and what each may lose.
+SHARES = 24  # bits of the range coder's probabilities
+SLACK = 96  # bits that symbols may hold beyond their string's: rounding, and zeros left out
+# Bits by which a string may be longer than its symbols' information: for its last words, and for
+# what the coder may lose on each symbol.
 REST, LOSS = 128, 0.006
-_WORD = 32  # bits that the range coder writes at once; its state has two
-_RAW = 2**16  # values of an escaped symbol, from -2^15 on
+_WORD = 32  # bits of the range coder's words; its state has two words
+_RAW = 2**16  # number of values of an escaped symbol, from -2^15 on
 
 
 def boundaries(cdf: Ints) -> NDArray[np.int64]:
-    """What constriction's range coder makes of a row of n frequencies: (n + 1,), 0 to 2^24.
+    """The cumulative shares that constriction gives n frequencies: (n + 1,), 0 to 2^24.
 
-    Every symbol gets at least 1 of 2^24, the rest is shared out by frequency and rounded down.
+    Every symbol gets at least 1 of 2^24; the rest is divided by frequency and rounded down.
 
     Args:
         cdf: (n + 1,) integers from 0 to 2^16.
@@ -43,10 +44,10 @@ def boundaries(cdf: Ints) -> NDArray[np.int64]:
 
 
 class Coder:
-    """Coding tables made ready. Symbols go in and come out in the same order.
+    """Coding tables in the form that the range coder needs.
 
     Args:
-        silent: rows below are not coded: their symbols are 0.
+        silent: rows below this one are not coded: their symbols are 0.
     """
 
     def __init__(self, tables: Tables, silent: int = 0):
@@ -55,8 +56,8 @@ class Coder:
         self.length, self.offset, cdf = tables.length, tables.offset, tables.cdf
         self.frequency: Ints = np.diff(cdf, axis=1)
         shares = [np.diff(boundaries(row[:n])) for row, n in zip(cdf, self.length, strict=True)]
-        # in bits; what lies beyond a row's length is never asked for
-        self.information = np.zeros(self.frequency.shape)  # float64: of large pictures many add up
+        # in bits; entries beyond a row's length are never used
+        self.information = np.zeros(self.frequency.shape)  # float64: large pictures sum up many
         for target, share in zip(self.information, shares, strict=True):
             target[: len(share)] = SHARES - np.log2(share)
         self.least = float(sum(SHARES - np.log2(share.max()) for share in shares[silent:]))
@@ -68,7 +69,7 @@ class Coder:
         self.raw = constriction.stream.model.Uniform(_RAW)
 
     def __reduce__(self) -> tuple[type["Coder"], tuple[Tables, int]]:
-        """What pickle and copy make it from again: constriction's models cannot be pickled."""
+        """Pickled and copied as its tables: constriction's models cannot be pickled."""
         return type(self), self._made_of
 
     def bits(self, symbols: Symbols, rows: Rows) -> float:
@@ -85,7 +86,7 @@ class Coder:
         return each.astype(np.float32)
 
     def count(self, symbols: Symbols, rows: Rows, counts: NDArray[np.int64]) -> None:
-        """Add to (rows, entries) counts how often each entry of each row is used."""
+        """Add to `counts`, (rows, entries), how often each entry of each row is used."""
         coded = rows >= self.silent
         symbols, rows = symbols[coded], rows[coded]
         entry, _ = self.entries(symbols, rows)
@@ -96,19 +97,19 @@ class Coder:
         return Writer(self)
 
     def reader(self, data: bytes) -> "Reader":
-        """A reader of what a writer wrote."""
+        """A reader of one string."""
         return Reader(self, data)
 
     def entries(self, symbols: Symbols, rows: Rows) -> tuple[Ints, NDArray[np.bool_]]:
-        """Position of each symbol in its row, the last for escapes, and which are escapes."""
-        last: Ints = self.length[rows] - 2  # int32, and so is what follows
+        """Each symbol's position in its row (the last one for escapes), and which are escapes."""
+        last: Ints = self.length[rows] - 2  # int32, as are the results
         entry = symbols - self.offset[rows]
         escaped = (entry < 0) | (entry >= last)
         return np.where(escaped, last, entry).astype(np.int32), escaped
 
 
 class Writer:
-    """Takes symbols, part by part."""
+    """Writes symbols, part by part."""
 
     def __init__(self, coder: Coder):
         self._coder = coder
@@ -127,10 +128,10 @@ class Writer:
             self._encoder.encode(raw, self._coder.raw)
 
     def data(self) -> bytes:
-        """The string of what was written: the range coder's words, the highest byte first.
+        """The string of all parts written: the range coder's words, the highest byte first.
 
-        Of the numbers that all tell the symbols, it is the one whose last word ends with the most
-        bytes of zeros, and these are left out.
+        Several last words would decode to the same symbols. The one that ends with the most zero
+        bytes is chosen, and these bytes are left out.
         """
         words = self._encoder.get_compressed()
         data: bytes = words.astype(">u4").tobytes()
@@ -147,7 +148,7 @@ class Writer:
 
 
 class Reader:
-    """Gives symbols back, part by part."""
+    """Reads symbols, part by part."""
 
     def __init__(self, coder: Coder, data: bytes):
         self._coder = coder
@@ -157,10 +158,10 @@ class Reader:
         self._count = 0
 
     def check_room(self, count: int) -> None:
-        """Refuse, before any memory is taken, a string too short for `count` symbols of each row.
+        """Refuse a string too short for `count` symbols of each row, before memory is allocated.
 
         Raises:
-            BitstreamError: if they hold more information than it, whatever they are.
+            BitstreamError: if even the likeliest symbols would hold more information.
         """
         if count * self._coder.least > self._left:
             raise BitstreamError(f"string: too short for {count} symbols of each table row")
@@ -169,8 +170,8 @@ class Reader:
         """The next part's symbols, one for each table row: (n,) int16.
 
         Raises:
-            BitstreamError: if the string was not made by these tables, or ends before the part:
-                beyond its end a range coder reads zeros, and whatever these mean.
+            BitstreamError: if the string was not made with these tables, or ends before the part
+                does (the range coder reads zeros after the end, which decode to some symbols).
         """
         c, symbols = self._coder, np.zeros(len(rows), np.int16)
         order, runs = _runs(rows, c.silent)
@@ -186,7 +187,7 @@ class Reader:
                 value[first] = self._decoder.decode(c.raw, len(first)) - _RAW // 2
                 self._spend(16.0 * len(first))
                 self._count += len(first)
-        except AssertionError as error:  # constriction's word for "no such data"
+        except AssertionError as error:  # what constriction raises for invalid data
             raise BitstreamError(f"string: not made by this model ({error})") from error
         symbols[order] = value
         self._count += len(order)
@@ -196,8 +197,8 @@ class Reader:
         """To be called after the last part.
 
         Raises:
-            BitstreamError: if the string is longer than what was read of it: it was made by other
-                tables, or their rows were found wrongly.
+            BitstreamError: if the string is longer than the symbols that were read: it was made
+                with other tables, or the table rows were wrong.
         """
         if self._left > SLACK + REST + LOSS * self._count:
             raise BitstreamError("string: not made by this model: longer than its symbols")
@@ -209,7 +210,7 @@ class Reader:
 
 
 def _runs(rows: Rows, silent: int) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
-    """The stable order by row of what is coded, and (row, start, end) of each run in it."""
+    """The coded symbols' positions, stably sorted by row; (row, start, end) of each run in them."""
     order = np.argsort(rows, kind="stable")  # numpy sorts bytes by counting
     counts = np.bincount(rows)
     counts[:silent] = 0

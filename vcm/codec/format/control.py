@@ -1,4 +1,4 @@
-"""What steers the bits of a picture: what its encoder and its decoder are told alike."""
+"""How the bits of a picture are distributed: what its encoder and its decoder both have to know."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from vcm.errors import SpecError
 
 @dataclass(frozen=True)
 class Control:
-    """The control of a picture, as its file has it.
+    """The quality of a picture and of its parts, as its file has them.
 
     Attributes:
         quality: 0 (fewest bits) to 100; files keep two decimals.
@@ -31,12 +31,12 @@ class Control:
 
     @property
     def hundredths(self) -> int:
-        """The quality as files have it, 0 to 10000: its only rounding."""
+        """The quality as files have it, 0 to 10000; it is rounded here and nowhere else."""
         return round(self.quality * (QUALITY_STEPS // 100))
 
     @property
     def plane(self) -> NDArray[np.int32]:
-        """The quality of each latent in hundredths: (h, w), or (1, 1) if it is that of all."""
+        """The quality of each latent in hundredths: (h, w), or (1, 1) if it is the same for all."""
         if self.map is None:
             return np.full((1, 1), self.hundredths, np.int32)
         return self.map.hundredths

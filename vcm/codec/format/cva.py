@@ -1,6 +1,6 @@
-"""CVA for latents, in numpy: the value that a mask asks of each, and the quality that codes it so.
+"""CVA for latents, in numpy: from a mask to the value of each latent, and on to its quality.
 
-`vcm.codec.models.cva` has what networks need of it while they are trained.
+`vcm.codec.models.cva` has the same in torch, as far as training needs it.
 """
 
 import math
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vcm.codec.format.constants import QUALITY_MIN, QUALITY_STEPS, STRIDE
 from vcm.codec.format.levels import MOST
 
-# Latents reach over the mask's edge. Two pixels more of it cost 5 % of the bytes at small sigma and
-# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos (experiments/00_sigma), not 4 of 5.
+# Latents reach over the mask's edge. Two pixels of margin cost 5 % of the bytes at small sigma, and
+# keep the ROI within 0.3 dB of sigma = 1 on 9 of 10 photos, not 4 of 5 (experiments/00_sigma).
 MARGIN: Final = 2
 Floats = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def of_latents(m: Floats, margin: int = MARGIN) -> Floats:
 
 
 def grouped(values: Floats, most: int = MOST) -> Floats:
-    """Values of latents, at most so many different ones, each the largest of those it stands for.
+    """Values of latents, reduced to at most `most` different ones: the largest of each group.
 
     Args:
         values: of any shape, float32 in (0, 1].
@@ -51,12 +51,12 @@ def grouped(values: Floats, most: int = MOST) -> Floats:
 
 
 def qualities(top: int, values: Floats, lmbda: tuple[float, float]) -> NDArray[np.int64]:
-    """The quality of each latent in hundredths, of the shape of `values`, from -14000 on.
+    """The quality of each latent in hundredths, of the shape of `values`, at least -14000.
 
-    That is the one whose lmbda is the value squared times that of the whole picture's quality.
+    Its lmbda is that of quality `top`, times the value squared.
 
     Args:
-        top: in [0, 10000], of what has the value 1.
+        top: in [0, 10000]: the quality of latents with the value 1.
         values: float32 in (0, 1].
         lmbda: of the loss that the model is trained with, at quality 0 and 100.
     """
@@ -66,6 +66,6 @@ def qualities(top: int, values: Floats, lmbda: tuple[float, float]) -> NDArray[n
 
 
 def per_log(lmbda: tuple[float, float]) -> float:
-    """Hundredths of quality by which the logarithm of a mask value counts."""
+    """Hundredths of quality per unit of the logarithm of a mask value."""
     low, high = lmbda
     return 2 * QUALITY_STEPS / math.log(high / low)

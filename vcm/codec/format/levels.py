@@ -1,4 +1,4 @@
-"""Levels: the quality of each latent of a picture, and the section of a file that tells them."""
+"""Levels: the quality of each latent of a picture, and the section of a file that stores them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,10 +11,10 @@ from vcm.codec.format.constants import QUALITY_MIN, QUALITY_STEPS
 from vcm.container.varint import read_varint, varint
 from vcm.errors import BitstreamError
 
-MOST: Final = 16  # levels of a picture
-DIGITS: Final = 4  # bits that name one of them
-# Contexts of "it is that of this neighbour": which of the three are alike, how many of them have
-# level 0, and which one is asked about.
+MOST: Final = 16  # levels of a picture, at most
+DIGITS: Final = 4  # bits of a level's number
+# Contexts of the bit "the level is this neighbour's": which of the three neighbours are alike, how
+# many of them have level 0, and which one is compared.
 CONTEXTS: Final = 8 * 4 * 3
 Index = NDArray[np.uint8]
 
@@ -26,7 +26,7 @@ class LevelMap:
     Attributes:
         qualities: in hundredths, the best first, each worse than the one before: 1 to 16 of them,
             from -14000 to 10000.
-        index: (h, w) uint8, the level of each latent, by its place in `qualities`.
+        index: (h, w) uint8, the level of each latent: an index into `qualities`.
     """
 
     qualities: tuple[int, ...]
@@ -41,7 +41,7 @@ class LevelMap:
 
     @classmethod
     def of(cls, hundredths: NDArray[np.int64]) -> "LevelMap":
-        """Of the quality of each latent: (h, w), of at most 16 different values."""
+        """From the quality of each latent: (h, w), with at most 16 different values."""
         found, place = np.unique(hundredths, return_inverse=True)  # the lowest first
         index = (len(found) - 1 - place).astype(np.uint8).reshape(hundredths.shape)
         return cls(tuple(map(int, found[::-1])), index)
@@ -54,10 +54,10 @@ class LevelMap:
 
 
 def pack(levels: LevelMap, quality: int) -> bytes:
-    """The section of a map; empty for a single level of the file's quality.
+    """The section of a map; empty if its only level has the file's quality.
 
     Args:
-        quality: of the file, in hundredths; no level has a better one.
+        quality: of the file, in hundredths; no level is better.
     """
     q = levels.qualities
     if q == (quality,):
@@ -68,14 +68,14 @@ def pack(levels: LevelMap, quality: int) -> bytes:
 
 
 def unpack(data: bytes, quality: int, h: int, w: int) -> LevelMap | None:
-    """The map of a section; None if there is none.
+    """The map in a section; None if the section is empty.
 
     Args:
         quality: of the file, in hundredths.
         h, w: of its latent.
 
     Raises:
-        BitstreamError: if it cannot be of such a picture.
+        BitstreamError: if the section cannot belong to such a picture.
     """
     if not data:
         return None
@@ -115,10 +115,10 @@ def _decoded(data: bytes, count: int, h: int, w: int) -> Index:
 
 
 def _walk(bits: Bits, index: Index, count: int) -> Index:
-    """All levels row by row, written to or read from `bits`: the two differ in nothing else.
+    """All levels row by row, written to or read from `bits`, whichever it does.
 
-    A level is named by the first of its neighbours that has it: left, above, above right; if none
-    has, by its number. What is outside the picture has level 0.
+    A level is coded as the first of its neighbours that has it: left, above, above right; if none
+    has, as its number. Neighbours outside the picture count as level 0.
     """
     same, number = Chances(CONTEXTS), Chances(2**DIGITS)
     rows: list[list[int]] = index.tolist()
@@ -140,7 +140,7 @@ def _level(
     same: Chances,
     number: Chances,
 ) -> int:
-    """One level: the given one when writing, the one that is read when reading."""
+    """One level: `level` when writing, the one that was read when reading."""
     a, b, c = around
     alike = (a == b) + 2 * (b == c) + 4 * (a == c)
     context = 3 * (4 * alike + around.count(0))

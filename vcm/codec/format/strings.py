@@ -13,7 +13,7 @@ from vcm.errors import BitstreamError
 
 
 class Strings(NamedTuple):
-    """A coded picture: the bytes of z, of y, and of the map, see `levels`; b"" for no map."""
+    """A coded picture: the bytes of z, of y, and of the map (see `levels`; b"" for no map)."""
 
     z: bytes
     y: bytes
@@ -21,15 +21,15 @@ class Strings(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Bytes, all together."""
+        """Bytes of all three."""
         return len(self.z) + len(self.y) + len(self.map)
 
 
 def strings_of(stream: Bitstream) -> Strings:
-    """The strings of a file; those of version 1 hold whole words, the lowest byte first.
+    """The strings of a file, with the byte order of version 2.
 
     Raises:
-        BitstreamError: if they cannot be such.
+        BitstreamError: if those of a version 1 file are not whole 32-bit words.
     """
     z, y = stream.z, stream.y
     if stream.version == 1:
@@ -47,7 +47,8 @@ def read_z(coder: Coder, data: bytes, channels: int, h: int, w: int) -> NDArray[
     """z_hat of a latent of (h, w): (channels, ceil(h/4), ceil(w/4)), integers in [-15, 15].
 
     Raises:
-        BitstreamError: if the string cannot be of such a latent; found out before memory is taken.
+        BitstreamError: if the string cannot belong to such a latent; one that is too short is
+            refused before memory is allocated.
     """
     shape = channels, *z_size(h, w)
     reader = coder.reader(data)

@@ -1,7 +1,7 @@
 """Integer coding tables: the only probabilities that encoder and decoder use.
 
-They are computed once, when a model is saved, and travel with its weights: a table computed from
-floating point on two machines could differ in its last bit and lose a whole file.
+They are computed once, when a model is saved, and stored with its weights: computed in floating
+point on two machines, a table could differ in its last bit, which would make files unreadable.
 """
 
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ class Tables(NamedTuple):
     """Cumulative frequencies per row, as integers.
 
     Attributes:
-        cdf: (rows, longest + 2) int32, from 0 to 2^16, the last step is the escape; zero padded.
+        cdf: (rows, longest) int32, from 0 to 2^16; the last step is the escape; zero padded.
         length: (rows,) int32, used entries of each row.
         offset: (rows,) int32, symbol of the first entry.
     """
@@ -29,7 +29,7 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, rows: list[list[int]], offsets: list[int]) -> "Tables":
-        """Of cumulative frequencies, row by row."""
+        """From cumulative frequencies, row by row."""
         length = np.array([len(row) for row in rows], np.int32)
         cdf = np.zeros((len(rows), length.max(initial=0)), np.int32)
         for target, row in zip(cdf, rows, strict=True):
@@ -37,7 +37,7 @@ class Tables(NamedTuple):
         return cls(cdf, length, np.array(offsets, np.int32))
 
     def check(self, rows: int) -> None:
-        """Raises a ValueError if they are no tables of so many rows."""
+        """Raises a ValueError if these are not valid tables with `rows` rows."""
         cdf, length, offset = (t.astype(np.int64) for t in self)
         shapes = cdf.ndim == 2 and length.shape == offset.shape == (rows,) == cdf.shape[:1]
         if not (shapes and ((length > 1) & (length <= cdf.shape[1])).all()):

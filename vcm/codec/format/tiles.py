@@ -1,8 +1,8 @@
-"""Tiles: memory bounded by the tile, results equal to those of the whole picture.
+"""Tiles: memory is bounded by the tile, and results equal those of the whole picture.
 
-Convolutions reach a finite way. A network that runs on a tile grown by its reach, cut at the
-border of the picture, gives inside the tile exactly what it gives on the whole picture, up to the
-rounding of floating point.
+Convolutions have a finite reach. A network that runs on a tile grown by its reach, and cut off at
+the border of the picture, computes the same inside the tile as on the whole picture, up to
+floating-point rounding.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ T_co = TypeVar("T_co", covariant=True)
 SIDE = 96  # latents; a tile of 1536 x 1536 pixels
 WHOLE = 192  # latents; pictures up to this size on both sides may be one tile
 SIDE_MIN = 24  # latents; no encoder makes smaller tiles
-HALO = 12  # latents that tiles overlap by where it is not known how far the networks reach
+HALO = 12  # latents by which tiles overlap at most, and where the networks' reach is not known
 HYPER_HALO = 8  # a multiple of STEP: h_a and h_s reach up to 7.5
 
 
 class Grid(Protocol[T_co]):
-    """An array of any library: an index gives a part of it."""
+    """An array of any library that can be sliced."""
 
     def __getitem__(self, index: Any, /) -> T_co: ...
 
@@ -45,7 +45,7 @@ class Tile(NamedTuple):
         return t[..., top:bottom, left:right]
 
     def grown(self, height: int, width: int, halo: int = HALO) -> "Tile":
-        """The tile and what is around it, inside a latent of height x width."""
+        """The tile and its surroundings, `halo` wide, inside a latent of height x width."""
         return Tile(
             max(0, self.top - halo),
             max(0, self.left - halo),
@@ -64,12 +64,12 @@ class Tile(NamedTuple):
 
 
 def side_for(height: int, width: int) -> int:
-    """The side of the tiles for a latent of that size; 0: one tile."""
+    """The side of the tiles for a latent of this size; 0: one tile."""
     return SIDE if max(height, width) > WHOLE else 0
 
 
 def check_side(side: int, height: int, width: int) -> None:
-    """Raises a BitstreamError for tiles that no encoder makes, of a latent of that size."""
+    """Raises a BitstreamError for a side that no encoder uses for a latent of this size."""
     fits = SIDE_MIN <= side <= WHOLE if side else max(height, width) <= WHOLE
     if side % STEP or not fits:
         raise BitstreamError(
@@ -79,7 +79,7 @@ def check_side(side: int, height: int, width: int) -> None:
 
 
 def grid(height: int, width: int, side: int) -> Iterator[Tile]:
-    """The tiles of a latent, row by row; side 0: the whole."""
+    """The tiles of a latent, row by row; side 0: the whole latent is one."""
     side = side or max(height, width)
     for top in range(0, height, side):
         for left in range(0, width, side):

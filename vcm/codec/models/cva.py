@@ -1,6 +1,6 @@
-"""CVA for latents, in torch: for networks that are trained, and for their inputs.
+"""CVA for latents, in torch, for training.
 
-`vcm.codec.format.cva` has what makes a map of values, and the reasons.
+`vcm.codec.format.cva` is the encoder's version, in numpy, and has the reasons.
 """
 
 import torch.nn.functional as F
@@ -22,17 +22,17 @@ def of_latents(m: Tensor, margin: int = MARGIN) -> Tensor:
 
 
 def relative(m: Tensor, values: Tensor) -> Tensor:
-    """What is left for LMA: mask values over those of their latents, at most 1: (B, 1, H, W)."""
+    """What the map leaves to LMA: mask values over their latent's, at most 1: (B, 1, H, W)."""
     return (m / F.interpolate(values, scale_factor=float(STRIDE), mode="nearest")).clamp(max=1)
 
 
 def qualities(top: Tensor, values: Tensor, lmbda: tuple[float, float] = LMBDA) -> Tensor:
-    """The quality of each latent in hundredths: (B, h, w) int64, from -14000 on.
+    """The quality of each latent in hundredths: (B, h, w) int64, at least -14000.
 
-    That is the one whose lmbda is the value squared times that of the whole picture's quality.
+    Its lmbda is that of quality `top`, times the value squared.
 
     Args:
-        top: (B,) int64 in [0, 10000], of what has the value 1.
+        top: (B,) int64 in [0, 10000]: the quality of latents with the value 1.
         values: (B, 1, h, w) float32 in (0, 1].
         lmbda: of the loss that the model is trained with, at quality 0 and 100.
     """

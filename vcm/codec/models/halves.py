@@ -1,7 +1,7 @@
-"""A model in two halves, an encoder and a decoder; which of its tensors are whose.
+"""A model in two halves, an encoder and a decoder, and which tensors belong to which.
 
-In files, of weights and of trainings, the names of tensors do not say which half they are of: those
-of version 1 come from a time before there were halves. The halves are put in when names are read.
+In weight files and checkpoints the names of tensors do not say which half they belong to: version 1
+had no halves, and its names were kept. The half is added when a file is read.
 """
 
 from typing import Any, Final
@@ -14,8 +14,8 @@ HALVES: Final = ("encoder", "decoder")
 class Halves(nn.Module):
     """A model with the submodules `encoder` and `decoder`.
 
-    Its `state_dict` leaves their names out, `load_state_dict` takes it so. What an existing file's
-    decoder needs is all that is not the encoder's, whatever it is called and wherever it stands.
+    `state_dict` leaves their names out, and `load_state_dict` expects it so. Every tensor outside
+    the encoder, whatever its name, is one that a decoder needs.
     """
 
     encoder: nn.Module
@@ -51,6 +51,6 @@ def _put_in(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> N
 
 
 def _names(half: nn.Module) -> list[str]:
-    """Of all that a half holds directly."""
+    """Names of all that a half holds directly."""
     tensors = (*half.named_parameters(recurse=False), *half.named_buffers(recurse=False))
     return [name for name, _ in (*half.named_children(), *tensors)]

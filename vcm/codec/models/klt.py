@@ -1,4 +1,4 @@
-"""The linear start of the transforms: the KLT of 16x16 RGB blocks."""
+"""The initial linear transforms: the KLT of 16x16 RGB blocks."""
 
 import torch
 import torch.nn.functional as F

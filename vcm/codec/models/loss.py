@@ -9,8 +9,8 @@ from torch import Tensor
 from vcm.codec.format.constants import QUALITY_STEPS
 
 LMBDA = (0.0013, 0.06)  # of the released model, at quality 0 and 100
-BORDER, BORDER_WEIGHT = 17, 16  # pixels a latent serves, about; largest weight of one of them
-POWER = -0.5  # of lmbda, in the weight of a sample
+BORDER, BORDER_WEIGHT = 17, 16  # pixels, about what a latent covers; largest weight of a pixel
+POWER = -0.5  # samples are weighted by this power of lmbda
 
 
 def lmbda_of(hundredths: Tensor, low: float, high: float) -> Tensor:
@@ -35,9 +35,9 @@ def bpp_est(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
 def distortion_weights(m: Tensor, most: float = BORDER_WEIGHT) -> Tensor:
     """Weight of each pixel's squared error: (B, 1, H, W). The background weighs sigma^2.
 
-    A pixel of the ROI weighs one over the share of ROI around it, at most `most`. Latents cover
-    about 16 pixels: one on the border covers few ROI pixels, and with equal weights it would get
-    fewer bits than they get in the ordinary codec. So the ROI keeps its quality when sigma falls.
+    A pixel of the ROI weighs one over the share of ROI around it, at most `most`. A latent covers
+    about 16 x 16 pixels. One on the border covers few ROI pixels; with equal weights these would
+    get fewer bits than in a codec without a mask. So the ROI keeps its quality when sigma falls.
 
     Source: Jin et al. 2025, arXiv:2507.00373, training loss (m^2). Deviation: the border's weight.
 
@@ -51,7 +51,7 @@ def distortion_weights(m: Tensor, most: float = BORDER_WEIGHT) -> Tensor:
 
 
 def _mean_along(t: Tensor, window: int) -> Tensor:
-    """The mean over a window centred on each element of a row, less what is outside the picture."""
+    """The mean over a window centred on each element of a row; only elements inside count."""
     half, length = window // 2, t.shape[-1]
     sums = F.pad(t.cumsum(-1), (half + 1, half, 0, 0), mode="replicate")  # (..., length + window)
     sums[..., : half + 1] = 0
@@ -68,10 +68,10 @@ def weighted_mse(x_hat: Tensor, x: Tensor, weights: Tensor) -> Tensor:
 def rate_distortion(
     bpp: Tensor, mse: Tensor, lmbda: Tensor, middle: float, power: float = POWER
 ) -> Tensor:
-    """bpp + lmbda * 255^2 * mse, averaged with weights that let no rate rule the others.
+    """bpp + lmbda * 255^2 * mse, averaged with weights that keep high rates from dominating.
 
-    At the optimum rate and distortion terms grow together, about as lmbda^0.5: each sample is
-    divided by that, relative to `middle`. Within one sample the trade-off is untouched.
+    At the optimum both terms grow about as lmbda^0.5, so each sample is divided by that (`power`),
+    relative to the lmbda `middle`. The trade-off within a sample does not change.
     """
     loss = bpp + lmbda * 255**2 * mse
     return (loss * (lmbda / middle) ** power).mean()

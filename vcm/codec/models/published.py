@@ -1,8 +1,8 @@
 """LMA as published, on TIC and on CompressAI's models: a model for each rate, no gain.
 
-For comparison with the literature. Their entropy parameters are floating point, so that a file
-decodes on the kind of machine that wrote it, and CompressAI's coder trusts its input: decode files
-from people whom you trust. `vcm.codec.models.roi` has neither weakness.
+For comparison with the literature. Their entropy parameters are floating point, so a file is sure
+to decode only on the kind of machine that wrote it, and CompressAI's coder trusts its input: decode
+files only from people whom you trust. `vcm.codec.models.roi` has neither weakness.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from vcm.codec.api import kind_of
 from vcm.codec.models.loss import bpp_est
 from vcm.errors import ModelError, SpecError
 
-# the best quality that CompressAI has weights of, and the channels that a model has, if not N and M
+# The highest quality with weights in CompressAI; a model's numbers of channels, if not N and M.
 PRETRAINED: Final = {"bmshj2018-hyperprior": 8, "mbt2018-mean": 8, "cheng2020-anchor": 6}
 CHANNELS: Final = {"cheng2020-anchor": ("N",)}
 
@@ -29,8 +29,8 @@ class Preset:
     Attributes:
         base: "tic", or a model of CompressAI's zoo.
         N, M: its channels; the zoo's cheng2020-anchor has one number, N.
-        pretrained: begin with CompressAI's weights of this quality (1 to 8; cheng2020-anchor: to
-            6), 0 for none. They bring their own N and M.
+        pretrained: start from CompressAI's weights of this quality (1 to 8; cheng2020-anchor: 1 to
+            6), with their N and M; 0: from random weights.
         lmbda: of the one rate, CompressAI's convention.
     """
 
@@ -54,10 +54,10 @@ class Preset:
 
 
 class Weighed(nn.Module):
-    """g_a whose latent is weighed by LMA: y = y0 * (S(mask) + R(y0)).
+    """g_a followed by LMA: y = y0 * (S(mask) + R(y0)).
 
     It takes picture and mask as one tensor, (B, 4, H, W), so that CompressAI's own `forward` and
-    `compress` need not know of it.
+    `compress` work unchanged.
 
     Source: Jin et al. 2025, arXiv:2507.00373, section on LMA; R reads the latent.
     """
@@ -88,7 +88,7 @@ class Weighed(nn.Module):
 
 
 def build(preset: Preset) -> Any:
-    """A model of a preset's kind, whose g_a is `Weighed`.
+    """The model of a preset, with LMA.
 
     Raises:
         ModelError: if pretrained weights cannot be downloaded.
@@ -97,13 +97,13 @@ def build(preset: Preset) -> Any:
 
 
 def with_lma(net: Any) -> Any:
-    """A model of CompressAI's with `Weighed` in place of its g_a."""
+    """A CompressAI model, its g_a wrapped in `Weighed`."""
     net.g_a = Weighed(net.g_a, net.M)
     return net
 
 
 def encoder_of(net: Any) -> nn.ModuleList:
-    """What only an encoder has of such a model: CompressAI's are not made of two halves."""
+    """The parts of a CompressAI model that only an encoder needs."""
     return nn.ModuleList([net.g_a, net.h_a])
 
 
@@ -135,6 +135,6 @@ class Outcome(NamedTuple):
 
 
 def outcome(model: Callable[[Tensor], dict[str, Any]], x: Tensor, m: Tensor) -> Outcome:
-    """The coded pictures by way of the networks alone."""
+    """The coded pictures, computed by the networks alone, without making bytes."""
     out = model(torch.cat([x, m], 1))
     return Outcome(out["x_hat"], bpp_est(out["likelihoods"], x[0, 0].numel()))

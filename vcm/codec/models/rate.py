@@ -1,4 +1,4 @@
-"""The rate of a coded picture as training sees it: likelihoods by CompressAI's entropy models."""
+"""The rate of a coded picture in training: likelihoods by CompressAI's entropy models."""
 
 from collections.abc import Callable
 from typing import Final
@@ -29,7 +29,7 @@ class Rate(nn.Module):
         """Likelihood of each element: "y" (B, 4, h/2, w/2, M) and "z" (B, Z, h/4, w/4).
 
         Args:
-            noise: stands for rounding in training (Balle et al. 2017, arXiv:1611.01704); None:
+            noise: replaces rounding in training (Balle et al. 2017, arXiv:1611.01704); None:
                 latents are rounded.
         """
         p = coded.y_parameters
@@ -47,11 +47,11 @@ class Rate(nn.Module):
         }
 
     def tables(self) -> dict[str, Tables]:
-        """The integer coding tables that belong to the present weights."""
+        """Integer coding tables for the current weights."""
         return {"z": factorized_tables(self.prior_z), "y": gaussian_tables()}
 
     def prior(self) -> dict[str, Tensor]:
-        """What a weight file keeps of the prior of z."""
+        """The parameters of z's prior, as a weight file keeps them."""
         return {name: p.detach() for name, p in self.prior_z.named_parameters()}
 
 
@@ -59,7 +59,7 @@ def rate_of(prior: dict[str, Tensor], table: Tables) -> Rate:
     """The rate model of a weight file.
 
     Args:
-        prior: by `Rate.prior`; empty in old files, whose prior is found by their table.
+        prior: by `Rate.prior`; empty for old files, whose prior is fitted to their table.
         table: of z.
     """
     if not prior:
@@ -70,9 +70,9 @@ def rate_of(prior: dict[str, Tensor], table: Tables) -> Rate:
 
 
 def _fitted(table: Tables) -> Rate:
-    """A rate model whose prior of z says what a coding table says.
+    """A rate model whose prior of z is fitted to a coding table.
 
-    Old weight files hold tables and not the prior that they were made from.
+    Old weight files hold tables, but not the prior that they were made from.
     """
     rate = Rate(len(table.cdf))
     prior = rate.prior_z
@@ -81,7 +81,7 @@ def _fitted(table: Tables) -> Rate:
     used = torch.arange(target.shape[1]) < length[:, None] - 2
     target = torch.where(used, target, 0.0).float()
     symbols = offset[:, None] + torch.arange(target.shape[1])  # (Z, entries)
-    z = symbols.float()[:, None]  # (Z, 1, entries), the layout that compressai works in
+    z = symbols.float()[:, None]  # (Z, 1, entries), the layout of CompressAI's priors
     parameters = [p for p in prior.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=0.03)
     for step in range(FIT_STEPS):

@@ -23,13 +23,13 @@ Quantise = Callable[[Tensor, Parameters], Tensor]
 
 
 class Coded(NamedTuple):
-    """What the networks make of a picture; in training all of it is differentiable.
+    """What the networks compute from a picture; in training all of it is differentiable.
 
     Attributes:
         x_hat: (B, 3, H, W) float32, about [0, 1] but not clamped.
         y: (B, 4, h/2, w/2, M) float32, before quantisation, pass by pass.
         z: (B, Z, ceil(h/4), ceil(w/4)) float32, before quantisation, in [-15, 15].
-        y_parameters: what codes y, in the same layout.
+        y_parameters: entropy parameters of y, in the same layout.
     """
 
     x_hat: Tensor
@@ -39,14 +39,14 @@ class Coded(NamedTuple):
 
 
 class RoiEncoder(nn.Module):
-    """What only an encoder has: with all else as it was, every existing decoder reads its files."""
+    """The networks that only an encoder has. They may change: existing decoders read its files."""
 
     def __init__(self, *, g_a: Analysis, lma: LatentMaskAttention, gain: Gain, h_a: HyperAnalysis):
         super().__init__()
         self.g_a, self.lma, self.gain, self.h_a = g_a, lma, gain, h_a
 
     def modulate(self, y0: Tensor, features: Tensor, mask: Tensor, control: Controls) -> Tensor:
-        """y: (B, M, h, w) float32, from what g_a gives. The one place where the mask enters."""
+        """y: (B, M, h, w) float32, from g_a's outputs. The mask enters here and nowhere else."""
         y: Tensor = y0 * self.lma(features, mask, control) * self.gain(control)
         return y
 
@@ -57,7 +57,7 @@ class RoiEncoder(nn.Module):
 
 
 class RoiDecoder(nn.Module):
-    """What a decoder has; the encoder uses it as well, to know what the decoder will know."""
+    """The networks that a decoder has. An encoder runs them too, to know what a decoder will."""
 
     def __init__(self, *, g_s: Synthesis, inverse_gain: Gain, parameters_y: EntropyParameters):
         super().__init__()
@@ -91,8 +91,8 @@ class RoiHyperprior(Halves):
                           |
                         x_hat (B, 3, H, W)
 
-    With a map (`Sizes.below`) the quality is one for each latent, which the file tells, and LMA
-    sees the mask relative to what that quality stands for.
+    With a map (`Sizes.below`) each latent has its own quality, which the file stores, and LMA sees
+    mask values relative to their latent's.
 
     Alphabet: B batch, M and Z channels, H W pixels, h w = H/16, W/16 rounded up.
     Source: Jin et al. 2025, arXiv:2507.00373 (TMA, CVA, LMA). Deviations: one model for every rate
@@ -100,7 +100,7 @@ class RoiHyperprior(Halves):
     networks (Balle et al. 2019), convolutional transforms with a linear start.
 
     Args:
-        encoder, decoder: the classes of the halves, for studies of another one.
+        encoder, decoder: the classes of the halves; studies try others.
     """
 
     encoder: RoiEncoder
@@ -125,12 +125,12 @@ class RoiHyperprior(Halves):
     def quantised(
         self, y: Tensor, z_hat: Tensor, control: Controls, quantise: Quantise
     ) -> tuple[Tensor, Tensor, Parameters]:
-        """y_hat: (B, M, h, w); y pass by pass, (B, 4, h/2, w/2, M), and what codes it.
+        """y_hat: (B, M, h, w); y pass by pass, (B, 4, h/2, w/2, M); its entropy parameters.
 
         Args:
             y: (B, M, h, w) float32, with even h and w.
             z_hat: (B, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
-            quantise: gives the symbols of a pass from y and its parameters, both (B, M, h/2, w/2).
+            quantise: (y, parameters) of a pass -> its symbols, all (B, M, h/2, w/2).
         """
         networks = self.decoder.parameters_y
         features = networks.features(z_hat, control, y.shape[-2:])
@@ -147,14 +147,14 @@ class RoiHyperprior(Halves):
         return y_hat, y, Parameters(rows, means)
 
     def forward(self, x: Tensor, m: Tensor, hundredths: Tensor) -> Coded:
-        """The coded picture by way of the networks alone, without making bytes.
+        """The coded picture, computed by the networks alone, without making bytes.
 
         Args:
             x: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of 32.
-            m: (B, 1, H, W) float32 in (0, 1], what LMA sees: the mask value of each pixel, with a
-                map relative to its latent's.
-            hundredths: (B,) int64 in [0, 10000], quality * 100, or that of each latent, (B, h, w)
-                from -14000 on.
+            m: (B, 1, H, W) float32 in (0, 1], what LMA sees: the mask value of each pixel, or with
+                a map its ratio to the latent's value.
+            hundredths: (B,) int64 in [0, 10000], quality * 100; or for each latent, (B, h, w), at
+                least -14000.
         """
         control = Controls.of(hundredths)
         y0, features = self.encoder.g_a(to_blocks(x))

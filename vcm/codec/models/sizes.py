@@ -14,11 +14,11 @@ class Sizes:
     Attributes:
         M: channels of y.
         Z: channels of z.
-        analysis, synthesis: of g_a, and of g_s, which costs every decoder.
+        analysis, synthesis: of g_a and g_s; every decoder pays for g_s.
         hyper: channels of h_a.
         width, context, hidden: channels of the entropy parameter networks.
-        below: knots of each gain for qualities below 0, see `Gain`. With some, a model codes files
-            with a map: a quality for each latent. 0: it has one quality a picture.
+        below: knots of each gain for qualities below 0, see `Gain`. More than 0: files have a map,
+            a quality for each latent. 0: a picture has one quality.
     """
 
     M: int = 320

@@ -9,12 +9,12 @@ from vcm.codec.format.constants import Z_MAX
 from vcm.codec.format.tables import PRECISION, Tables
 from vcm.codec.nets.entropy import scale_table
 
-TAIL_SIGMAS = 5.0  # what lies beyond is coded by the coder's escape, about once in two million
+TAIL_SIGMAS = 5.0  # symbols beyond this, about one in two million, are coded as escapes
 
 
 def quantised(pmfs: list[Tensor], offsets: list[int]) -> Tables:
-    """Tables of probabilities: each (n,) float64, what lacks to 1 is the escape's."""
-    # Only where tables are made, not where files are coded: importing compressai takes seconds.
+    """Tables from probabilities, each (n,) float64; the escape gets what is missing to 1."""
+    # Imported here because it takes seconds, and coding files does not need it.
     from compressai._CXX import pmf_to_quantized_cdf
 
     rows = []

@@ -16,8 +16,8 @@ from torchvision.models.swin_transformer import SwinTransformerBlock
 
 from vcm.codec.models.published import Preset
 
-WINDOW: Final = 8  # latents, each way, that attend to each other; 4 in the hyper transforms
-DEPTHS: Final = (2, 4, 6, 2)  # Swin blocks of g_a behind each convolution; g_s backwards
+WINDOW: Final = 8  # side of an attention window, in elements; 4 in the hyper transforms
+DEPTHS: Final = (2, 4, 6, 2)  # Swin blocks after each convolution of g_a; g_s mirrors it
 HEADS: Final = (8, 8, 8, 16)
 
 
@@ -42,12 +42,11 @@ class Swin(nn.Sequential):
 
 
 class Tic(JointAutoregressiveHierarchicalPriors):  # type: ignore[misc]
-    """CompressAI's joint autoregressive model with TIC's transforms; its forward and compress.
+    """CompressAI's joint autoregressive model with TIC's transforms.
 
     Args:
         N, M: channels of the transforms and of y.
-        depths: Swin blocks at 1/2, 1/4, 1/8 and 1/16; the hyper transforms have the last two of
-            the paper.
+        depths: Swin blocks at 1/2, 1/4, 1/8 and 1/16; those of the hyper transforms are fixed.
     """
 
     def __init__(self, N: int = 128, M: int = 192, depths: Sequence[int] = DEPTHS, **options: Any):
@@ -76,5 +75,5 @@ class Tic(JointAutoregressiveHierarchicalPriors):  # type: ignore[misc]
 
 
 def of_preset(preset: Preset) -> Tic:
-    """The model of a training config's table."""
+    """TIC, of a training config's table."""
     return Tic(preset.N, preset.M)

@@ -1,4 +1,4 @@
-"""A control in the form that networks compute with."""
+"""`Control` as tensors, for the networks."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from vcm.codec.format.constants import LEVELS, QUALITY_STEPS, STEP
 from vcm.codec.format.control import Control
 from vcm.codec.format.tiles import Tile
 
-LOWEST = 384  # added to a level before it is seen as a byte: no level is below -357
+LOWEST = 384  # added to a level before it becomes a byte: no level is below -357
 
 
 class Controls(NamedTuple):
-    """The qualities of a batch, of all latents of a picture or of each.
+    """The qualities of a batch: one for each picture, or one for each latent.
 
     Attributes:
         real: (B, 1, h, w) or (B, 1, 1, 1) float32 in [-1.4, 1], for the transforms.
@@ -33,7 +33,7 @@ class Controls(NamedTuple):
 
     @classmethod
     def single(cls, control: Control, device: torch.device | str = "cpu") -> "Controls":
-        """Of one picture."""
+        """Those of one picture."""
         return cls.of(torch.from_numpy(control.plane)[None].long().to(device))
 
     @property
@@ -46,7 +46,7 @@ class Controls(NamedTuple):
         return self if self.one else Controls(*(tile.of(t) for t in self))
 
     def filled(self, unit: int) -> "Controls":
-        """With sides that are multiples of a unit: what is beyond has the nearest's quality."""
+        """Padded to sides that are multiples of a unit, by repeating the last row and column."""
         if self.one:
             return self
         h, w = self.real.shape[2:]
@@ -59,13 +59,13 @@ class Controls(NamedTuple):
         return Controls(*(F.interpolate(t, scale_factor=2.0, mode="nearest") for t in self))
 
     def coarse(self) -> Tensor:
-        """Levels for z: (B, 1, h/4, w/4) or (B, 1, 1, 1), the best of those it tells of, 0 to 255.
+        """Levels for z: (B, 1, h/4, w/4) or (B, 1, 1, 1), the best of 4x4 latents, 0 to 255.
 
-        h and w are multiples of 4.
+        h and w must be multiples of 4.
         """
         best = self.level if self.one else F.max_pool2d(self.level, STEP)
         return best.clamp(0, LEVELS)
 
     def seen(self) -> Tensor:
-        """Levels as bytes, lower ones as well: of the shape of `level`, integers in [10, 239]."""
+        """Levels as bytes, also those below 0: of the shape of `level`, integers in [10, 239]."""
         return ((self.level + LOWEST) * (3 / 8)).floor()

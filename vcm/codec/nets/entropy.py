@@ -1,12 +1,12 @@
 """Entropy parameters of y from z and from decoded neighbours, in exact integers.
 
-Four passes, each over a quarter of the elements: channel group g is coded in pass i at one of the
-four positions of every 2x2 square, another one for each group. So the first pass knows the
-hyper-latent alone, and every later one also neighbours in space and in the other channels.
+Four passes, each over a quarter of the elements: in pass i, each of the four channel groups is
+coded at one position of every 2x2 square, a different one for each group. So the first pass knows
+only the hyper-latent, and every later one also neighbours in space and in the other channels.
 
 Source: Li, Li, Lu 2023, "Neural video compression with diverse contexts", arXiv:2302.14402
-(quadtree partition). Deviation: groups are interleaved channels, because ours are in order of
-their energy.
+(quadtree partition). Deviation: groups are interleaved channels, because ours are sorted by
+energy.
 """
 
 import math
@@ -28,7 +28,7 @@ SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)
 
 
 class Parameters(NamedTuple):
-    """What codes some elements of a latent: float32 of equal shapes with exact values.
+    """Entropy parameters of some elements of a latent: float32 of equal shapes, exact values.
 
     Attributes:
         rows: integers in [0, 63], row of the scale table. Row 0 means "always zero": not coded.
@@ -53,10 +53,10 @@ class EntropyParameters(nn.Module):
     """h_s and the context: z symbols (and what is known of y) -> Parameters of one pass.
 
     Args:
-        local: whether they see the level of each latent, as models for files with a map do.
+        local: whether the networks see the level of each latent, as models with a map do.
 
     Attributes:
-        places: where each pass codes. Files have the one way of `format.walk`; studies try others.
+        places: which elements each pass codes. Files use `format.walk.places`; studies try others.
     """
 
     places: Places = staticmethod(places)
@@ -75,7 +75,7 @@ class EntropyParameters(nn.Module):
         )
 
     def features(self, z_hat: Tensor, control: Controls, size: Sequence[int]) -> Tensor:
-        """What z says: (B, width, h, w) integers in [0, 255]; bytes if z_hat is int8.
+        """Features from z: (B, width, h, w) integers in [0, 255]; uint8 if z_hat is int8.
 
         Args:
             z_hat: (B, Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
@@ -97,14 +97,14 @@ class EntropyParameters(nn.Module):
     def forward(
         self, number: int, features: Tensor, control: Controls, known: Tensor
     ) -> Parameters:
-        """Parameters of what a pass codes, in the layout of `quarter`.
+        """Parameters of the elements that a pass codes, in the layout of `quarter`.
 
         Args:
             number: of the pass, from 0.
             features: (B, width, h, w), from `features`, with even h and w.
             control: of the batch, for latents of (h, w).
             known: (B, M, h, w), `compand` of y_hat in sixteenths where that is known, 0 elsewhere;
-                as bytes, if features are: 128 more.
+                uint8 with 128 added if `features` is uint8.
         """
         a, hidden = features, self.hidden[number]
         assert isinstance(hidden, IntConv2d)
@@ -113,13 +113,13 @@ class EntropyParameters(nn.Module):
             assert isinstance(context, IntConv2d)
             a = torch.cat([features, context.relu(known)], dim=1)
         a = hidden.relu(a)
-        # each position of a square has its own channels to tell of: a group of convolutions each
+        # each position of a square codes other channels, so each is a group of the convolution
         level = control.level.expand(-1, -1, *a.shape[2:])[:, 0]
         level = torch.stack([level[:, i::2, j::2] for _, i, j in self.places(number)], dim=-1)
         a = torch.cat([a[:, :, i::2, j::2] for _, i, j in self.places(number)], dim=1)
-        raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M): so it lies in memory
+        raw = self.out[number](a).permute(0, 2, 3, 1)  # (B, h/2, w/2, 2 M), its order in memory
         raw = raw.unflatten(-1, (PASSES, 2, -1))  # (B, h/2, w/2, place, 2, M/4)
-        # The gain moves all scales with the quality: said here, it need not be learnt.
+        # The gain moves all scales with the quality: built in here, it need not be learnt.
         shift = 18 + (level[..., None] - 128) * (5 / 64)  # (B, h/2, w/2, place, 1)
         rows = round_ste((raw[..., 0, :] / 4 + shift).clamp(0, SCALE_LEVELS - 1))
         means = round_ste(raw[..., 1, :].clamp(-(2.0**15), 2.0**15)) / MEAN_UNIT

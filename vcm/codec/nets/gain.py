@@ -1,4 +1,4 @@
-"""One model, every rate: a learnt gain per channel, interpolated by quality."""
+"""One model for every rate: a learnt gain per channel, interpolated by quality."""
 
 from typing import Final
 
@@ -17,16 +17,16 @@ class Gain(nn.Module):
     Deviation: linear interpolation of the logarithm between knots, no discrete levels.
 
     Args:
-        low, high: the logarithm at quality 0 and 100 to begin with, the same for all channels.
-        below: knots for qualities below 0, as far apart as the others: 10 reach to -143. They
-            begin on the line through the gains at 0 and 100. Beyond them the last one's gain holds.
+        low, high: initial logarithm at quality 0 and 100, the same for all channels.
+        below: knots for qualities below 0, spaced like the others: 10 reach down to -143. They
+            start on the line through the gains at 0 and 100. Below the last, its gain holds.
     """
 
     def __init__(self, channels: int, low: float = 0.0, high: float = 0.0, below: int = 0):
         super().__init__()
         start = torch.linspace(low, high, KNOTS)[:, None]
         self.log_gain = nn.Parameter(start.expand(KNOTS, channels).clone())
-        if below:  # what they have besides that line, from quality 0 downwards
+        if below:  # deviation from that line, from quality 0 downwards
             self.log_below = nn.Parameter(torch.zeros(below, channels))
         self.below: Final = below
 

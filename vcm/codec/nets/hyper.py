@@ -1,4 +1,4 @@
-"""h_a, the hyper-analysis; its counterpart h_s is a part of the entropy parameters."""
+"""h_a, the hyper-analysis; its counterpart h_s is part of `EntropyParameters`."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ class HyperAnalysis(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """z: (B, Z, ceil(h/4), ceil(w/4)) float32, from y: (B, M, h, w)."""
         h, w = y.shape[-2:]
-        # Latents span +-100 at high quality; asinh keeps the few large ones from ruling training.
+        # Latents span +-100 at high quality; asinh keeps the few large ones from dominating.
         t = F.pad(torch.asinh(y), (0, -w % 4, 0, -h % 4))
         t = F.leaky_relu(self.conv1(t), 0.1)
         t = F.leaky_relu(self.conv2(t), 0.1)

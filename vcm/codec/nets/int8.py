@@ -1,7 +1,7 @@
-"""Exact convolutions of bytes, many times faster than float32 where processors have them.
+"""Exact convolutions of bytes, many times faster than float32 on processors that have them.
 
-Processors with VNNI or AMX add up products of bytes in 32 bits. Older ones add two of them in 16
-bits, which overflows: there `is_exact` says no, and float32 does the same sums (see integer.py).
+Processors with VNNI or AMX add up products of bytes in 32 bits. Older ones add pairs of them in 16
+bits, which overflows: there `is_exact` is False, and float32 computes the sums (see integer.py).
 """
 
 import functools
@@ -38,7 +38,7 @@ class Int8Conv:
         )
 
     def __call__(self, a: Tensor) -> Tensor:
-        """The result before any rounding, (B, O, h, w) float32, of (B, I, h, w) uint8."""
+        """The unrounded result, (B, O, h, w) float32, from (B, I, h, w) uint8."""
         return self._run(a, torch.float32, "none")
 
     def relu(self, a: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Convolutions in exact integers: what decides a coding table must be equal on every machine.
+"""Convolutions in exact integers: results that choose coding tables must not depend on the machine.
 
 Activations are integers in [-255, 255], weights are integers in [-127, 127] times a power of two
 per output channel, chosen so that no partial sum reaches 2^24. Such sums are exact in float32 in
-any order, and every later step (a power of two, one rounding) is exact too: thread count,
-instruction set and batch cannot change a result.
+any order, and so are the steps after them (a power of two, one rounding): thread count, instruction
+set and batch cannot change a result.
 
 Source: Balle, Johnston, Minnen 2019, "Integer networks for data compression with latent-variable
 models". Deviation: powers of two instead of learnt integer divisors, so that no division is needed.
@@ -20,7 +20,7 @@ from vcm.codec.nets.int8 import Int8Conv, is_exact
 ACTIVATION_MAX = 255
 SIGNED_ZERO = 128  # the byte that stands for 0 where activations have a sign
 WEIGHT_MAX = 127
-BIAS_UNIT = 64.0  # biases live on the scale of activations; Adam needs them on the scale of weights
+BIAS_UNIT = 64.0  # biases are as large as activations; divided by this, as weights, for Adam
 
 
 def round_ste(x: Tensor) -> Tensor:
@@ -47,24 +47,24 @@ def compand(v: Tensor) -> Tensor:
     """Integers in [-127, 127] that grow like the square root of v.
 
     Args:
-        v: any shape, integers (latents in sixteenths). The square root is correctly rounded by
-            IEEE 754, so that the result is exact everywhere.
+        v: any shape, integers (latents in sixteenths). IEEE 754 rounds square roots correctly, so
+            the result is the same on every machine.
     """
     root = (v.abs() + 16).sqrt() * 4 - 16
     return round_ste(root.clamp(max=WEIGHT_MAX)) * v.sign()
 
 
 def sums_bytes(model: nn.Module) -> bool:
-    """Whether convolutions of the model sum bytes, where they are given bytes."""
+    """Whether convolutions of the model use byte instructions when given bytes."""
     frozen = [m.frozen() for m in model.modules() if isinstance(m, IntConv2d)]
     return any(f is not None and f.bytewise is not None for f in frozen)
 
 
 def freeze(model: nn.Module) -> None:
-    """Freeze the integer layers of a model that is only used.
+    """Freeze the integer layers of a model for inference.
 
     Raises:
-        ValueError: if the sums of one would not be exact.
+        ValueError: if the sums of a layer would not be exact.
     """
     for module in model.modules():
         if isinstance(module, IntConv2d):
@@ -72,12 +72,12 @@ def freeze(model: nn.Module) -> None:
 
 
 class Frozen(NamedTuple):
-    """What a layer derives from its parameters once.
+    """What a layer derives from its parameters when it is frozen.
 
     Attributes:
-        stamp: of the parameters then.
+        stamp: identifies the parameters at that time.
         integers: weights, biases and scale, as `IntConv2d.scaled` gives them.
-        bytewise: the same convolution of bytes, where the processor has one.
+        bytewise: the same convolution for bytes, if the processor is exact at them.
     """
 
     stamp: tuple[int, ...]
@@ -88,13 +88,13 @@ class Frozen(NamedTuple):
 class IntConv2d(nn.Conv2d):
     """Convolution of integers by integers with a result in multiples of a power of two.
 
-    The parameters stay float32 for training; `scaled` derives the integers. In training the
-    rounding lets gradients through and autocast may use bfloat16; without autocast it is exact.
+    The parameters stay float32 for training; `scaled` derives the integers. In training, rounding
+    lets gradients through and autocast may use bfloat16; without autocast, results are exact.
 
-    Activations are float32, or bytes: a + zero, which is faster by far in a frozen layer.
+    Activations are float32, or uint8 with `zero` added, which is far faster in a frozen layer.
 
     Args:
-        signed: whether activations are in [-127, 127]; they are in [0, 255] otherwise.
+        signed: whether uint8 activations have 128 added, so that they can be negative.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class IntConv2d(nn.Conv2d):
         self._frozen: Frozen | None = None
 
     def freeze(self) -> None:
-        """Derive the integers now and not at every use: for a model that is only used.
+        """Derive the integers once instead of at every call, for inference.
 
-        They serve for as long as the parameters stay what they are and do not learn.
+        They are used as long as the parameters do not change and do not require gradients.
 
         Raises:
             ValueError: if no scale keeps the sums exact.
@@ -132,21 +132,21 @@ class IntConv2d(nn.Conv2d):
         self._frozen = Frozen(self._stamp(), (weight, bias, scale), bytewise)
 
     def frozen(self) -> Frozen | None:
-        """What `freeze` derived, if the parameters still are those of then and do not learn."""
+        """What `freeze` derived, unless the parameters have changed or are being trained."""
         if self._frozen is None or torch.compiler.is_compiling():  # for export they are constants
             return self._frozen
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         return None if learning or self._frozen.stamp != self._stamp() else self._frozen
 
     def _stamp(self) -> tuple[int, ...]:
-        """Differs when a parameter was changed in place, moved or replaced."""
+        """Changes when a parameter is changed in place, moved or replaced."""
         assert self.bias is not None
         pair = (self.weight, self.bias)
         places = (n for t in pair for n in (id(t), t.data_ptr()))
         return (*places, *(0 if t.is_inference() else t._version for t in pair))
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, by `copy` or pickle, derives its integers from its own parameters."""
+        """Copies and pickles keep only whether it was frozen, and derive their own integers."""
         return self.__dict__ | {"_frozen": self.frozen() is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ LOG_SIGMA_MIN = math.log(0.01)
 
 @dataclass(frozen=True)
 class TwoValues:
-    """Mask values that are made where they are asked for: of a large picture they are large too.
+    """Mask values computed for the part that is indexed: those of a large picture need much memory.
 
     Attributes:
         roi: (1, 1, H, W) bool.
@@ -32,12 +32,12 @@ class TwoValues:
         return self.roi.shape
 
     def __getitem__(self, index: Any) -> Tensor:
-        """Values of a part: float32."""
+        """The values of a part: float32."""
         return torch.where(self.roi[index], 1.0, self.sigma)
 
 
 def grown(m: Tensor, margin: int) -> Tensor:
-    """Mask values whose inside is larger by so many pixels: (B, 1, H, W)."""
+    """Mask values whose inside is grown by `margin` pixels: (B, 1, H, W)."""
     for side in ((2 * margin + 1, 1), (1, 2 * margin + 1)) if margin else ():
         m = F.max_pool2d(m, side, stride=1, padding=(side[0] // 2, side[1] // 2))
     return m
@@ -46,7 +46,7 @@ def grown(m: Tensor, margin: int) -> Tensor:
 def mask_level(m: Tensor) -> Tensor:
     """What LMA sees of a mask: (B, 2, H/8, W/8), means over 8x8 pixels.
 
-    They are of 1 - m and of log m / log 0.01, both 0 inside; the second is 1 where m is 0.01, the
+    The channels are 1 - m and log m / log 0.01, both 0 inside; the second is 1 where m is 0.01, the
     smallest sigma of the released model's training, and more where m is smaller.
 
     Args:
@@ -58,13 +58,13 @@ def mask_level(m: Tensor) -> Tensor:
 class LatentMaskAttention(nn.Module):
     """The factor S(mask) + R(features) of each latent: y = y0 * (S + R).
 
-    S, in (0, 1), says what the mask leaves of a coefficient: it starts near 1 everywhere and learns
-    to remove the fine detail of what is outside. R, in (-0.5, 0.5), is the latent RDO prior: what
-    the picture itself makes not worth its bits; it starts at 0. Only the encoder sees the mask.
+    S, in (0, 1), is how much the mask leaves of a latent: it starts near 1 everywhere and learns to
+    remove fine detail outside the ROI. R, in (-0.5, 0.5), corrects it by the picture: it learns
+    which latents are not worth their bits, and starts at 0. Only the encoder sees the mask.
 
     Source: Jin et al. 2025, arXiv:2507.00373, section on LMA. Deviations: both branches know the
     quality (one model for every rate), and the mask is seen as its mean and mean logarithm per 8x8
-    block, so that every sigma of one model is told apart.
+    block, so that one model can tell all sigmas apart.
     """
 
     def __init__(self, features: int, M: int, below: int = 0, hidden: int = 64):

@@ -9,14 +9,14 @@ from torch import Tensor
 from vcm.codec.format.constants import PASSES
 from vcm.codec.format.walk import places
 
-Places = Callable[[int], Iterable[tuple[int, int, int]]]  # as `places`, which files go by
+Places = Callable[[int], Iterable[tuple[int, int, int]]]  # `walk.places`, or a study's own
 Move = Callable[[int, Tensor, Places], Tensor]
 
 
 def quarter(number: int, t: Tensor, where: Places = places) -> Tensor:
     """The elements that a pass codes: (B, M, h/2, w/2), from (B, M, h, w) with even h and w.
 
-    Position after position of the 2x2 squares, M/4 channels each.
+    Channels are ordered by position in the 2x2 squares, M/4 for each.
     """
     if not t.requires_grad:
         return _quarter(number, t, where)
@@ -31,11 +31,11 @@ def spread(number: int, q: Tensor, where: Places = places) -> Tensor:
 
 
 def place(number: int, q: Tensor, target: Tensor, where: Places = places) -> None:
-    """Put what `quarter` took where it came from.
+    """Copy a quarter back to where `quarter` took it from.
 
     Args:
         q: (B, M, h/2, w/2).
-        target: (B, M, h, w); of an odd size it gets what is inside.
+        target: (B, M, h, w); if h or w is odd, the last row or column of q is dropped.
     """
     groups = target.unflatten(1, (-1, PASSES))  # type: ignore[no-untyped-call]
     for (g, i, j), part in zip(where(number), q.chunk(PASSES, 1), strict=True):
@@ -57,9 +57,9 @@ def _spread(number: int, q: Tensor, where: Places) -> Tensor:
 
 
 class _Moved(torch.autograd.Function):
-    """A move of elements whose gradient is the move back: `_quarter` and `_spread` are such a pair.
+    """A move of elements whose gradient is the move back; `_quarter` and `_spread` are a pair.
 
-    Autograd's own would copy the whole latent for every place.
+    Autograd's own gradient would copy the whole latent for every place.
     """
 
     @staticmethod

@@ -1,8 +1,8 @@
 """Analysis and synthesis transforms that ordinary CPUs run fast.
 
-Both are a linear transform (16x16 blocks, started from the KLT of photographs) plus a
-convolutional network beside it that starts near zero: training begins at a working transform codec
-and learns the rest. Resolutions: 1/8 by PixelUnshuffle, 1/16 for the latent.
+Each is a linear transform (16x16 blocks, initialised with the KLT of photographs) plus a parallel
+convolutional network that starts near zero: training begins with a working transform codec and
+learns the rest. Resolutions: 1/8 by PixelUnshuffle, 1/16 for the latent.
 """
 
 from dataclasses import astuple, dataclass
@@ -26,8 +26,8 @@ class Widths:
 
     @property
     def reach(self) -> int:
-        """How far a transform sees, in latents, rounded up: half of one in its first or last layer,
-        and two convolutions a block."""
+        """How far a transform sees, in latents, rounded up: half a latent in its first or last
+        layer, and two convolutions a block."""
         return 1 + self.blocks8 + 2 * self.blocks16
 
 
@@ -58,7 +58,7 @@ def to_blocks(x: Tensor) -> Tensor:
 
 
 def from_blocks(u: Tensor) -> Tensor:
-    """The inverse but for the values: (B, 3, H, W) of (B, 192, H/8, W/8), channels last."""
+    """The inverse layout; values are kept: (B, 3, H, W) from (B, 192, H/8, W/8), channels last."""
     n, _, height, width = u.shape
     x = u.permute(0, 2, 3, 1).reshape(n, height, width, 3, 8, 8)
     return x.permute(0, 1, 4, 2, 5, 3).reshape(n, 8 * height, 8 * width, 3).permute(0, 3, 1, 2)
@@ -90,7 +90,7 @@ class Analysis(nn.Module):
         Args:
             u: (B, 192, H/8, W/8), a picture by `to_blocks`; H and W multiples of 16.
         """
-        with torch.autocast(u.device.type, enabled=False):  # its range is too wide for bfloat16
+        with torch.autocast(u.device.type, enabled=False):  # bfloat16 is too coarse for its range
             linear = self.linear(u)  # (B, M, h, w)
         f = self.down(self.body8(self.head(u)))
         features = self.body16(f)  # (B, n16, h, w)

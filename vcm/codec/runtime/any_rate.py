@@ -1,4 +1,4 @@
-"""Our codec as a user holds it: one model for every rate, pictures to strings and back."""
+"""Our codec behind the interface of `vcm.codec.api`: one model for every rate."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class AnyRate(Codec):
     def decompress(
         self, strings: Strings, height: int, width: int, quality: float, side: int | None = None
     ) -> Tensor:
-        """As `PictureCodec.decompress`."""
+        """As `PictureCodec.decompress`; channels last in memory."""
         control = self.decoder.told(strings, height, width, quality, side)
         y_hat = self.decoder.read(strings, height, width, control, side)
         return self.decoder.render(y_hat, height, width, control)

@@ -1,4 +1,4 @@
-"""What is known of a latent while it is coded, tile by tile: the input of its entropy networks."""
+"""What is known of a latent while it is coded, tile by tile: the input of the entropy networks."""
 
 from functools import partial
 
@@ -27,12 +27,12 @@ class Context:
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
         control: of the picture.
         h, w: of its latent.
-        side: of the tiles, 0 for none.
-        as_bytes: whether it is held in bytes, which convolutions may sum as such; else in float32,
-            which takes four times the memory.
+        side: of the tiles in latents, 0 for none.
+        as_bytes: whether it is held as uint8, for which convolutions may have byte instructions;
+            else as float32, which takes four times the memory.
 
     Attributes:
-        grid: the tiles that each pass is coded in, in their order.
+        grid: the tiles in the order that each pass codes them.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Context:
         self._known.fill_(self._zero)
 
     def parameters(self, number: int, tile: Tile) -> Parameters:
-        """What codes a tile in a pass: rows uint8 and means float32, (1, M, h/2, w/2)."""
+        """Those of a pass in a tile: rows uint8 and means float32, each (1, M, h/2, w/2)."""
         h, w = self._known.shape[2:]
         outer = tile.grown(h, w, HALO)
         around = even(outer.of(self._known), self._zero)
-        if outer != tile:  # tiles must not see what this pass has coded in those before
+        if outer != tile:  # a tile must not see what this pass has coded in earlier tiles
             around = around.clone()
             place(number, torch.full_like(quarter(number, around), self._zero), around)
         features = even(outer.of(self._features))
@@ -77,20 +77,20 @@ class Context:
             rows, means = self._networks(number, features, control, around)
         inner = tile.within(outer)
         rows, means = inner.of(rows, 1 / 2).to(torch.uint8), inner.of(means, 1 / 2)
-        if tile.size[0] % 2 or tile.size[1] % 2:  # beside the picture there is nothing to code
+        if tile.size[0] % 2 or tile.size[1] % 2:  # nothing is coded outside the picture
             rows *= quarter(number, even(torch.ones_like(tile.of(self._known), dtype=torch.uint8)))
         return Parameters(rows, means)
 
     def learn(self, number: int, tile: Tile, value: Tensor) -> None:
-        """Take in what a pass has coded in a tile: sixteenths of a step, (1, M, h/2, w/2)."""
+        """Take in what a pass coded in a tile: y_hat in sixteenths, (1, M, h/2, w/2)."""
         place(number, compand(value) + self._zero, tile.of(self._known))
 
 
 def exact(device: torch.device) -> torch.autocast:
-    """No autocast of the caller's: bfloat16 holds none of these integers."""
+    """Turns off a caller's autocast: bfloat16 cannot hold these integers."""
     return torch.autocast(device.type, enabled=False)
 
 
 def even(t: Tensor, value: float = 0) -> Tensor:
-    """With a row or a column more where their number is odd."""
+    """Padded by a row or a column where their number is odd."""
     return F.pad(t, (0, t.shape[-1] % 2, 0, t.shape[-2] % 2), value=value)

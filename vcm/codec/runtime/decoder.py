@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Decoder:
-    """What a codec does to decode.
+    """The decoding half of a codec.
 
     Args:
         side: of the tiles that g_s works on, in latents, 0 for none; None: by the picture's size.
@@ -38,10 +38,10 @@ class Decoder:
     def told(
         self, strings: Strings, height: int, width: int, quality: float, side: int | None
     ) -> Control:
-        """The control of a file: its quality, and its map if it has one; arguments as for `read`.
+        """The control in a file: its quality, and its map if it has one; arguments as for `read`.
 
         Raises:
-            BitstreamError: if the strings cannot be of such a picture.
+            BitstreamError: if the strings cannot belong to such a picture.
         """
         if not strings.map:
             return Control(quality)
@@ -58,37 +58,38 @@ class Decoder:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
 
         Args:
-            side: of the tiles that the strings are coded in; None: as an encoder of ours has it.
+            side: of the tiles that the strings are coded in; None: what our encoder uses.
 
         Raises:
-            BitstreamError: if the strings cannot be of such a picture.
+            BitstreamError: if the strings cannot belong to such a picture.
         """
         h, w = latent_size(height, width)
         side = self._side_of(h, w) if side is None else side
-        told = strings, h, w, self._told(control), side
-        return self._surely(partial(self.latents.read, *told))
+        read = partial(self.latents.read, strings, h, w, self._controls(control), side)
+        return self._retried(read)
 
     @torch.inference_mode()
     def bits_at(
         self, strings: Strings, height: int, width: int, control: Control, side: int
     ) -> Tensor:
-        """Bits that went to each 16x16 pixels: (h, w) float32; arguments as for `read`."""
-        told = strings, *latent_size(height, width), self._told(control), side
-        return self._surely(partial(self.latents.bits_at, *told))
+        """Bits spent on each block of 16x16 pixels: (h, w) float32; arguments as for `read`."""
+        h, w = latent_size(height, width)
+        read = partial(self.latents.bits_at, strings, h, w, self._controls(control), side)
+        return self._retried(read)
 
-    def _surely(self, attempt: Callable[..., Tensor]) -> Tensor:
-        """What an attempt gives; if it fails by bytes, what it gives in float32.
+    def _retried(self, attempt: Callable[..., Tensor]) -> Tensor:
+        """The result of an attempt; one that fails with byte instructions is repeated in float32.
 
         Raises:
-            BitstreamError: if it is the file's fault.
+            BitstreamError: if both fail, so that the fault is the file's.
         """
         try:
             return attempt()
         except BitstreamError as found:
-            error = found.with_traceback(None)  # which holds the memory of the first attempt
+            error = found.with_traceback(None)  # a traceback keeps the first attempt's memory alive
         if not sums_bytes(self.model):
             raise error
-        result = attempt(as_bytes=False)  # raises again if it is the file's fault
+        result = attempt(as_bytes=False)
         _log.warning(
             "read at the second attempt: this processor summed bytes wrongly; please report it"
         )
@@ -97,7 +98,7 @@ class Decoder:
     @torch.inference_mode()
     def render(self, y_hat: Tensor, height: int, width: int, control: Control) -> Tensor:
         """x_hat: (1, 3, height, width) uint8 on the CPU, channels last, from `read`'s latent."""
-        told, (h, w) = self._told(control), y_hat.shape[2:]
+        controls, (h, w) = self._controls(control), y_hat.shape[2:]
         x_hat = torch.empty(
             (1, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last
         )
@@ -106,13 +107,13 @@ class Decoder:
             part = outer.of(y_hat).float() / MEAN_UNIT
             with self._precision.fast():
                 part = part.contiguous(memory_format=torch.channels_last)
-                part = self.model.decoder.synthesise(part, told.part(outer))
+                part = self.model.decoder.synthesise(part, controls.part(outer))
             target = tile.of(x_hat, STRIDE)
             pixels = from_blocks(_bytes(tile.within(outer).of(part, STRIDE // 8)))
             target.copy_(pixels[..., : target.shape[2], : target.shape[3]])
         return x_hat
 
-    def _told(self, control: Control) -> Controls:
+    def _controls(self, control: Control) -> Controls:
         return Controls.single(control, self.device)
 
     def _side_of(self, h: int, w: int) -> int:
@@ -120,5 +121,5 @@ class Decoder:
 
 
 def _bytes(u: Tensor) -> Tensor:
-    """Values in [-0.5, 0.5] as uint8; others are clamped, what is no number is grey."""
+    """Values in [-0.5, 0.5] as uint8; others are clamped, NaN becomes grey."""
     return (u * 255).add_(127.5).nan_to_num_(127.5).clamp_(0, 255).round_().to(torch.uint8)

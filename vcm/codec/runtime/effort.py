@@ -1,8 +1,8 @@
-"""A better latent of one picture, searched for while encoding. Files and decoders are as ever.
+"""The search for a better latent of one picture while encoding. Files and decoders do not change.
 
-What g_a and LMA give is one network's guess at the best latent. Here it is where a descent on the
-picture's own rate + lmbda * distortion begins: every element leans to the integer below or above,
-by a chance that hardens step by step, and gradients say which of the two is worth its bits.
+The latent that g_a and LMA give is one network's guess. From it a gradient descent on the picture's
+own rate + lmbda * distortion starts: every element is rounded down or up at random, less and less
+randomly from step to step, and gradients tell which of the two is worth its bits.
 
 Source: Yang, Bamler, Mandt 2020, "Improving inference for neural image compression",
 arXiv:2006.04240 (stochastic Gumbel annealing). Deviations: z is kept; tens of steps instead of
@@ -32,23 +32,23 @@ from vcm.codec.runtime.latent import Unquantised
 from vcm.codec.runtime.precision import Precision
 from vcm.codec.runtime.tiling import filled
 
-WINDOW, AROUND = 48, 4  # latents, multiples of STEP: searched at once, and seen around it
-# First step, in quantisation steps, over the root of their number: what large steps break a short
-# search has no time to mend.
+WINDOW, AROUND = 48, 4  # latents, multiples of STEP: side of a window, and the border it sees
+# The first learning rate is this times the square root of the number of steps: a short search has
+# no time to undo the damage of large ones.
 RATE = 0.0025
 HOTTEST, START, COOLING = 0.5, 1.5, 3.0  # temperature: START e^(-COOLING t), at most HOTTEST
 
 
 class Window(NamedTuple):
-    """What the latents of a window are judged by.
+    """What the cost of a window's latents depends on.
 
     Attributes:
         x: (1, 3, 16h, 16w) float32 in [0, 1], with even h and w.
-        weights: (1, 1, 16h, 16w) float32, of each pixel's squared error; 0 beyond the picture.
+        weights: (1, 1, 16h, 16w) float32, of each pixel's squared error; 0 outside the picture.
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32.
         control: of the window's latents.
-        coded: (1, 1, h, w) float32, 0 for latents beyond the picture, 1 elsewhere.
-        free: (1, 1, h, w) float32, 1 inside the window, 0 around it.
+        coded: (1, 1, h, w) float32, 0 for latents outside the picture, 1 elsewhere.
+        free: (1, 1, h, w) float32, 1 inside the window, 0 on its border, which is kept.
     """
 
     x: Tensor
@@ -60,10 +60,10 @@ class Window(NamedTuple):
 
 
 class Search:
-    """Searches latents of one model at one quality.
+    """Searches for latents of one picture.
 
     Args:
-        lmbda: that the model was trained with, at quality 0 and 100.
+        lmbda: of the loss that the model was trained with, at quality 0 and 100.
         control: of the picture.
         steps: of the descent; each costs about as much as eight encodings.
     """
@@ -84,7 +84,7 @@ class Search:
         self._random = torch.Generator().manual_seed(0)  # the same file every time
 
     def better(self, y: Tensor, window: Window) -> Tensor:
-        """y: (1, M, h, w) float32, never worse by `cost` than the one given."""
+        """y: (1, M, h, w) float32, whose `cost` is never above that of the one given."""
         start, y = y, y.clone().requires_grad_()
         first = RATE * self._steps**0.5
         optimiser = torch.optim.Adam([y], first, betas=(0.9, 0.99))
@@ -116,7 +116,7 @@ class Search:
             bits.append(-(likelihood.log2() * coded).sum())
             return rounded
 
-        # the rows of the file where two latents are compared; while searching a guess will do
+        # exact entropy parameters to compare two latents; approximate ones do for the descent
         with exact(self._device) if heat is None else self._precision.fast():
             y_hat, _, _ = self._model.quantised(y, window.z_hat, window.control, quantise)
         with self._precision.fast():
@@ -125,13 +125,13 @@ class Search:
         return torch.stack(bits).sum() + self._lmbda * 255**2 * error.sum() / 3
 
     def _rounded(self, t: Tensor, heat: float | None) -> Tensor:
-        """Between the integers around t, near one of them by chance; heat None: the nearest."""
+        """Random values between the two integers around t; heat None: the nearest integer."""
         if heat is None:
             return t.round()
         low = t.detach().floor()
         up = (t - low).clamp(1e-4, 1 - 1e-4)
         noise = torch.empty(2, *t.shape).exponential_(generator=self._random).log().to(t.device)
-        odds = (torch.atanh(up) - torch.atanh(1 - up)) / heat  # logarithm of those of the upper one
+        odds = (torch.atanh(up) - torch.atanh(1 - up)) / heat  # log odds of rounding up
         return low + torch.sigmoid((odds + noise[0] - noise[1]) / heat)
 
 

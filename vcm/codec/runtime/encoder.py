@@ -26,17 +26,17 @@ from vcm.codec.runtime.search import NEAR, TRIES, quality_for
 from vcm.codec.runtime.tiling import filled, tiled
 from vcm.errors import BitstreamError, SpecError
 
-SLACK = 1e-3  # by which numbers may leave [0, 1]: what resized a picture may have rounded
-ENDS = 4.0  # bytes by which two strings of whole words exceed their entropy, on average
+SLACK = 1e-3  # how far values may lie outside [0, 1]: resizing may overshoot by rounding
+ENDS = 4.0  # bytes added to the entropy for the ends of the two strings
 
 
 class Analysed(NamedTuple):
-    """A picture after g_a: whatever its quality will be, this is computed once.
+    """A picture after g_a: computed once for all qualities.
 
     Attributes:
         y0: (1, M, h, w) float16.
         features: (1, n16, h, w) float16, of g_a.
-        mask: (1, 2, 2h, 2w) float16, what LMA sees of it.
+        mask: (1, 2, 2h, 2w) float16, what LMA sees of the mask.
         values: (1, 1, h, w) float32 in (0, 1], of each latent; at most 16 different ones.
     """
 
@@ -46,19 +46,19 @@ class Analysed(NamedTuple):
     values: Tensor
 
 
-UNITS = (1, 1, 2, 1)  # elements of Analysed per latent, each way
+UNITS = (1, 1, 2, 1)  # elements per latent, each way, of the fields of Analysed
 
 
 class Encoder:
-    """What a codec does to encode; arguments x and m as for `Codec.compress`.
+    """The encoding half of a codec; arguments x and m as for `Codec.compress`.
 
     Args:
         side: of the tiles in latents, 0 for none; None: by the picture's size.
         lmbda: of the loss that the model was trained with, at quality 0 and 100.
-        mechanism: what obeys masks, see `Codec.load`.
+        mechanism: how masks take effect, see `Codec.load`.
 
     Raises:
-        SpecError: if there is no such mechanism, or the model has no map and it needs one.
+        SpecError: if there is no such mechanism, or it needs a map and the model has none.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Encoder:
         """Side of the tiles that a latent of (h, w) is coded in; 0: one tile.
 
         Raises:
-            SpecError: if it was given and such a picture cannot be coded so.
+            SpecError: if a side was given that does not work for this size.
         """
         if self._side is None:
             return tiles.side_for(h, w)
@@ -99,31 +99,32 @@ class Encoder:
     def compress(
         self, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int = 0
     ) -> Strings:
-        """The strings of a picture. Nothing but y is kept of it."""
+        """The strings of a picture. Only y is held for the whole picture at once."""
         check(x, m)
         h, w = latent_size(*x.shape[2:])
         latents = self._values(m, h, w)
         control = self._mapped(latents, control)
-        told = self._told(control)
+        controls = self._controls(control)
 
         def y_of(outer: Tile) -> Tensor:
-            return self._modulate(self._analyse(x, m, outer, latents), told.part(outer))
+            return self._modulate(self._analyse(x, m, outer, latents), controls.part(outer))
 
         y = torch.empty(1, self.model.sizes.M, h, w, dtype=torch.float16, device=self.device)
         tiled(y_of, y, h, w, self.side(h, w), halo=self.model.sizes.analysis_reach)
-        prepared = self._refined(self._prepared(y, told), x, m, control, effort)
+        prepared = self._refined(self._prepared(y, controls), x, m, control, effort)
         return self._strings(prepared, control)
 
     @torch.inference_mode()
     def compress_to(
         self, x: Tensor, m: Tensor | TwoValues, size: int, header: int = 0, effort: int = 0
     ) -> tuple[float, Strings]:
-        """A quality and its strings, which measure `size` bytes with a header, or nearly that.
+        """The quality at which strings and header take about `size` bytes, and these strings.
 
-        The quality is searched on the entropy of the symbols, then the real strings are looked at.
+        The quality is searched for with the entropy of the symbols as the size; then the real
+        strings are made, and if they miss the size, the search is repeated with a corrected one.
 
         Raises:
-            SpecError: if no quality gives such a size.
+            SpecError: if no quality gives that size.
         """
         analysed = self.analyse(x, m)
 
@@ -140,7 +141,7 @@ class Encoder:
             except SpecError:
                 if not found:
                     raise
-                break  # no quality's file is so large, or so small
+                break  # the corrected size is out of reach
             if quality in found:
                 break
             control = self._mapped(analysed.values, Control(quality))
@@ -149,12 +150,12 @@ class Encoder:
             length = found[quality].length + header
             if abs(length / size - 1) < NEAR:
                 break
-            wanted *= size / length  # the estimate knows nothing of effort's gain, or whole words
+            wanted *= size / length  # the estimate leaves out what effort saves
         return min(found.items(), key=lambda pair: abs(pair[1].length + header - size))
 
     @torch.inference_mode()
     def analyse(self, x: Tensor, m: Tensor | TwoValues) -> Analysed:
-        """What every quality of a picture begins with."""
+        """The part of encoding a picture that does not depend on the quality."""
         check(x, m)
         (h, w), s = latent_size(*x.shape[2:]), self.model.sizes
         shapes = (s.M, h, w), (s.analysis.n16, h, w), (2, 2 * h, 2 * w)
@@ -176,7 +177,7 @@ class Encoder:
         return self.latents.quantise(self._at(analysed, self._mapped(analysed.values, control)))
 
     def _values(self, m: Tensor | TwoValues, h: int, w: int) -> Tensor:
-        """Of each latent: (1, 1, h, w) float32, at most 16 different ones."""
+        """The mask value of each latent: (1, 1, h, w) float32, at most 16 different ones."""
         out = torch.ones(1, 1, h, w, device=self.device)
         if self._mechanism == "lma":
             return out
@@ -188,7 +189,7 @@ class Encoder:
         return torch.from_numpy(cva.grouped(found.cpu().numpy())).to(self.device)
 
     def _mapped(self, latents: Tensor, control: Control) -> Control:
-        """With the map that values of latents ask for."""
+        """The control with the map that follows from the values of latents."""
         values = latents[0, 0].cpu().numpy()
         plane = cva.qualities(control.hundredths, values, self._lmbda)
         uniform = (plane == control.hundredths).all()
@@ -198,29 +199,29 @@ class Encoder:
         return self.latents.encode(prepared)._replace(map=_section(control))
 
     def _at(self, analysed: Analysed, control: Control) -> Unquantised:
-        """An analysed picture under a control."""
-        told, (h, w) = self._told(control), analysed.y0.shape[2:]
+        """An analysed picture with a control applied."""
+        controls, (h, w) = self._controls(control), analysed.y0.shape[2:]
 
         def y_of(outer: Tile) -> Tensor:
             parts = (outer.of(t, unit) for t, unit in zip(analysed, UNITS, strict=True))
-            return self._modulate(Analysed(*parts), told.part(outer))
+            return self._modulate(Analysed(*parts), controls.part(outer))
 
         y = torch.empty_like(analysed.y0)
         tiled(y_of, y, h, w, self.side(h, w))
-        return self._prepared(y, told)
+        return self._prepared(y, controls)
 
     def _refined(
         self, prepared: Unquantised, x: Tensor, m: Tensor | TwoValues, control: Control, effort: int
     ) -> Unquantised:
-        """With a better y, if any effort is made."""
+        """With a better y, if `effort` is not 0."""
         if not effort:
             return prepared
-        from vcm.codec.runtime.effort import (  # it needs compressai, which takes seconds
+        from vcm.codec.runtime.effort import (  # imports compressai, which takes seconds
             Search,
             refined,
         )
 
-        with torch.inference_mode(False):  # gradients will go through what it holds
+        with torch.inference_mode(False):  # gradients flow through its tensors
             search = Search(self.model, self._precision, self._lmbda, control, effort)
         return refined(prepared, x, m, search)
 
@@ -234,7 +235,7 @@ class Encoder:
     def _filled(self, t: Tensor | TwoValues, tile: Tile) -> Tensor:
         return filled(t, tile, STRIDE).to(self.device)
 
-    def _told(self, control: Control) -> Controls:
+    def _controls(self, control: Control) -> Controls:
         return Controls.single(control, self.device)
 
     def _modulate(self, a: Analysed, control: Controls) -> Tensor:
@@ -260,7 +261,7 @@ def _section(control: Control) -> bytes:
 
 
 def check(x: Tensor, m: Tensor | TwoValues) -> None:
-    """Raises a SpecError if a picture or its mask is not as `Codec.compress` wants it."""
+    """Raises a SpecError if a picture or its mask is not as `Codec.compress` expects."""
     known = x.is_floating_point() or x.dtype == torch.uint8
     if x.ndim != 4 or x.shape[:2] != (1, 3) or 0 in x.shape or not known:
         raise SpecError(

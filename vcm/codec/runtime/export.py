@@ -1,16 +1,16 @@
-"""The codec's networks as ONNX, encoder and decoder apart; entropy coding stays outside of them.
+"""The codec's networks as ONNX, encoder and decoder separately; they do not include entropy coding.
 
     x, m, values, quality ──[analysis]── y ──[hyper]── z          encoder
     z_hat ──[features]──┬──[pass_0 ... pass_3]── rows, means of y, a quarter each
                  known ─┘
     y_hat ──[synthesis]── x_hat                  decoder
 
-Height and width are free. Each latent has a quality of its own, as a number in [-1.4, 1] for the
-transforms and as an integer level for what decides coding tables; `values` are the mask values that
-these qualities stand for. The networks that decide coding tables compute in integers, held in
-float32, as they do in torch: every runtime whose float32 convolutions are sums gets the same.
-`vcm.codec.runtime.onnx` is a decoder of what is written here, `onnx_encoder` an encoder, both
-without torch.
+Height and width are free. Each latent has its own quality: a number in [-1.4, 1] for the
+transforms, and an integer level for the networks that choose coding tables. `values` are the mask
+values of latents that these qualities come from. The networks that choose coding tables compute
+with integers held in float32, as in torch: every runtime whose float32 convolutions are plain sums
+gets the same results. `vcm.codec.runtime.onnx` decodes with these files and `onnx_encoder` encodes,
+both without torch.
 """
 
 import json
@@ -48,13 +48,13 @@ DECODER: Final = ("features", *(f"pass_{number}" for number in range(PASSES)), "
 
 
 class Graph(NamedTuple):
-    """A network on its way to a file.
+    """A network to be exported.
 
     Attributes:
-        module: takes the inputs in their order.
+        module: takes the inputs in this order.
         inputs: an example of each, by name.
-        units: elements of an input per row and column of its smallest unit; an input that is not
-            named has a fixed shape.
+        units: by input: its height and width are multiples of this. Inputs not named here have a
+            fixed shape.
         outputs: names.
     """
 
@@ -100,7 +100,7 @@ class _Pass(_Part):
     def forward(
         self, features: Tensor, level: Tensor, known: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        known = features if known is None else known  # the first pass looks at none
+        known = features if known is None else known  # the first pass does not use it
         networks = self.model.decoder.parameters_y
         rows, means = networks(self.number, features, _controls(level), known)
         return rows, means
@@ -112,12 +112,12 @@ class _Synthesis(_Part):
 
 
 def _controls(value: Tensor) -> Controls:
-    """For networks that see the quality in one of its forms."""
+    """`Controls` for a network that sees only one of the two forms."""
     return Controls(real=value, level=value)
 
 
 def graphs(model: RoiHyperprior) -> dict[str, Graph]:
-    """The networks by name, with their inputs; names and layouts are those of `docs/`.
+    """The networks by name; docs/pages/guides/decode-without-torch.md has inputs and outputs.
 
     All are float32 with a batch of 1; h and w are the rows and columns of the latent.
     """
@@ -153,10 +153,10 @@ def graphs(model: RoiHyperprior) -> dict[str, Graph]:
 
 
 def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
-    """Write the networks of a weight file and what a decoder has to know besides; sizes by name.
+    """Write the networks of a weight file, and `codec.json`; returns file sizes in bytes by name.
 
     Raises:
-        ModelError: if there is no such model of ours.
+        ModelError: if there is no such model, or it is not an `roi` model.
         MissingExtra: if onnxscript is not installed.
         OutputError: if the folder cannot be written.
     """
@@ -164,14 +164,14 @@ def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
     files = {f"{name}.onnx": onnx(graph) for name, graph in graphs(weights.model).items()}
     files[FACTS] = json.dumps(facts(weights)).encode()
     make_folder(folder)
-    write_atomic(folder / FACTS, b"{}")  # until all is there: parts of two models are no export
+    write_atomic(folder / FACTS, b"{}")  # invalid until all files are there: never two models' mix
     for name, data in files.items():
         write_atomic(folder / name, data)
     return {name: len(data) for name, data in files.items()}
 
 
 def facts(weights: Weights) -> dict[str, Any]:
-    """What is no network: the fingerprint, channels, and each row's cumulative frequencies."""
+    """What an encoder or a decoder needs besides networks: fingerprint, sizes, coding tables."""
     sizes = weights.model.sizes
     return {
         "format": FORMAT,
@@ -215,7 +215,7 @@ def onnx(graph: Graph) -> bytes:
             output_names=list(graph.outputs),
             dynamic_shapes=shapes,
             dynamo=True,
-            optimize=False,  # it may drop a value that is used; runtimes optimise anyway
+            optimize=False,  # the optimiser may drop a value in use; runtimes optimise anyway
             verbose=False,
         )
     assert program is not None
@@ -229,7 +229,7 @@ def _times(unit: int, dimension: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns and logs about its own workings."""
+    """Hides the exporter's warnings and log messages about its own internals."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

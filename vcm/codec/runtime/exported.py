@@ -1,4 +1,4 @@
-"""What `vcm export` wrote of a model: networks by onnxruntime, tables, and layouts in numpy.
+"""A model that `vcm export` wrote: networks run by onnxruntime, tables, and helpers in numpy.
 
 Arrays have no batch axis; h and w are the rows and columns of the latent.
 """
@@ -29,15 +29,15 @@ class Exported:
 
     Args:
         folder: what `vcm export` wrote.
-        networks: names of those that are needed, from the list "encoder" or "decoder" of the facts.
+        networks: picks the names of the networks that are needed from the facts.
 
     Attributes:
-        fingerprint: 8 bytes that name the decoder.
-        facts: all that `codec.json` says.
+        fingerprint: 8 bytes that identify the decoder.
+        facts: the contents of `codec.json`.
         z, y: coders of the two latents.
 
     Raises:
-        ModelError: if it is no such folder, or a file in it is damaged.
+        ModelError: if the folder is not an export, or a file in it is damaged.
     """
 
     def __init__(self, folder: str | Path, networks: Callable[[dict[str, Any]], Iterable[str]]):
@@ -57,7 +57,7 @@ class Exported:
 
     @property
     def channels(self) -> dict[str, int]:
-        """Of the latents "y" and "z"."""
+        """Number of channels of "y" and "z"."""
         found: dict[str, int] = self.facts["channels"]
         return found
 
@@ -71,28 +71,28 @@ class Exported:
         return bool(self.facts["below"])
 
     def width(self, name: str) -> int:
-        """Channels of what a network gives first."""
+        """Channels of a network's first output."""
         first: tuple[Any, ...] = next(iter(self._networks[name].outputs.values()))
         return int(first[1])
 
     def run(self, name: str, first: NDArray[Any], **inputs: NDArray[Any]) -> list[Floats]:
-        """A network's results; the first input and those of three axes get their batch axis."""
+        """A network's results; inputs of three axes get their batch axis."""
         network = self._networks[name]
         feed = {next(iter(network.inputs)): first} | inputs
         feed = {k: np.asarray(v[None] if v.ndim == 3 else v, np.float32) for k, v in feed.items()}
         return [result[0] for result in network.run(feed)]
 
     def _network(self, name: str) -> Session:
-        """On the CPU: float32 of GPUs may be less, and then tables are not the encoder's."""
-        # Six networks whose threads wait in a loop for work would keep all processors busy, and
-        # memory that each of them keeps for its next run would add up.
+        """On the CPU: GPUs may compute float32 less exactly and choose other tables."""
+        # Threads of six networks that spin while they wait would keep all processors busy, and the
+        # memory that each network keeps for its next run would add up.
         path = self._folder / f"{name}.onnx"
         return Session(path, path.name, spin=False, keep=False)
 
 
 def parts(h: int, w: int, most: int) -> Iterator[Tile]:
-    """A latent of (h, w) in parts of at most so many latents each, as few and as square as halving
-    makes them: what a transform works on at once takes memory."""
+    """A latent of (h, w) cut into parts of at most `most` latents, by halving the longer side: what
+    a transform works on at once takes memory."""
     height, width = h, w
     while height * width > most and (height, width) != (1, 1):
         height, width = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
@@ -102,30 +102,30 @@ def parts(h: int, w: int, most: int) -> Iterator[Tile]:
 
 
 def even(t: NDArray[Any]) -> NDArray[Any]:
-    """With a row or a column of zeros more where their number is odd."""
+    """Padded by a row or a column of zeros where their number is odd."""
     return zeros_beyond(t, 2)
 
 
 def zeros_beyond(t: NDArray[Any], unit: int) -> NDArray[Any]:
-    """With sides that are multiples of a unit: zeros are beyond."""
+    """Padded with zeros to sides that are multiples of a unit."""
     rows, columns = (-n % unit for n in t.shape[1:])
     return np.pad(t, ((0, 0), (0, rows), (0, columns))) if rows or columns else t
 
 
 def filled(t: NDArray[Any], unit: int) -> NDArray[Any]:
-    """With sides that are multiples of a unit: what is beyond is as the nearest."""
+    """Padded to sides that are multiples of a unit, by repeating the last row and column."""
     rows, columns = (-n % unit for n in t.shape[1:])
     return np.pad(t, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else t
 
 
 def quarter(number: int, t: NDArray[Any]) -> NDArray[Any]:
-    """What a pass codes of (M, h, w): (M, h/2, w/2), place after place."""
+    """The elements of (M, h, w) that a pass codes: (M, h/2, w/2), ordered by place."""
     groups = t.reshape(-1, PASSES, *t.shape[1:])  # (M/4, group, h, w)
     return np.concatenate([groups[:, g, i::2, j::2] for g, i, j in places(number)])
 
 
 def place(number: int, part: NDArray[Any], target: NDArray[Any]) -> None:
-    """Put what `quarter` took where it came from; a target of an odd size gets what is inside."""
+    """Copy a quarter back to where `quarter` took it from, as far as it lies inside `target`."""
     for (g, i, j), values in zip(places(number), np.split(part, PASSES), strict=True):
         there = target[g::PASSES, i::2, j::2]
         there[:] = values[:, : there.shape[1], : there.shape[2]]

@@ -20,16 +20,16 @@ from vcm.codec.nets.control import Controls
 from vcm.codec.nets.quarters import place, quarter
 from vcm.codec.runtime.context import Context, even
 
-# Pass, tile, and y_hat in sixteenths of what was coded there, (1, M, h/2, w/2) float32.
+# Number of the pass, tile, and y_hat in sixteenths there: (1, M, h/2, w/2) float32.
 Walk = Iterator[tuple[int, Tile, Tensor]]
 Part = tuple[Symbols, Rows]  # symbols and the table rows that code them
 
 
 class Latent(NamedTuple):
-    """A quantised picture, before its bytes.
+    """A quantised picture, not yet coded into bytes.
 
     Attributes:
-        y_hat: (1, M, h, w) int16, in sixteenths of a step: exactly what the decoder gets.
+        y_hat: (1, M, h, w) int16, in sixteenths of a step: exactly the decoder's.
         z_part, y_parts: symbols in coding order.
     """
 
@@ -39,12 +39,12 @@ class Latent(NamedTuple):
 
 
 class Unquantised(NamedTuple):
-    """A picture on its way to be quantised.
+    """A picture before quantisation.
 
     Attributes:
         y: (1, M, h, w) float16, before quantisation.
         z_hat: (1, Z, ceil(h/4), ceil(w/4)) float32, integers in [-15, 15].
-        control: what the networks see of it.
+        control: of the picture, as tensors.
         side: of the tiles in latents, 0 for none.
     """
 
@@ -58,7 +58,7 @@ class LatentCoder:
     """Quantises, writes and reads the latents of a model with its coding tables.
 
     Attributes:
-        device: that the model is on; its latents are there, too.
+        device: of the model and the latents.
     """
 
     def __init__(self, model: RoiHyperprior, tables: dict[str, Tables]):
@@ -76,7 +76,7 @@ class LatentCoder:
         return Latent(y_hat, _z_part(prepared.z_hat), parts)
 
     def encode(self, prepared: Unquantised) -> Strings:
-        """The strings of a picture; its symbols are coded as they come and not kept."""
+        """The strings of a picture; symbols are coded at once and not kept."""
         z, y = (self._coders[name].writer() for name in ("z", "y"))
         z.write(*_z_part(prepared.z_hat))
         for _ in self._quantise(prepared, y.write):
@@ -96,7 +96,7 @@ class LatentCoder:
         return walk(context, context.grid, code)
 
     def bits(self, latent: Latent) -> float:
-        """The entropy of a latent by the coding tables: what its strings should measure."""
+        """The entropy of a latent by the coding tables in bits: about the size of its strings."""
         y_bits = sum(self._coders["y"].bits(*part) for part in latent.y_parts)
         return self._coders["z"].bits(*latent.z_part) + y_bits
 
@@ -110,7 +110,7 @@ class LatentCoder:
         """Refuse, before any work, strings that are too short for a latent of (h, w).
 
         Raises:
-            BitstreamError: if the tiles are none that an encoder makes, or z is too short.
+            BitstreamError: if no encoder uses such tiles, or z is too short.
         """
         tiles.check_side(side, h, w)
         rows, columns = z_size(h, w)
@@ -128,13 +128,13 @@ class LatentCoder:
         """y_hat: (1, M, h, w) int16 in sixteenths of a step, equal to the encoder's.
 
         Args:
-            as_bytes: whether entropy networks may sum bytes; in float32 they are slower, and exact
-                on every processor.
+            as_bytes: whether entropy networks may use byte instructions; float32 is slower, and
+                exact on every processor.
 
         Raises:
-            BitstreamError: if the strings cannot be of such a latent.
+            BitstreamError: if the strings cannot belong to such a latent.
         """
-        z_hat = self._read_z(strings, h, w, side)  # first: a forged size takes no memory
+        z_hat = self._read_z(strings, h, w, side)  # first, so that a forged size takes no memory
         y_hat = torch.zeros(1, self._model.sizes.M, h, w, dtype=torch.int16, device=self.device)
         context = Context(self._model, z_hat, control, h, w, side, as_bytes)
         for number, tile, value in self._read_y(strings.y, context, lambda symbols, rows: None):
@@ -150,13 +150,13 @@ class LatentCoder:
         side: int,
         as_bytes: bool = True,
     ) -> Tensor:
-        """Bits that went to each place of a latent, its channels together: (h, w) float32.
+        """Bits spent on each position of a latent, summed over channels: (h, w) float32.
 
-        Those of a z symbol are shared out evenly among the places that it tells of; arguments as
-        for `read`.
+        The bits of a z symbol are divided evenly among the 4x4 positions below it; arguments as for
+        `read`.
 
         Raises:
-            BitstreamError: if the strings cannot be of such a latent.
+            BitstreamError: if the strings cannot belong to such a latent.
         """
         z_hat = self._read_z(strings, h, w, side)
         of_z = torch.from_numpy(self._coders["z"].bits_of_each(*_z_part(z_hat))).view(z_hat.shape)
@@ -197,7 +197,7 @@ def _z_part(z_hat: Tensor) -> Part:
 
 
 def _part(symbols: Tensor, rows: Tensor) -> Part:
-    """Small types: a large picture has a hundred million of them."""
+    """In small types: a large picture has a hundred million symbols."""
     return (
         symbols.flatten().to(torch.int16).cpu().numpy(),
         rows.flatten().to(torch.uint8).cpu().numpy(),

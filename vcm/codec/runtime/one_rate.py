@@ -1,6 +1,7 @@
-"""A published codec as a user holds it: one rate, and quality means nothing.
+"""A published codec behind the interface of `vcm.codec.api`: one rate, so quality is ignored.
 
-Its files decode on the kind of machine that wrote them, see `vcm.codec.models.published`.
+Its files are sure to decode only on the kind of machine that wrote them, see
+`vcm.codec.models.published`.
 """
 
 import json
@@ -32,7 +33,7 @@ class OneRate(Codec):
     """A codec of one rate.
 
     Args:
-        net: CompressAI's model with LMA, its coding tables made.
+        net: a CompressAI model with LMA and its coding tables.
         fingerprint, card: see `PictureCodec`.
     """
 
@@ -74,7 +75,7 @@ class OneRate(Codec):
     def compress(
         self, x: Tensor, m: Tensor | TwoValues, quality: float = 0, effort: int = 0
     ) -> Strings:
-        """As `PictureCodec.compress`, without effort."""
+        """As `PictureCodec.compress`; there is no search, so `effort` must be 0."""
         check(x, m)
         if effort:
             raise SpecError(
@@ -90,7 +91,7 @@ class OneRate(Codec):
     def decompress(
         self, strings: Strings, height: int, width: int, quality: float = 0, side: int | None = None
     ) -> Tensor:
-        """As `PictureCodec.decompress`; raises BitstreamError if CompressAI's coder notices."""
+        """As `PictureCodec.decompress`, but it notices only damage that CompressAI's coder does."""
         shape = (math.ceil(height / STRIDE), math.ceil(width / STRIDE))
         try:
             decoded = self._net.decompress([[strings.y], [strings.z]], shape)["x_hat"]
@@ -104,7 +105,7 @@ class OneRate(Codec):
     def compress_to(
         self, x: Tensor, m: Tensor | TwoValues, size: int, header: int = 0, effort: int = 0
     ) -> tuple[float, Strings]:
-        """Raises a SpecError: there is one rate."""
+        """Always raises a SpecError: there is one rate."""
         raise SpecError("these weights have one rate; a size in bytes cannot be chosen")
 
     def side_of(self, height: int, width: int) -> int:
@@ -114,12 +115,12 @@ class OneRate(Codec):
     def bits_at(
         self, strings: Strings, height: int, width: int, quality: float, side: int
     ) -> Tensor:
-        """Raises a SpecError: CompressAI's coder does not tell."""
+        """Always raises a SpecError: CompressAI's coder does not tell."""
         raise SpecError("files of published models do not record where the bits went")
 
 
 def save(path: Path, net: Any, preset: Preset, card: dict[str, str]) -> None:
-    """Write trained networks with their coding tables, which are made here."""
+    """Write trained networks, and the coding tables that this call makes from them."""
     net.eval().update(force=True, update_quantiles=True)
     card = card | {"preset": json.dumps(asdict(preset))}
     weightfile.write(path, FORMAT, dict(net.state_dict()), card)

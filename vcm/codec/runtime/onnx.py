@@ -1,6 +1,6 @@
 """A decoder without torch: the networks of `vcm export` by onnxruntime, the rest by numpy.
 
-Written after docs/bitstream.md, section 3, whose letters it uses; an example for decoders in other
+It follows docs/bitstream.md, section 3, with the same letters, as an example for decoders in other
 languages. Arrays have no batch axis; h and w are the rows and columns of the latent.
 """
 
@@ -21,7 +21,7 @@ from vcm.codec.runtime.onnx_context import Bytes, OnnxContext, Plane, real
 from vcm.container import Bitstream
 from vcm.errors import BitstreamError, ModelError
 
-AT_ONCE: Final = 3_000  # latents that the synthesis works on: 30 KB each
+AT_ONCE: Final = 3_000  # latents that the synthesis works on at once, at 30 KB each
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
@@ -32,7 +32,7 @@ class OnnxDecoder:
         folder: what `vcm export` wrote.
 
     Raises:
-        ModelError: if it is no such folder, or a file in it is damaged.
+        ModelError: if the folder is not an export, or a file in it is damaged.
     """
 
     def __init__(self, folder: str | Path):
@@ -103,7 +103,7 @@ class OnnxDecoder:
 
 
 def _bytes(x_hat: Floats) -> Image:
-    """Values in [0, 1] as uint8; others are clamped, what is no number is grey."""
+    """Values in [0, 1] as uint8; others are clamped, NaN becomes grey."""
     scaled = np.nan_to_num(x_hat, nan=0.5)
     np.rint(np.multiply(scaled.clip(0, 1, out=scaled), 255, out=scaled), out=scaled)
     return scaled.astype(np.uint8)

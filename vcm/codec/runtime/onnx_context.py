@@ -10,7 +10,7 @@ from vcm.codec.format.constants import LEVELS, QUALITY_STEPS, STEP
 from vcm.codec.format.tiles import Tile
 from vcm.codec.runtime.exported import Exported, Floats, even, filled, place, quarter
 
-HALO: Final = 2  # latents that the context reaches, at least, in whole squares
+HALO: Final = 2  # latents; the context reaches 1, rounded up to whole 2x2 squares
 Bytes = NDArray[np.uint8]
 Plane = NDArray[np.int32]  # (1, h, w), the quality of each latent in hundredths
 
@@ -24,13 +24,13 @@ class OnnxContext:
     """Features of z_hat and the known part of y_hat, as bytes, for a whole picture.
 
     Args:
-        model: with the networks "features" and "pass_*".
+        model: must have the networks "features" and "pass_*".
         z_hat: (Z, ceil(h/4), ceil(w/4)), integers in [-15, 15].
         plane: the quality of each latent.
-        side: of the tiles, 0 for none.
+        side: of the tiles in latents, 0 for none.
 
     Attributes:
-        grid: the tiles that each pass is coded in, in their order.
+        grid: the tiles in the order that each pass codes them.
     """
 
     def __init__(self, model: Exported, z_hat: NDArray[np.int16], plane: Plane, side: int):
@@ -43,9 +43,9 @@ class OnnxContext:
         self._number, self._before = -1, self._known
 
     def parameters(self, number: int, tile: Tile) -> tuple[Bytes, Floats]:
-        """See `vcm.codec.format.walk.Known`; what is beside the picture gets row 0."""
+        """See `vcm.codec.format.walk.Known`; elements outside the picture get row 0."""
         if number != self._number and len(self.grid) > 1:
-            # tiles do not see what this pass gives in others
+            # a tile must not see what this pass has coded in other tiles
             self._number, self._before = number, self._known.copy()
         outer = tile.grown(self._known.shape[1], self._known.shape[2], HALO)
         inputs = {"known": even(outer.of(self._before))} if number else {}
@@ -61,7 +61,7 @@ class OnnxContext:
         place(number, _compand(value), tile.of(self._known))
 
     def _features_of(self, z_hat: NDArray[np.int16]) -> Bytes:
-        """What z says of each latent: (channels, h, w)."""
+        """The features of each latent, from z: (channels, h, w)."""
         h, w = self._level.shape[1:]
         features = np.zeros((self._model.width("features"), h, w), np.uint8)
         for tile in self.grid:
@@ -73,7 +73,7 @@ class OnnxContext:
 
 
 def _compand(v: Floats) -> Floats:
-    """Integers in [-127, 127] that grow like the square root, which IEEE 754 makes exact."""
+    """Integers in [-127, 127] that grow like the square root, which IEEE 754 rounds correctly."""
     root = np.sqrt(np.abs(v) + np.float32(16)) * np.float32(4) - np.float32(16)
     found: Floats = np.rint(root.clip(max=127)) * np.sign(v)
     return found

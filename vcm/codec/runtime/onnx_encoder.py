@@ -1,7 +1,7 @@
 """An encoder without torch: the networks of `vcm export` by onnxruntime, the rest by numpy.
 
-Its files are those of `vcm.codec.runtime.encoder`, up to what float32 rounds differently. Arrays
-have no batch axis; h and w are the rows and columns of the latent.
+Its files equal those of `vcm.codec.runtime.encoder` up to rounding in float32. Arrays have no batch
+axis; h and w are the rows and columns of the latent.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ from vcm.codec.format.walk import walk, z_rows
 from vcm.codec.runtime.exported import Exported, Floats, even, filled, parts, quarter, zeros_beyond
 from vcm.codec.runtime.onnx_context import Bytes, OnnxContext, Plane, real
 
-AT_ONCE: Final = 5_000  # latents that the analysis works on: 20 KB each
+AT_ONCE: Final = 5_000  # latents that the analysis works on at once, at 20 KB each
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Values = NDArray[np.floating[Any]]  # (H, W)
 
@@ -34,7 +34,7 @@ class OnnxEncoder:
         folder: what `vcm export` wrote.
 
     Raises:
-        ModelError: if it is no such folder, or a file in it is damaged.
+        ModelError: if the folder is not an export, or a file in it is damaged.
     """
 
     def __init__(self, folder: str | Path):
@@ -44,7 +44,7 @@ class OnnxEncoder:
         self._lmbda = float(low), float(high)
 
     def side_of(self, height: int, width: int) -> int:
-        """Side in latents of the tiles that such a picture is coded in, 0 for none."""
+        """Side, in latents, of the tiles that a picture of this size is coded in; 0: no tiles."""
         return tiles.side_for(*latent_size(height, width))
 
     def compress(self, x: Image, m: Values, quality: float) -> Strings:
@@ -68,7 +68,7 @@ class OnnxEncoder:
         return strings._replace(map=section)
 
     def _values(self, m: Values, h: int, w: int) -> Floats:
-        """Of each latent: (1, h, w), at most 16 different ones."""
+        """The mask value of each latent: (1, h, w), at most 16 different ones."""
         out = np.ones((1, h, w), np.float32)
         if not self._model.mapped:
             return out
@@ -79,13 +79,13 @@ class OnnxEncoder:
         return cva.grouped(out)
 
     def _mapped(self, values: Floats, control: Control) -> Control:
-        """With the map that values of latents ask for."""
+        """The control with the map that follows from the values of latents."""
         plane = cva.qualities(control.hundredths, values[0], self._lmbda)
         uniform = (plane == control.hundredths).all()
         return control if uniform else replace(control, map=LevelMap.of(plane))
 
     def _analysed(self, x: Image, m: Values, values: Floats, quality: Floats) -> NDArray[np.half]:
-        """y: (M, h, w), before it is quantised."""
+        """y: (M, h, w), before quantisation."""
         h, w = values.shape[1:]
         y = np.empty((self._model.channels["y"], h, w), np.half)
         pixels = x.transpose(2, 0, 1)
@@ -129,11 +129,11 @@ class OnnxEncoder:
 
 
 def _needed(facts: dict[str, dict[str, list[str]]]) -> list[str]:
-    """The networks of an encoder, which has to know what the decoder will know."""
+    """The networks of an encoder, and those of the decoder that it has to run too."""
     networks = facts["networks"]
     return [*networks["encoder"], *(n for n in networks["decoder"] if n != "synthesis")]
 
 
 def _part(m: Values, tile: Tile) -> Floats:
-    """A tile's mask values, those beyond the picture as the nearest: (1, H, W)."""
+    """A tile's mask values, the last row and column repeated outside the picture: (1, H, W)."""
     return filled(np.asarray(tile.of(m, STRIDE), np.float32)[None], STRIDE)

@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from vcm.errors import SpecError
 
-TRIES, NEAR = 4, 0.02  # looks at real files, and how near is near enough
-TOLERANCE = 0.03  # relative, of what is promised
-FOUND = 0.002  # relative, where the search on the estimate stops
+TRIES, NEAR = 4, 0.02  # real files made at most, and the relative error that is good enough
+TOLERANCE = 0.03  # the relative error that is promised
+FOUND = 0.002  # the relative error at which the search on the estimate stops
 
 
 def quality_for(size_of: Callable[[float], float], target: float) -> float:
-    """The quality, in hundredths, whose size is nearest to `target`.
+    """The quality, 0 to 100 with two decimals, whose size is nearest to `target`.
 
     Args:
-        size_of: size of a quality, in any unit; grows with it.
+        size_of: size at a quality, in bytes; grows with it.
 
     Raises:
         SpecError: if even the lowest quality is larger, or the highest smaller, than the target by

@@ -29,12 +29,12 @@ def tiled(
     unit: float = 1,
     halo: int = HALO,
 ) -> Tensor:
-    """`out`, filled tile by tile with what `work` makes of each grown tile.
+    """`out`, filled tile by tile with the results of `work`.
 
     Args:
-        work: gives the result on a grown tile, (..., units, units).
+        work: grown tile -> result on it, where one latent is `unit` elements long.
         out: (..., H, W), where one latent is `unit` elements long.
-        halo: latents by which tiles are grown: as far as `work` sees.
+        halo: latents by which tiles are grown; at least the reach of `work`.
     """
     for tile in grid(height, width, side):
         outer = tile.grown(height, width, halo)

@@ -1,9 +1,9 @@
 """Our codec's weight files: networks in float16, integer coding tables, the prior of z.
 
-The fingerprint of a file that the codec writes is the digest of what the *decoder* needs. An
-encoder tuned for a task shares it with the model that it came from, and so do their files: every
-decoder of that model reads them. Such an encoder is a weight file of its own that names its decoder
-by the fingerprint.
+The fingerprint in a .vcm file is the digest of the weights that the *decoder* needs. An encoder
+tuned for a task has the fingerprint of the model that it was tuned from, so every decoder of that
+model reads its files. Such an encoder has its own weight file, which names its decoder by the
+fingerprint.
 """
 
 import json
@@ -28,7 +28,7 @@ from vcm.weightfile import Tensors
 KIND: Final = "vcm-codec-1"
 ENCODER_KIND: Final = "vcm-encoder-1"
 TASK: Final = "task"  # in the card of a model trained with a task loss: the task model's name
-TABLES, PRIOR = "tables.", "prior."  # begin the names of what is beside the networks
+TABLES, PRIOR = "tables.", "prior."  # prefixes of tensors that are not in the networks
 
 
 class Weights(NamedTuple):
@@ -37,11 +37,11 @@ class Weights(NamedTuple):
     Attributes:
         model: in evaluation mode, integer networks frozen.
         tables: coding tables "z" and "y".
-        fingerprint: 8 bytes that name the decoder.
+        fingerprint: 8 bytes that identify the decoder.
         card: what the file says about itself (strings).
         lmbda: of the loss that it was trained with, at quality 0 and 100.
-        prior: of z, for training: parameters of CompressAI's EntropyBottleneck; empty in files that
-            were written before it was kept.
+        prior: of z, for training: parameters of CompressAI's EntropyBottleneck; empty for old
+            files, which do not have it.
     """
 
     model: RoiHyperprior
@@ -59,7 +59,7 @@ def save(
     card: dict[str, str],
     prior: Tensors | None = None,
 ) -> None:
-    """Write a model in float16 with its tables; `card` says where it comes from."""
+    """Write a model in float16 with its tables; `card` says how it was made."""
     tensors = {k: v.detach().half().cpu() for k, v in model.state_dict().items()}
     for name, table in tables.items():
         arrays = table._asdict().items()
@@ -71,10 +71,10 @@ def save(
 
 
 def save_encoder(path: Path, model: RoiHyperprior, base: Weights, card: dict[str, str]) -> None:
-    """Write the encoder of a model whose decoder is `base`'s.
+    """Write only the encoder of a model whose decoder is `base`'s.
 
     Raises:
-        ModelError: if its decoder is another one.
+        ModelError: if the decoders differ.
     """
     own, theirs = model.state_dict(), base.model.state_dict()
     decoder = outside(base.model, base.model.encoder)
@@ -94,11 +94,11 @@ def save_encoder(path: Path, model: RoiHyperprior, base: Weights, card: dict[str
 def load(name_or_path: str | Path = weightfile.DEFAULT, device: torch.device = CPU) -> Weights:
     """The model of a weight file, checked.
 
-    Of an encoder's file the decoder is looked for beside it and among the built-in models.
+    The decoder of an encoder's file is looked for in the same folder and among the built-in models.
 
     Raises:
         ModelError: if the file is missing, of another kind, damaged or incomplete, or an encoder's
-            decoder is not there.
+            decoder is not found.
     """
     path = weightfile.find(name_or_path)
     tensors, card = weightfile.read(path, KIND, ENCODER_KIND)
@@ -107,7 +107,7 @@ def load(name_or_path: str | Path = weightfile.DEFAULT, device: torch.device = C
     try:
         tables = {name: _tables(tensors, name) for name in ("z", "y")}
         if not all(bool(t.isfinite().all()) for t in tensors.values()):
-            raise ValueError("some are not numbers")
+            raise ValueError("some values are not finite numbers")
         model = _model(tensors, card, device)
         tables["z"].check(model.sizes.Z)
         tables["y"].check(SCALE_LEVELS)
@@ -122,25 +122,25 @@ def load(name_or_path: str | Path = weightfile.DEFAULT, device: torch.device = C
 
 
 def _decoder_of(path: Path, card: dict[str, str], encoder: Tensors) -> Tensors:
-    """The tensors besides an encoder's, of the file that has its decoder."""
+    """All tensors but the encoder's, from the file that has its decoder."""
     wanted = card.get("decoder", "")
     for folder in (path.parent, weightfile.BUILT_IN):
         for other in sorted(folder.glob("*.safetensors")):
             try:
                 tensors, _ = weightfile.read(other, KIND)
-            except ModelError:  # of something else, or damaged: not what is looked for
+            except ModelError:  # of another kind, or damaged
                 continue
             rest = {k: v for k, v in tensors.items() if k not in encoder}
             if _fingerprint(rest, (k for k in rest if not k.startswith(PRIOR))).hex() == wanted:
                 return rest
     raise ModelError(
-        f"{path}: an encoder for the decoder {wanted}, which is not there; put the weight file "
+        f"{path}: an encoder for the decoder {wanted}, which was not found; put the weight file "
         f"of that model beside it"
     )
 
 
 def _of_decoder(model: RoiHyperprior, tensors: Tensors) -> list[str]:
-    """Names of what a decoder needs: all of the model but its encoder, and the coding tables."""
+    """Names of the tensors a decoder needs: all outside the encoder, and the coding tables."""
     return [*outside(model, model.encoder), *(k for k in tensors if k.startswith(TABLES))]
 
 

@@ -1,0 +1,39 @@
+"""Models of the Hugging Face hub, or of a local folder laid out like one of its repositories."""
+
+from pathlib import Path
+from typing import Final
+
+from vcm.errors import MissingExtra, ModelError
+
+HUB: Final = "hf:"  # before the name of what is there
+MODEL: Final = "model.safetensors"  # the weight file of a repository
+
+
+def model(name: str) -> Path:
+    """The weight file of "hf:OWNER/NAME" or "hf:FOLDER"; all other weight files lie beside it.
+
+    Raises:
+        ModelError: if there is no such repository or folder, or it has no such file.
+        MissingExtra: if it is no folder and huggingface_hub is not installed.
+    """
+    repository = name.removeprefix(HUB)
+    local = Path(repository)
+    folder = local if local.is_dir() else _downloaded(repository)
+    path = folder / MODEL
+    if not path.is_file():
+        raise ModelError(f"{name}: expected a file {MODEL}, got none; is it a model of vcm?")
+    return path
+
+
+def _downloaded(repository: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtra("huggingface_hub", "hub") from error
+    try:
+        return Path(snapshot_download(repository, allow_patterns=["*.safetensors"]))
+    except Exception as error:  # of the network, of the hub, of the name
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{HUB}{repository}: no such folder, and the repository cannot be had: {reason}"
+        ) from error
