@@ -10,9 +10,14 @@ from click.testing import CliRunner, Result
 from vcm import video
 from vcm.cli import cli
 from vcm.errors import SpecError
+from vcm.evaluate.clips import data_of
+from vcm.evaluate.footage import Footage
 from vcm.evaluate.modes import Defaults
 from vcm.evaluate.moving import OURS, build, check
+from vcm.evaluate.plan import Plan
+from vcm.evaluate.result import resampled
 from vcm.roi.mask import RoiMask
+from vcm.task import find_task
 from vcm.video.codecs import names
 from vcm.video.follow import Masked
 from vcm.video.join import sizes
@@ -101,6 +106,18 @@ def test_what_was_measured_is_not_measured_again(
     assert [p for p in kept if now[p] != kept[p]] == [broken] and now.keys() == kept.keys()
     after = json.loads((folder / "out" / "results.json").read_text())
     assert after["codecs"] == before["codecs"] and after["bd"] == before["bd"]
+
+
+def test_resamples_leave_seconds_out_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    seen = Footage(tmp_path / "a.mp4", video.Span(), 5, 12.5)
+    plan = Plan(find_task("coco-person"), "embedded", data_of(seen.path), ("vcm",), footage=seen)
+    weights = resampled(plan, 12 * 8 + 1)  # a frame of the ninth second
+    assert weights.shape == (1001, 97) and (weights[0] == 1).all()
+    by_second = weights[:, :96].reshape(1001, 8, 12)
+    assert (by_second == by_second[..., :1]).all()
+    assert set(weights.sum(1).tolist()) >= {48.0, 49.0}
+    assert resampled(plan, 12 * 7).shape == (1, 84)
 
 
 @pytest.mark.parametrize("text", ["vcm:sigma=1:at=20", "x264+roi:gop=intra:at=30", "x264"])

@@ -52,7 +52,8 @@ class _Mask(NamedTuple):
 def data_of(path: Path) -> DataSet:
     """A clip in the place of photos: its frames have no labels."""
     note = (
-        "frames of a clip are alike: intervals are over its seconds, and MOTA and IDF1 have none; "
+        "frames of a clip are alike: intervals are over its seconds, if there are 8 or more, and "
+        "MOTA and IDF1 have none; "
         "ours count whole files, standard codecs pictures without their container"
     )
     return DataSet(path.name, path, (), None, None, notes=(note,))

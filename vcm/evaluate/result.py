@@ -15,7 +15,7 @@ from vcm.evaluate.codecs import is_ours, labels
 from vcm.evaluate.curves import Curve, bd, bits_at, difference, rates_at
 from vcm.evaluate.estimates import Estimate
 from vcm.evaluate.expected import main_metric
-from vcm.evaluate.intervals import interval, resamples
+from vcm.evaluate.intervals import RESAMPLES, interval, resamples
 from vcm.evaluate.plan import Plan
 from vcm.evaluate.rated import Rated
 from vcm.evaluate.record import Record, complete
@@ -28,6 +28,7 @@ from vcm.vision.base import Objects, TaskModel
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
+FEW: Final = 8  # seconds of a clip under which halves of it say nothing
 COMPARED: Final = (
     "mask_AP",
     "MOTA",
@@ -68,7 +69,7 @@ def result(
     reasons |= unseen | dict(failed)
     if not rows:
         raise nothing_measured(reasons)
-    weights = _resampled(plan, len(rows))
+    weights = resampled(plan, len(rows))
     pixels = np.array([float(r.pixels) for r in rows])
     scorer = Scorer(plan, model.kind, model.names, rows, weights)
     original = scorer.original()
@@ -106,12 +107,13 @@ def result(
     )
 
 
-def _resampled(plan: Plan, count: int) -> Floats:
+def resampled(plan: Plan, count: int) -> Floats:
     """How often each picture counts; frames of a second count together, for they are alike."""
     if plan.footage is None:
         return resamples(count)
     second = np.arange(count) // plan.footage.second
-    return resamples(int(second[-1]) + 1)[:, second]
+    seconds = int(second[-1]) + 1
+    return resamples(seconds, RESAMPLES if seconds >= FEW else 0)[:, second]
 
 
 def nothing_measured(reasons: Mapping[str, str], hint: str = "") -> MetricError:
