@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -147,10 +148,10 @@ class _Study:
             self._masks.append(_Mask(np.packbits(mask.roi), mask.source, mask.share))
             with blamed(plan.model):
                 found = self.model.detect(frame.image)
-            name = f"{frame.number:06}"
+            name, seen = f"{frame.number:06}", unpacked(packed(found))  # rounded, as rows are
             records[name] = Record(
                 key=plan.key, name=name, stamp="", height=clip.height, width=clip.width,
-                said=[], roi_share=mask.share, roi_source=mask.source, original=found,
+                said=[], roi_share=mask.share, roi_source=mask.source, original=seen,
             )  # fmt: skip
         if records:
             first = next(iter(records))
@@ -172,16 +173,15 @@ class _Study:
         key = f"{self._plan.key} {codec.key} {setting:g}"
         path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json.gz"
         try:
-            known = json.loads(gzip.decompress(path.read_bytes()))
-            rows = [AtSetting(r["bytes"], unpacked(r["output"]), r["scores"]) for r in known]
+            rows = _rows(json.loads(gzip.decompress(path.read_bytes())))
             if len(rows) == len(self._masks):
                 return rows
-        except (OSError, EOFError, ValueError, KeyError, TypeError):  # none yet, or damaged
-            pass
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
+            pass  # there is none yet, or it is damaged
         rows = self._measured(codec, setting)
         told = [{"bytes": r.bytes, "output": packed(r.output), "scores": r.scores} for r in rows]
         write_atomic(path, gzip.compress(json.dumps(told).encode(), 3, mtime=0))
-        return rows
+        return _rows(told)  # as they will be read: they are rounded
 
     def _measured(self, codec: MovingCodec, setting: float) -> list[AtSetting]:
         """Code all frames, and look at each."""
@@ -211,3 +211,8 @@ class _Study:
             shape = frame.image.shape[:2]
             roi = np.unpackbits(mask.bits, count=shape[0] * shape[1]).reshape(shape).view(np.bool_)
             yield Masked(frame, RoiMask(roi, sigma, mask.source))
+
+
+def _rows(told: list[dict[str, Any]]) -> list[AtSetting]:
+    """Of a kept file, one for each frame."""
+    return [AtSetting(r["bytes"], unpacked(r["output"]), r["scores"]) for r in told]
