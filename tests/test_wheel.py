@@ -67,12 +67,14 @@ def test_it_holds_all_data_and_nothing_but_vcm(wheel: Path) -> None:
     assert {f"vcm/tasks/{name}.toml" for name in task_names()} <= names
     package = REPOSITORY / "vcm"
     data = {
-        path for folder in ("weights", "roi", "report") for path in (package / folder).iterdir()
+        path
+        for folder in ("weights", "roi", "report", "browser/page")
+        for path in (package / folder).iterdir()
     }
     assert {
         path.relative_to(REPOSITORY).as_posix()
         for path in data
-        if path.suffix in (".safetensors", ".md", ".toml", ".jinja")
+        if path.suffix in (".safetensors", ".md", ".toml", ".jinja", ".html", ".js", ".css")
     } <= names
     assert {f"vcm/{p.relative_to(package).as_posix()}" for p in package.rglob("*.py")} <= names
     tops = {name.split("/")[0] for name in names}

@@ -293,16 +293,16 @@ def release(checkpoint: Path, output: Path, photos: Path | None, encoder_of: str
     table.finish(dict(run(checkpoint, output, photos, encoder_of)), False, table.lines)
 
 
-@cli.command("export", short_help="Write the codec as ONNX, or as a bundle for a camera.")
-@options.output("A folder for the networks and codec.json, or for the bundle.")
+@cli.command("export", short_help="Write the codec as ONNX, as a bundle, or as a web page.")
+@options.output("A folder for the networks and codec.json, for the bundle or for the page.")
 @options.weights
 @options.exporting
 @options.json
 def export_(output: Path, as_json: bool, **values: Any) -> None:
     """Write the networks of encoder and decoder as ONNX, with the coding tables beside them.
 
-    A device that has onnxruntime and no torch decodes files with them. With --bundle it encodes
-    too, with words, boxes or a mask: the folder has a program of its own, vcm_edge.py.
+    A device that has onnxruntime and no torch decodes files with them. With --bundle the folder has
+    a program that encodes too, vcm_edge.py; with --page it is a web page that decodes.
 
     \b
     vcm export -o onnx --check photo.jpg

@@ -1,12 +1,12 @@
-"""`vcm export`: the codec's networks as ONNX, whether they give what torch gives, and bundles."""
+"""`vcm export`: the codec's networks as ONNX, alone, in a bundle or in a page, and their check."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vcm import browser, container, image, pipeline
 from vcm import bundle as bundles
-from vcm import container, image, pipeline
 from vcm.codec.format.strings import strings_of
 from vcm.codec.runtime.any_rate import AnyRate
 from vcm.codec.runtime.export import export
@@ -24,24 +24,36 @@ def run(
     check: Path | None = None,
     bundle: bool = False,
     words: str | None = None,
+    page: bool = False,
+    ort: Path | None = None,
 ) -> dict[str, Any]:
     """Write the folder; with a photo, also code it by torch and decode it by onnxruntime.
 
     Raises:
-        ModelError: if there are no such weights, or both decoders get different latents.
+        ModelError: if there are no such weights, if both decoders get different latents, or if
+            onnxruntime-web is not there for the page.
         UnknownWord: if the bundle shall find a word that the words' network does not know.
-        SpecError: if there are words without a bundle, or they are none.
+        SpecError: if there are words without a bundle, or they are none; if both a bundle and a
+            page are wanted.
         MissingExtra: if a package is missing.
         ImageError: if the photo cannot be read; then nothing is written.
         OutputError: if the folder cannot be written.
     """
     if words is not None and not bundle:
         raise SpecError("--words says what a bundle finds; give --bundle")
+    if ort is not None and not page:
+        raise SpecError("--ort says what a page decodes with; give --page")
+    if page and bundle:
+        raise SpecError("--page and --bundle are two folders; give one of them")
     picture = None if check is None else image.read(check)
-    files = bundles.write(output, weights, words) if bundle else export(output, weights)
+    if bundle:
+        files, networks = bundles.write(output, weights, words), output / bundles.NETWORKS
+    elif page:
+        files, networks = browser.write(output, weights, ort), output / browser.NETWORKS
+    else:
+        files, networks = export(output, weights), output
     report: dict[str, Any] = {"folder": str(output), "files": files}
     if picture is not None:
-        networks = output / bundles.NETWORKS if bundle else output
         report["largest_difference"] = _difference(networks, AnyRate.read(find(weights)), picture)
     return report
 

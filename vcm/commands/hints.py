@@ -25,6 +25,7 @@ HINTS: Final = {
     "port": ("try another --port",),
     "raw": ("give it with --raw 768x432",),
     "replace": ("--overwrite replaces it",),
+    "runtime": ("--ort names another folder",),
     "score": ("--unchecked goes on all the same",),
     "size": ("--quality 0 and 100 give the two ends",),
     "sound": ("leave it out with --no-sound",),

@@ -183,6 +183,11 @@ _EXPORT: Final = (
                  "network, and a program."),
     click.option("--words", metavar="WORDS",
                  help="With --bundle: the words that it has to find. Default: all that are known."),
+    click.option("--page", is_flag=True,
+                 help="A folder that decodes in a browser, for any web server. It needs "
+                 "onnxruntime-web: npm install onnxruntime-web."),
+    click.option("--ort", type=PATH, metavar="FOLDER",
+                 help="With --page: onnxruntime-web's folder dist. Default: where npm put it."),
     click.option("--check", type=PATH, metavar="PHOTO",
                  help="Encode this photo with torch, decode it with onnxruntime, and compare."),
 )  # fmt: skip

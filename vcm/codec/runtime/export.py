@@ -16,7 +16,7 @@ both without torch.
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -152,8 +152,15 @@ def graphs(model: RoiHyperprior) -> dict[str, Graph]:
     return found
 
 
-def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
-    """Write the networks of a weight file, and `codec.json`; returns file sizes in bytes by name.
+def export(
+    folder: Path, name_or_path: str | Path = DEFAULT, names: Sequence[str] = ENCODER + DECODER
+) -> dict[str, int]:
+    """Write networks of a weight file, and `codec.json`; returns file sizes in bytes by name.
+
+    Args:
+        folder: made if it is not there.
+        name_or_path: a built-in codec's name or a weight file.
+        names: of the networks.
 
     Raises:
         ModelError: if there is no such model, or it is not an `roi` model.
@@ -161,7 +168,8 @@ def export(folder: Path, name_or_path: str | Path = DEFAULT) -> dict[str, int]:
         OutputError: if the folder cannot be written.
     """
     weights = load(name_or_path)
-    files = {f"{name}.onnx": onnx(graph) for name, graph in graphs(weights.model).items()}
+    found = graphs(weights.model)
+    files = {f"{name}.onnx": onnx(found[name]) for name in names}
     files[FACTS] = json.dumps(facts(weights)).encode()
     make_folder(folder)
     write_atomic(folder / FACTS, b"{}")  # invalid until all files are there: never two models' mix

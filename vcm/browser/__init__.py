@@ -1,0 +1,74 @@
+"""`vcm export --page`: a folder that decodes in a browser, for any web server.
+
+index.html, *.js, style.css   the page, from the folder `page` here
+networks/                     the decoder's, see `vcm.codec.runtime.export`
+ort/                          onnxruntime-web, which runs them: two files of its package
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vcm.codec.runtime.export import DECODER, export
+from vcm.errors import ModelError
+from vcm.files import make_folder, write_atomic
+
+PAGE: Final = Path(__file__).parent / "page"
+NETWORKS: Final = "networks"
+RUNTIME: Final = "ort"
+RUNTIME_FILES: Final = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+INSTALLED: Final = Path("node_modules") / "onnxruntime-web" / "dist"
+
+
+def write(folder: Path, weights: str, runtime: Path | None = None) -> dict[str, int]:
+    """Write the page that decodes files of a model; bytes by file.
+
+    Args:
+        folder: made if it is not there; a page in it is replaced.
+        weights: a built-in codec's name or a weight file.
+        runtime: the folder `dist` of onnxruntime-web; None: where npm put it, in the present
+            folder or one around it.
+
+    Raises:
+        ModelError: if there is no such model of ours, or no onnxruntime-web there.
+        MissingExtra: if onnxscript is not installed.
+        OutputError: if the folder cannot be written.
+    """
+    own = program(folder, runtime)
+    sizes = export(folder / NETWORKS, weights, DECODER)
+    return own | {f"{NETWORKS}/{name}": size for name, size in sizes.items()}
+
+
+def program(folder: Path, runtime: Path | None = None) -> dict[str, int]:
+    """Write all of a page but the networks; arguments and errors as of `write`."""
+    found = _runtime(runtime)
+    files = {path.name: path for path in sorted(PAGE.iterdir())}
+    for name, source in files.items():
+        _copy(source, folder / name)
+    for source in found:
+        _copy(source, folder / RUNTIME / source.name)
+    sizes = {f"{RUNTIME}/{source.name}": source.stat().st_size for source in found}
+    return {"index.html, its scripts and style": sum(path.stat().st_size for path in files.values())} | sizes
+
+
+def _runtime(folder: Path | None) -> list[Path]:
+    """The two files of onnxruntime-web."""
+    for place in [folder] if folder else _around():
+        files = [place / name for name in RUNTIME_FILES]
+        if all(file.is_file() for file in files):
+            return files
+    raise ModelError(
+        f"onnxruntime-web is not in {str(folder or INSTALLED)!r}, where "
+        f"{' and '.join(RUNTIME_FILES)} should be; get it with: npm install onnxruntime-web",
+        hint="runtime",
+    )
+
+
+def _around() -> Iterator[Path]:
+    here = Path.cwd()
+    return (place / INSTALLED for place in (here, *here.parents))
+
+
+def _copy(source: Path, target: Path) -> None:
+    make_folder(target.parent)
+    write_atomic(target, source.read_bytes())
