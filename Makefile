@@ -45,4 +45,6 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,eval,perceptual,onnx,yolo,clipseg,wandb,dashboard,train,hub,train-roi,tflite,faces,ocr,web,scale,docs,video]'
+	# onnxruntime for browsers, for tests/browser, which are skipped without it
+	command -v npm >/dev/null && npm install --silent --no-save --prefix $(VENV) onnxruntime-web@1.30.0 || true
 	touch $@

@@ -1,11 +1,11 @@
 """The page of `vcm serve` in a real browser: its own server, no other host."""
 
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from chromium import PATIENCE, carried, launched
 
 from vcm import image, pipeline
 from vcm.codec.api import Codec
@@ -14,26 +14,14 @@ pytestmark = pytest.mark.slow  # a browser
 
 pytest.importorskip("gradio", reason="needs: pip install 'vcm[web]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-PATIENCE = 60_000  # milliseconds; a machine may be busy
 expect = playwright.expect
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A browser of the system, without a window."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=QUIET)
-        expect.set_options(timeout=PATIENCE)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -98,15 +86,8 @@ def tab(page, name):
 
 def drop(page, place, path):
     """Let a file fall on a place, as a hand does with a mouse."""
-    carried = page.evaluate_handle(
-        """([name, bytes]) => {
-            const carried = new DataTransfer();
-            carried.items.add(new File([new Uint8Array(bytes)], name));
-            return carried;
-        }""",
-        [path.name, list(path.read_bytes())],
-    )
-    page.locator(f"{place} button").first.dispatch_event("drop", {"dataTransfer": carried})
+    given = {"dataTransfer": carried(page, path.name, path.read_bytes())}
+    page.locator(f"{place} button").first.dispatch_event("drop", given)
 
 
 def test_from_a_photo_and_words_to_a_file_that_decodes(visit, files, photos, tmp_path):
