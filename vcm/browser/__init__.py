@@ -48,7 +48,9 @@ def program(folder: Path, runtime: Path | None = None) -> dict[str, int]:
     for source in found:
         _copy(source, folder / RUNTIME / source.name)
     sizes = {f"{RUNTIME}/{source.name}": source.stat().st_size for source in found}
-    return {"index.html, its scripts and style": sum(path.stat().st_size for path in files.values())} | sizes
+    return {
+        "index.html, its scripts and style": sum(path.stat().st_size for path in files.values())
+    } | sizes
 
 
 def _runtime(folder: Path | None) -> list[Path]:
