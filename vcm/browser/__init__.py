@@ -41,16 +41,13 @@ def write(folder: Path, weights: str, runtime: Path | None = None) -> dict[str, 
 
 def program(folder: Path, runtime: Path | None = None) -> dict[str, int]:
     """Write all of a page but the networks; arguments and errors as of `write`."""
-    found = _runtime(runtime)
-    files = {path.name: path for path in sorted(PAGE.iterdir())}
-    for name, source in files.items():
-        _copy(source, folder / name)
-    for source in found:
-        _copy(source, folder / RUNTIME / source.name)
-    sizes = {f"{RUNTIME}/{source.name}": source.stat().st_size for source in found}
-    return {
-        "index.html, its scripts and style": sum(path.stat().st_size for path in files.values())
-    } | sizes
+    found = {f"{RUNTIME}/{source.name}": source for source in _runtime(runtime)}
+    scripts = {source.name: source for source in sorted(PAGE.iterdir())}
+    for name, source in (scripts | found).items():
+        make_folder((folder / name).parent)
+        write_atomic(folder / name, source.read_bytes())
+    sizes = {name: source.stat().st_size for name, source in found.items()}
+    return {"page": sum(source.stat().st_size for source in scripts.values())} | sizes
 
 
 def _runtime(folder: Path | None) -> list[Path]:
@@ -69,8 +66,3 @@ def _runtime(folder: Path | None) -> list[Path]:
 def _around() -> Iterator[Path]:
     here = Path.cwd()
     return (place / INSTALLED for place in (here, *here.parents))
-
-
-def _copy(source: Path, target: Path) -> None:
-    make_folder(target.parent)
-    write_atomic(target, source.read_bytes())
