@@ -79,7 +79,7 @@ def encode(source: Path, output: Path, **values: Any) -> None:
     table.finish(report, values["as_json"], command.lines)
 
 
-cli.command(short_help="Encode what comes into a folder.")(watching.watch)
+watch = cli.command(short_help="Encode what comes into a folder.")(watching.watch)
 
 
 @cli.command(short_help="Turn .vcm files and .vcms streams back into pictures and clips.")
@@ -325,9 +325,9 @@ def doctor(as_json: bool) -> None:
     table.finish(command.run(), as_json, command.lines)
 
 
-cli.command(short_help="Take some frames out of a .vcms stream.")(streams.cut)
-cli.command(short_help="Put .vcms streams one after another.")(streams.join)
-cli.command("completion", short_help="Print a script that completes commands.")(completion.printed)
+cut = cli.command(short_help="Take some frames out of a .vcms stream.")(streams.cut)
+join = cli.command(short_help="Put .vcms streams one after another.")(streams.join)
+complete = cli.command("completion", short_help="Print a completion script.")(completion.printed)
 
 
 def main(argv: list[str] | None = None) -> None:
