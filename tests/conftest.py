@@ -35,6 +35,13 @@ def pytest_configure() -> None:
     settings.load_profile("vcm")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs exported networks is slow: they take half a minute to make."""
+    for item in items:
+        if {"exported", "edge", "toy"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the evaluation pictures and task models, which are not ours to ship."""

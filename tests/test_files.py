@@ -243,6 +243,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_killed_encoders_leave_no_part_of_a_file(tmp_path: Path, cat: NDArray[np.uint8]) -> None:
     """Kill -9 while it starts, while it codes, as soon as it writes, and before the last step."""
     output = tmp_path / "out" / "cat.vcm"

@@ -43,6 +43,7 @@ def report(plan):
     return vcm.evaluate(plan, workers=1)
 
 
+@pytest.mark.slow
 def test_it_gives_what_the_command_writes(plan, report, folder, tiny_weights, tmp_path):
     options = command.EvalOptions(
         task=None, text="cat, person", model="embedded", data=folder, only=None, photos=None,
@@ -88,6 +89,7 @@ def test_a_number_that_is_not_there_has_a_reason_in_the_file(report):
             assert value["value"] == found.value and ("at_most" in value) == bool(found.value)
 
 
+@pytest.mark.slow
 def test_what_is_in_a_folder_is_not_measured_again(plan, report, tmp_path):
     few = replace(plan, codecs=CODECS[1:])
     first = vcm.evaluate(few, tmp_path, workers=1)

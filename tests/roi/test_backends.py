@@ -157,6 +157,7 @@ def test_loading_yolo_leaves_pillow_as_it_was(foreign: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_detail_finds_smaller_things(
     embedded: Backend, embedded_closely: Backend, shared: Path
 ) -> None:
