@@ -62,10 +62,13 @@ def pictures(tmp_path_factory, photos):
 
 
 def losses(pictures, folder, processes, accumulate):
-    """Losses of a run by so many processes, each in a process of its own."""
+    """Losses of a run by this process, or by two of their own."""
     folder.mkdir()
     config = folder / "config.toml"
     config.write_text(TOML.format(photos=pictures, folder=folder, accumulate=accumulate))
+    if processes == 1:
+        list(train(toml.load(config, Training)))
+        return logged(folder)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [sys.executable, *launch, "-m", "vcm", "train", "--config", str(config)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -74,6 +77,10 @@ def losses(pictures, folder, processes, accumulate):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("folder ") == 1  # one speaks for all
+    return logged(folder)
+
+
+def logged(folder):
     lines = (folder / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
     return [json.loads(line)["loss"] for line in lines]
