@@ -88,9 +88,9 @@ def logged(folder):
 
 def test_two_processes_at_half_the_batch_and_parts_of_it_give_the_losses_of_one(pictures, tmp_path):
     one = losses(pictures, tmp_path / "one", 1, 1)
-    assert losses(pictures, tmp_path / "two", 2, 1) == pytest.approx(one, rel=1e-5)
-    assert losses(pictures, tmp_path / "parts", 2, 2) == pytest.approx(one, rel=1e-5)
-    a, b = (checkpoint.load(tmp_path / n / "final.ckpt")["model"] for n in ("one", "two"))
+    assert losses(pictures, tmp_path / "part", 1, 2) == pytest.approx(one, rel=1e-5)
+    assert losses(pictures, tmp_path / "both", 2, 2) == pytest.approx(one, rel=1e-5)
+    a, b = (checkpoint.load(tmp_path / n / "final.ckpt")["model"] for n in ("one", "both"))
     for name, value in a.items():
         assert torch.allclose(value, b[name], rtol=1e-3, atol=1e-5), name
 
