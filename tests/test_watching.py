@@ -26,7 +26,13 @@ def test_pictures_are_encoded_as_they_come(
 ) -> None:
     for name in ("in", "out"):
         (tmp_path / name).mkdir()
-    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    for name in ("broken.png", "phone.heic"):
+        (tmp_path / "in" / name).write_bytes(b"no picture")
+    kept = tmp_path / "in" / "kept.jfif"
+    image.write(kept.with_suffix(".jpg"), photos["cup"])
+    kept.with_suffix(".jpg").rename(kept)
+    os.utime(kept, (1, 1))
+    (tmp_path / "out" / "kept.vcm").touch()
     command = [sys.executable, "-m", "vcm", "watch", "in", "-o", "out", "--box", "8,8,64,64"]
     command += ["--quality", "40", "--weights", str(tiny_weights), "--json"]
     with running(command, cwd=tmp_path) as process:
@@ -36,7 +42,7 @@ def test_pictures_are_encoded_as_they_come(
             while not target.exists() and time.monotonic() < end:
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.1)
-            roi = vcm.roi.mask.RoiMask(_box(photos["cup"].shape), 0.1, "a box")
+            roi = vcm.RoiMask(_box(photos["cup"].shape), 0.1, "a box")
             same = vcm.encode(photos["cup"], roi, vcm.Codec.load(tiny_weights), quality=40)
             assert container.read(target) == same
         os.kill(process.pid, signal.SIGINT)
@@ -44,7 +50,10 @@ def test_pictures_are_encoded_as_they_come(
         out, err = process.communicate()
     reports = [json.loads(line) for line in out.splitlines()]
     assert [report["file"] for report in reports] == ["out/a.vcm", "out/b.vcm"]
-    assert len(err.splitlines()) == 1 and err.startswith("vcm: in/broken.png: ")
+    said = err.splitlines()
+    assert len(said) == 3 and said[0].startswith("vcm: in/broken.png: ")
+    assert said[1].startswith("vcm: in/phone.heic: ")
+    assert said[2].startswith("vcm: out: kept 1 from an earlier run")
 
 
 def _box(size: tuple[int, ...]) -> NDArray[np.bool_]:

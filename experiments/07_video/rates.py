@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+MADE = ("command", "date", "commit", "versions", "machine")
 SHOWN = ("agreement AP", "agreement MOTA", "agreement IDF1", "ROI-PSNR")
 
 
@@ -26,8 +27,8 @@ def read(folder: Path) -> dict[str, Any]:
         }
         for codec in report["codecs"]
     ]
-    data = report["data"]
-    return {"clip": data["name"], "frames": data["pictures"], "codecs": codecs}
+    data, made = report["data"], {name: report[name] for name in MADE}
+    return {"clip": data["name"], "frames": data["pictures"], "codecs": codecs} | made
 
 
 def table(clips: list[dict[str, Any]]) -> str:

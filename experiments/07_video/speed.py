@@ -4,11 +4,10 @@
 
 Codes frames of a clip by the built-in network's words and `base`, one thread, and prints what each
 part takes: processor seconds a frame, which other programs do not change much, and the rate that
-two cores have at that. Writes speed.json.
+two cores have at that. Adds to speed.json, by how often the network looks.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ import torch
 
 import vcm
 from vcm import pipeline, video
+from vcm.files import add_json
+from vcm.provenance import provenance
 from vcm.video.follow import Following, Masked, follow
 
 HERE = Path(__file__).resolve().parent
@@ -82,7 +83,7 @@ def main() -> None:
     report = found | {"whole": whole, "frames a second on two cores": CORES / whole}
     for name, value in report.items():
         print(f"{name:<30} {value:.3f}")
-    (HERE / "speed.json").write_text(json.dumps(report, indent=1) + "\n")
+    add_json(HERE / "speed.json", {f"every {options.every}": report | provenance()})
 
 
 if __name__ == "__main__":

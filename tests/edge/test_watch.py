@@ -62,11 +62,12 @@ def test_a_picture_is_taken_when_it_has_stopped_growing(folders: tuple[Path, Pat
 
 def test_a_second_run_makes_only_what_is_new(folders: tuple[Path, Path]) -> None:
     (folders[0] / "a.jpg").write_bytes(b"a")
-    for names in (["a.jpg"], []):
-        one, encoder, _ = watch(folders)
+    for names, kept in ((["a.jpg"], 0), ([], 1)):
+        one, encoder, said = watch(folders)
         one.look()
         one.look()
         assert encoder.made == names
+        assert [line.partition(": ")[2][:11] for line in said] == ["kept 1 from"] * kept
 
 
 def test_what_cannot_be_encoded_is_said_once(folders: tuple[Path, Path]) -> None:

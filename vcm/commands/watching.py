@@ -48,7 +48,11 @@ def watch(folder: Path, output: Path, **values: Any) -> None:
     def say(line: str) -> None:
         click.echo(f"vcm: {line}", err=True)
 
-    watched = Watch(folder, output, encode, say)
+    def takes(name: str) -> bool:
+        """Those that cannot be read as well: the error of reading them says so."""
+        return image.is_picture(name) or name.lower().endswith(image.UNREAD)
+
+    watched = Watch(folder, output, encode, say, takes)
     with contextlib.suppress(KeyboardInterrupt):
         watched.go_on()
     raise SystemExit(STOPPED)
