@@ -22,7 +22,7 @@ def curve(report: Report, metric: str, format: str) -> bytes:
     import matplotlib
 
     matplotlib.use("agg")
-    from matplotlib import pyplot, ticker
+    from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
     for number, codec in enumerate(report.codecs):
@@ -31,9 +31,7 @@ def curve(report: Report, metric: str, format: str) -> bytes:
     if original is not None:
         axis.axhline(original.value, color="grey", linestyle=":", label="uncompressed")
     axis.set(xlabel="bits per pixel", ylabel=axis_of(metric), xscale="log")
-    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+    _plain(axis.xaxis)
     if report.kbps is not None:
         _kbps(axis, report.kbps)
     axis.grid(alpha=0.3, which="both")
@@ -50,7 +48,16 @@ def _kbps(axis: Any, factor: float) -> None:
     functions = (lambda bpp: bpp * factor, lambda kbps: kbps / factor)
     above = axis.secondary_xaxis("top", functions=functions)
     above.set_xlabel("kilobits a second")
-    above.xaxis.set_major_formatter("{x:g}")
+    _plain(above.xaxis)
+
+
+def _plain(axis: Any) -> None:
+    """Plain numbers along a logarithmic axis, at 1, 2 and 5 of each decade."""
+    from matplotlib import ticker
+
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _line(axis: Any, codec: CodecReport, metric: str, colour: str) -> None:
