@@ -103,7 +103,7 @@ def files(data: Entry, where: str) -> Iterator[tuple[Entry, Entry]]:
         first = names.setdefault(posixpath.normpath(name), key)
         if first != key:
             raise SpecError(
-                f"{where}: images {first} and {key} are one file, {name}: its labels would be "
+                f"{where}: images {first} and {key} are the same file, {name}: its labels would be "
                 f"split between them; join them under one id"
             )
         yield entry | {"file_name": name}, row

@@ -44,7 +44,7 @@ def run(
     if ort is not None and not page:
         raise SpecError("--ort names the folder of onnxruntime-web for a page; give --page too")
     if page and bundle:
-        raise SpecError("--page and --bundle write different folders; give only one of them")
+        raise SpecError("--page and --bundle write different folders; give one of them")
     picture = None if check is None else image.read(check)
     if bundle:
         files, networks = bundles.write(output, weights, words), output / bundles.NETWORKS
