@@ -34,7 +34,7 @@ def test_an_encoder_takes_its_decoder_from_beside_it(
 
 
 def test_a_folder_without_a_model_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="expected a file model.safetensors, got none"):
+    with pytest.raises(ModelError, match="it has no file model.safetensors"):
         Codec.load(f"hf:{tmp_path}")
 
 

@@ -127,7 +127,7 @@ def test_a_stream_that_is_cut_off_anywhere_plays_to_its_last_whole_frame() -> No
         count = sum(slot.at + slot.size <= length for slot in whole.slots)
         assert len(stream) == count and stream.breaks_off
         assert stream.said == (
-            f"it breaks off after frame {count - 1}" if count else "no frame of it is whole"
+            f"it breaks off after frame {count - 1}" if count else "none of its frames is whole"
         )
         assert [stream.frame(i) for i in range(count)] == [whole.frame(i) for i in range(count)]
         assert stream.slots == whole.slots[:count]
@@ -259,14 +259,14 @@ def test_streams_of_two_clocks_are_joined_and_strangers_are_not() -> None:
 
 def test_what_does_not_belong_into_a_stream_is_refused() -> None:
     writer = StreamWriter(io.BytesIO().write, HEAD)
-    with pytest.raises(BitstreamError, match="one frame or more"):
+    with pytest.raises(BitstreamError, match="at least one frame"):
         writer.close()
     writer.put(PICTURES[0], 7)
     for one, time, told in (
         (PICTURES[0], 7, "tick 7, cannot follow 7"),
         (PICTURES[0], 2**34, "cannot follow"),
         (dataclasses.replace(PICTURES[0], version=1), 8, "expected version 2"),
-        (Bitstream(Header(FINGERPRINT, 6, 7, 0), b"", b""), 8, "another size or model"),
+        (Bitstream(Header(FINGERPRINT, 6, 7, 0), b"", b""), 8, "its size, tiles or model"),
     ):
         with pytest.raises(BitstreamError, match=told):
             writer.put(one, time)

@@ -13,7 +13,7 @@ def bits_at(data: bytes, codec: PictureCodec) -> NDArray[np.float32]:
 
     Raises:
         BitstreamError, ModelError: as `decode`.
-        SpecError: if the codec is a published one, whose files do not tell.
+        SpecError: if the codec is a published one, whose files do not tell that.
     """
     stream, header = opened(data, codec)
     bits = codec.bits_at(

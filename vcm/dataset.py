@@ -86,7 +86,7 @@ def load(path: str | Path, only: str | None = None, images: Path | None = None) 
 
     Raises:
         SpecError: if the file is not COCO's, or `only` fits nothing; if none of its pictures is
-            there, two of them are one file, or share a class mask.
+            there, or two of them are one file or share a class mask.
         ImageError: if there is no picture.
     """
     path = str(path) if _is_stream(str(path)) else Path(path)

@@ -1,11 +1,11 @@
-"""Models of the Hugging Face hub, or of a local folder laid out like one of its repositories."""
+"""Models on the Hugging Face hub, or in a local folder laid out like one of its repositories."""
 
 from pathlib import Path
 from typing import Final
 
 from vcm.errors import MissingExtra, ModelError
 
-HUB: Final = "hf:"  # before the name of what is there
+HUB: Final = "hf:"  # prefix of names
 MODEL: Final = "model.safetensors"  # the weight file of a repository
 
 
@@ -14,14 +14,14 @@ def model(name: str) -> Path:
 
     Raises:
         ModelError: if there is no such repository or folder, or it has no such file.
-        MissingExtra: if it is no folder and huggingface_hub is not installed.
+        MissingExtra: if it is not a folder and huggingface_hub is not installed.
     """
     repository = name.removeprefix(HUB)
     local = Path(repository)
     folder = local if local.is_dir() else _downloaded(repository)
     path = folder / MODEL
     if not path.is_file():
-        raise ModelError(f"{name}: expected a file {MODEL}, got none; is it a model of vcm?")
+        raise ModelError(f"{name}: it has no file {MODEL}; is it a vcm model?")
     return path
 
 
@@ -35,5 +35,5 @@ def _downloaded(repository: str) -> Path:
     except Exception as error:  # of the network, of the hub, of the name
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{HUB}{repository}: no such folder, and the repository cannot be had: {reason}"
+            f"{HUB}{repository}: no such folder, and the repository cannot be downloaded: {reason}"
         ) from error

@@ -110,8 +110,8 @@ def read_values(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
     `read_mask`.
 
     Raises:
-        ImageError: as for `read`; another size; colours; no value over a sixteenth though some are
-            over 0, such as a mask saved as 0 and 1, or one of 12 bits in 16.
+        ImageError: as for `read`; if it has another size or colours; or if some values are over 0
+            but none over a sixteenth, as in a mask saved as 0 and 1, or one of 12 bits in 16.
     """
     data = load(Path(path))
     found = values(data, str(path))

@@ -228,7 +228,7 @@ def test_what_goes_wrong_is_a_sentence_in_the_page(visit, files):
     damaged = bytearray(good)
     damaged[500] ^= 1
     for name, data, words in (
-        ("a.vcm", bytes(damaged), "a.vcm: the file: the checksum is another one"),
+        ("a.vcm", bytes(damaged), "a.vcm: the file: the checksum is wrong"),
         ("b.vcm", good[:900], "b.vcm: the file is truncated"),
         ("c.jpg", b"\xff\xd8\xff\xe0 and so on", "c.jpg: expected a .vcm file, got a JPEG picture"),
         ("d.vcm", b"", "d.vcm: the file is empty"),

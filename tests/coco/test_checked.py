@@ -139,7 +139,7 @@ def test_what_is_none_is_refused_by_image_label_and_field(data, message):
 def test_one_file_under_two_ids_is_refused_by_both(second):
     data = copy.deepcopy(PLAIN)
     data["images"].append({"id": 9, "file_name": second})
-    with pytest.raises(SpecError, match="images 7 and 9 are one file"):
+    with pytest.raises(SpecError, match="images 7 and 9 are the same file"):
         list(files(data, "x"))
 
 
@@ -242,7 +242,7 @@ def test_boxes_in_shares_of_the_picture_are_refused():
     data = with_label(bbox=[0.1, 0.5, 0.5, 0.125])
     assert len(checked(data, "x").annotations) == 2  # the other one is in pixels
     data["annotations"][1]["bbox"] = [0, 0, 1, 1]
-    with pytest.raises(SpecError, match="shares of the pictures"):
+    with pytest.raises(SpecError, match="fractions of the picture"):
         checked(data, "x")
 
 
@@ -251,4 +251,6 @@ def test_labels_that_are_there_twice_are_told_of():
     data["annotations"].append(data["annotations"][0] | {"id": 9})
     truth = checked(data, "x")
     assert len(truth.annotations) == 3  # as pycocotools counts them
-    assert truth.notes == ("x: 1 labels are there twice: of such an object one is never found",)
+    assert truth.notes == (
+        "x: 1 labels are duplicates: an object labelled twice is found only once",
+    )

@@ -82,5 +82,5 @@ def test_one_file_by_two_names_is_refused_by_both_ids(tmp_path, second):
     (tmp_path / "images/link.png").symlink_to("a.png")
     both = [LABELS["images"][0], {"id": 4, "file_name": second}]
     (tmp_path / "instances.json").write_text(json.dumps(LABELS | {"images": both}))
-    with pytest.raises(SpecError, match="images 1 and 4 are one file, .*: its labels"):
+    with pytest.raises(SpecError, match="images 1 and 4 are the same file, .*: its labels"):
         load(tmp_path)

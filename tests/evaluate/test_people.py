@@ -143,7 +143,9 @@ def test_pictures_turned_by_exif_are_said_or_left_as_they_lie(place):
         del entry["height"], entry["width"]
     write_labels(place, entries, labels)  # without sizes there is nothing to compare
     (line,) = looked_at(place).said
-    assert line.startswith("turned by EXIF: its labels are taken as drawn on the upright picture")
+    assert line.startswith(
+        "turned by EXIF: its labels are assumed to be drawn on the upright picture"
+    )
     labels[0]["bbox"] = [50, 20, 30, 16]  # beyond the 64 columns of the upright picture
     write_labels(place, entries, labels)
     assert any("boxes reach outside the picture" in line for line in looked_at(place).said)

@@ -127,7 +127,7 @@ def test_a_model_that_sees_nothing_of_the_labels_is_refused(folder):
     (photo,) = (task := plan(folder)).data.photos
     seen = SimpleNamespace(kind="boxes", names=("dog", "cat"))  # the couch, as a dog
     scores = uncompressed(task, seen, {photo.name: record()})
-    with pytest.raises(MetricError, match="uncompressed AP 0.0: the model sees nothing") as error:
+    with pytest.raises(MetricError, match="uncompressed AP 0.0: the model finds nothing") as error:
         check_expected(task, scores)
     assert error.value.hint == "score"
 

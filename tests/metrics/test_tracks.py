@@ -72,7 +72,7 @@ def test_mota_and_idf1_by_hand(found: list[Followed], mota: float, idf1: float) 
 
 def test_without_objects_there_is_no_score() -> None:
     pytest.importorskip("motmetrics", reason="needs: pip install 'vcm[video]'")
-    with pytest.raises(MetricError, match="no object to be followed"):
+    with pytest.raises(MetricError, match="no object to follow"):
         scores([at()] * 3, TWO[:3])
 
 

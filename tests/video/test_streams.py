@@ -72,7 +72,7 @@ def test_each_frame_is_the_picture_that_it_would_be_alone(
     line = ["encode", "clip.mp4", *BOX, "--quality", "40", "--json", "-o", "a.vcms"]
     report = json.loads(run(*line).stdout)
     assert (report["frames"], report["bytes"]) == (COUNT, Path("a.vcms").stat().st_size)
-    assert report["notes"] == ["its sound is left out: a .vcms stream holds pictures alone"]
+    assert report["notes"] == ["its sound is left out: a .vcms stream holds only pictures"]
     assert report["seconds"] == pytest.approx(0.24)
     codec, found = Codec.load(mapped_weights), opened("a.vcms")
     told = text.read(Path("a.vcms").read_bytes())
@@ -133,7 +133,7 @@ def test_times_that_vary_are_kept(clip: Path, run: Run) -> None:
     run("decode", "a.vcms", "-o", "b.mp4")
     source, back = list(video.open("a.mkv")), list(video.open("b.mp4"))
     assert [f.time for f in back] == [f.time - source[0].time for f in source]
-    assert "the times of its frames vary" in run("decode", "a.vcms", "-o", "b.y4m").stdout
+    assert "its frames are unevenly spaced" in run("decode", "a.vcms", "-o", "b.y4m").stdout
 
 
 def damaged(at: int) -> None:
@@ -146,7 +146,7 @@ def test_a_damaged_frame_costs_that_frame(stream: FrameStream, run: Run) -> None
     for number in (0, 3):
         damaged(stream.slots[number].at + 30)
         done = run("decode", "bad.vcms", "-o", f"{number}", "--overwrite", code=2)
-        shown = "1 frames could not be decoded, the one before is shown instead"
+        shown = "1 frames could not be decoded; another frame is shown in their place"
         assert f"{shown}: {number}" in done.stdout
         report = json.loads(run("info", "bad.vcms", "--json", code=2).stdout)
         assert report["lost"] == [number] and report["failed"] == {f"frame {number}": "damaged"}
@@ -156,7 +156,7 @@ def test_a_damaged_frame_costs_that_frame(stream: FrameStream, run: Run) -> None
         whole[number] = whole[number - 1 if number else 1]
         assert all((a == b).all() for a, b in zip(seen, whole, strict=True))
     done = run("cut", "bad.vcms", "--frames", "2:5", "-o", "part.vcms", code=2)
-    assert "1 frames are damaged or lost, and stay so: 1" in done.stdout
+    assert "1 frames are damaged or lost, and are missing in the output too: 1" in done.stdout
     run("decode", "part.vcms", "-o", "b.mp4", code=2)
     assert len(list(video.open("b.mp4"))) == 3
 
@@ -187,8 +187,8 @@ def test_parts_are_cut_and_joined_without_coding(stream: FrameStream, run: Run) 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("encode clip.mp4 --codec x264 -o b.vcms", "--codec is for clips of standard codecs alone"),
-        ("encode clip.mp4 --kbps 9 -o b.vcms", "--kbps is for clips of standard codecs alone"),
+        ("encode clip.mp4 --codec x264 -o b.vcms", "--codec is for clips by standard codecs alone"),
+        ("encode clip.mp4 --kbps 9 -o b.vcms", "--kbps is for clips by standard codecs alone"),
         ("encode clip.mp4 --exif ignore -o b.vcms", "--exif is for pictures alone"),
         ("encode clip.mp4 --ordered -o b.vcms", "--ordered is for pictures alone"),
         ("encode clip.mp4 --quality 101 -o b.vcms", "--quality: expected"),
@@ -206,7 +206,7 @@ def test_parts_are_cut_and_joined_without_coding(stream: FrameStream, run: Run) 
         ("cut a.vcms --frames 9: -o b.vcms", "there are 6 frames, none from 9"),
         ("cut a.vcms --frames 1:2 -o b.mp4", "ends in .vcms"),
         ("cut a.vcms --frames 1:2 -o a.vcms", "used twice"),
-        ("join a.vcms -o b.vcms", "two streams or more"),
+        ("join a.vcms -o b.vcms", "two or more streams"),
         ("join a.vcms clip.mp4 -o b.vcms", "expected a .vcms stream, got an AVIF or HEIC"),
     ],
 )

@@ -1,7 +1,7 @@
-"""`vcm export --page`: a folder that decodes in a browser, for any web server.
+"""`vcm export --page`: a web page that decodes in the browser, as a folder for any web server.
 
 index.html, *.js, style.css   the page, from the folder `page` here
-networks/                     the decoder's, see `vcm.codec.runtime.export`
+networks/                     of the decoder, see `vcm.codec.runtime.export`
 ort/                          onnxruntime-web, which runs them: two files of its package
 """
 
@@ -21,16 +21,16 @@ INSTALLED: Final = Path("node_modules") / "onnxruntime-web" / "dist"
 
 
 def write(folder: Path, weights: str, runtime: Path | None = None) -> dict[str, int]:
-    """Write the page that decodes files of a model; bytes by file.
+    """Write the page that decodes files of a model; returns bytes by file.
 
     Args:
         folder: made if it is not there; a page in it is replaced.
         weights: a built-in codec's name or a weight file.
-        runtime: the folder `dist` of onnxruntime-web; None: where npm put it, in the present
-            folder or one around it.
+        runtime: the folder `dist` of onnxruntime-web; None: where npm put it, in the current
+            folder or a parent.
 
     Raises:
-        ModelError: if there is no such model of ours, or no onnxruntime-web there.
+        ModelError: if there is no such model of ours, or onnxruntime-web is not there.
         MissingExtra: if onnxscript is not installed.
         OutputError: if the folder cannot be written.
     """
@@ -40,7 +40,7 @@ def write(folder: Path, weights: str, runtime: Path | None = None) -> dict[str, 
 
 
 def program(folder: Path, runtime: Path | None = None) -> dict[str, int]:
-    """Write all of a page but the networks; arguments and errors as of `write`."""
+    """Write all of a page but the networks; arguments and errors are those of `write`."""
     found = {f"{RUNTIME}/{source.name}": source for source in _runtime(runtime)}
     scripts = {source.name: source for source in sorted(PAGE.iterdir())}
     for name, source in (scripts | found).items():

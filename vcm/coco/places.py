@@ -59,7 +59,7 @@ def found(names: Sequence[str], among: Sequence[Path], what: str) -> list[Path]:
 
 
 def apart(paths: Sequence[Path], ids: Sequence[int], what: str) -> None:
-    """Refuse one file under two ids, whatever names and links lead to it.
+    """Refuse a file that is listed under two ids, by whatever names or links.
 
     Args:
         what: whose pictures they are, for messages.
@@ -72,7 +72,7 @@ def apart(paths: Sequence[Path], ids: Sequence[int], what: str) -> None:
         first = owners.setdefault(os.path.realpath(path), key)
         if first != key:
             raise SpecError(
-                f"{what}: images {first} and {key} are one file, {path}: its labels would be "
+                f"{what}: images {first} and {key} are the same file, {path}: its labels would be "
                 f"split between them; join them under one id"
             )
 

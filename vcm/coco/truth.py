@@ -56,7 +56,7 @@ def checked(data: Entry, where: str) -> Truth:
         where: what messages call it.
 
     Raises:
-        SpecError: as `read`; or all boxes are shares of the pictures instead of pixels.
+        SpecError: as `read`; or if all boxes are in fractions of the picture instead of pixels.
     """
     missing = [key for key in KEYS if key not in data]
     if missing:
@@ -71,8 +71,8 @@ def checked(data: Entry, where: str) -> Truth:
         max(entry["bbox"]) <= 1 for entry in labels
     ):
         raise SpecError(
-            f"{where}: no number of any bbox is over 1: they are shares of the pictures, and COCO "
-            f"has x, y, width and height in pixels; multiply them by the sizes"
+            f"{where}: no bbox has a number over 1: they are fractions of the picture, but COCO "
+            f"has x, y, width and height in pixels; multiply them by the picture's size"
         )
     left = [f"{count} {kind}" for kind, count in kinds.items() if count]
     if left and not labels:
@@ -84,7 +84,7 @@ def checked(data: Entry, where: str) -> Truth:
         )
     alike = Counter((e["image_id"], e["category_id"], *e["bbox"]) for e in labels)
     if twice := len(labels) - len(alike):
-        left.append(f"{twice} labels are there twice: of such an object one is never found")
+        left.append(f"{twice} labels are duplicates: an object labelled twice is found only once")
     notes += [f"{where}: {line}" for line in left]
     return Truth(tuple(of_image.values()), labels, categories, tuple(notes))
 
@@ -103,7 +103,7 @@ def files(data: Entry, where: str) -> Iterator[tuple[Entry, Entry]]:
         first = names.setdefault(posixpath.normpath(name), key)
         if first != key:
             raise SpecError(
-                f"{where}: images {first} and {key} are one file, {name}: its labels would be "
+                f"{where}: images {first} and {key} are the same file, {name}: its labels would be "
                 f"split between them; join them under one id"
             )
         yield entry | {"file_name": name}, row
@@ -159,13 +159,13 @@ def _categories(
 
 
 def _alike(names: Iterable[str]) -> Iterator[str]:
-    """A sentence on each two classes of other names than COCO's that differ in little."""
+    """A sentence on each pair of classes outside COCO whose names are nearly alike."""
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(letters(name), name)
         if first != name:
             both = f"{first!r} and {name!r}"
-            yield f"categories {both} count as two classes; if they are one, name them alike"
+            yield f"categories {both} count as two classes; if they are one, use one name"
 
 
 def index(truth: Truth) -> Any:

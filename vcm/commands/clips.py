@@ -25,8 +25,7 @@ CODECS: Final = (  # a test says that these are those of `vcm.video`, whose modu
 )  # fmt: skip
 _READ: Final[ClickOptions] = {
     "frames": click.option("--frames", metavar="FIRST:LAST",
-        help="Of a clip: these frames, counted from 0, without the last one. Either may be "
-        "left out."),
+        help="Of a clip: these frames, counted from 0, LAST excluded. Either may be left out."),
     "fps": click.option("--fps", metavar="NUMBER",
         help="Of a clip: at most so many frames a second, such as 5 or 30000/1001."),
     "every": click.option("--every", type=click.IntRange(min=1), default=5, show_default=True,
@@ -54,7 +53,7 @@ _CODED: Final[ClickOptions] = {
     "low_delay": click.option("--low-delay", is_flag=True,
         help="Of a clip: no frame waits for a later one."),
     "intra": click.option("--intra", is_flag=True,
-        help="Of a clip: every frame stands for itself."),
+        help="Of a clip: every frame is coded alone, as a key frame."),
     "no_sound": click.option("--no-sound", is_flag=True, help="Of a clip: leave its sound out."),
 }  # fmt: skip
 
@@ -81,7 +80,7 @@ def _split(command: F, options: ClickOptions, work: str) -> F:
         from vcm.commands import video
 
         if work == "encode" and output.suffix.lower() == SUFFIX:
-            _refuse(_CODED, "clips of standard codecs")
+            _refuse(_CODED, "clips by standard codecs")
             report = _streamed(source, output, values, video.ClipOptions(**own))
         else:
             from vcm.commands.roi import RoiOptions
@@ -101,7 +100,7 @@ def _split(command: F, options: ClickOptions, work: str) -> F:
 
 
 def _streamed(source: Path, output: Path, values: dict[str, Any], clip: Any) -> dict[str, Any]:
-    """Code a clip as a stream of our own; what came of it."""
+    """Code a clip as a .vcms stream; its report."""
     from vcm.commands import streaming
     from vcm.commands.encode import Options
 

@@ -50,7 +50,7 @@ class Decoding:
         return self.codec_of(container.unpack(data).header.fingerprint)
 
     def codec_of(self, fingerprint: bytes) -> Codec:
-        """The codec of files with a fingerprint; raises ModelError as `codec`."""
+        """The codec for files with a fingerprint; raises ModelError as `codec`."""
         return self._codec(self.weights or _made_with(fingerprint.hex()))
 
     @property

@@ -75,12 +75,12 @@ class EvalOptions:
     every: int = 5
 
     def check_still(self) -> None:
-        """Refuse what photos have no use for."""
+        """Refuse options that only clips have."""
         if self.frames is not None:
-            raise SpecError("--frames says which frames of a clip; leave it out")
+            raise SpecError("--frames is for clips alone; leave it out")
 
     def check_moving(self) -> None:
-        """Refuse what a clip has no use for."""
+        """Refuse options that only photos have."""
         for name in ("only", "photos", "images", "workers", "ray", "cache"):
             if getattr(self, name) is not None:
                 raise SpecError(f"--{name} is for photos alone; leave it out")
@@ -155,7 +155,7 @@ def planned(options: EvalOptions, say: Callable[[str], None]) -> Plan:
 def _plan(
     options: EvalOptions, task: TaskSpec, model: str, codecs: tuple[str, ...], data: DataSet
 ) -> Plan:
-    """What the options mean."""
+    """The plan that the options describe."""
     return Plan(
         task,
         model,

@@ -31,10 +31,10 @@ def run(
 
     Raises:
         ModelError: if there are no such weights, if both decoders get different latents, or if
-            onnxruntime-web is not there for the page.
+            onnxruntime-web is missing for the page.
         UnknownWord: if the bundle shall find a word that the words' network does not know.
-        SpecError: if there are words without a bundle, or they are none; if both a bundle and a
-            page are wanted.
+        SpecError: if there are words without a bundle, or they are not valid; if onnxruntime-web's
+            folder is given without a page; if both a bundle and a page are wanted.
         MissingExtra: if a package is missing.
         ImageError: if the photo cannot be read; then nothing is written.
         OutputError: if the folder cannot be written.
@@ -42,9 +42,9 @@ def run(
     if words is not None and not bundle:
         raise SpecError("--words says what a bundle finds; give --bundle")
     if ort is not None and not page:
-        raise SpecError("--ort says what a page decodes with; give --page")
+        raise SpecError("--ort names the folder of onnxruntime-web for a page; give --page too")
     if page and bundle:
-        raise SpecError("--page and --bundle are two folders; give one of them")
+        raise SpecError("--page and --bundle write different folders; give one of them")
     picture = None if check is None else image.read(check)
     if bundle:
         files, networks = bundles.write(output, weights, words), output / bundles.NETWORKS

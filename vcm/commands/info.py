@@ -1,4 +1,4 @@
-"""`vcm info`: what a file or stream says of itself. Neither torch nor, without a map, numpy."""
+"""`vcm info`: what a file or stream contains. It needs no torch and, without a map, no numpy."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ def run(source: Path) -> dict[str, Any]:
     """What a file says: size, rate, quality, model, levels of its map, words if stored.
 
     Raises:
-        BitstreamError: if it is no whole file, or no stream.
+        BitstreamError: if it is not a whole file, or not a stream.
     """
     if source.suffix.lower() == stream.SUFFIX:
         return _stream(source)
@@ -28,7 +28,7 @@ def run(source: Path) -> dict[str, Any]:
 
 
 def _stream(source: Path) -> dict[str, Any]:
-    """What a stream says; all its frames are read."""
+    """The same for a stream; all its frames are read."""
     found = stream.opened(source)
     report = stream.described(found) | {"levels": None}
     report["model"] = weightfile.named(report["fingerprint"])

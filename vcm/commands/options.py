@@ -187,7 +187,8 @@ _EXPORT: Final = (
                  help="A folder that decodes in a browser, for any web server. It needs "
                  "onnxruntime-web: npm install onnxruntime-web."),
     click.option("--ort", type=PATH, metavar="FOLDER",
-                 help="With --page: onnxruntime-web's folder dist. Default: where npm put it."),
+                 help="With --page: the dist folder of onnxruntime-web. Default: where npm put "
+                 "it."),
     click.option("--check", type=PATH, metavar="PHOTO",
                  help="Encode this photo with torch, decode it with onnxruntime, and compare."),
 )  # fmt: skip
@@ -219,7 +220,7 @@ _EVAL: Final = (
                  help="A folder with instances.json (COCO) and images/, a COCO .json file, any "
                  "photos, or a clip."),
     click.option("--frames", metavar="FIRST:LAST",
-                 help="Of a clip: these frames, counted from 0, without the last one."),
+                 help="Of a clip: these frames, counted from 0, LAST excluded."),
     click.option("--every", type=click.IntRange(min=1), default=5, show_default=True,
                  metavar="NUMBER", help="Of a clip: words are looked for in each n-th frame."),
     click.option("--only", metavar="FIELD=VALUE",
@@ -230,7 +231,7 @@ _EVAL: Final = (
                  metavar="LIST", shell_complete=completion.listed(completion.CODECS),
                  help="What is compared: vcm[:sigma=S], jpeg, webp, jpeg2000, avif, x265, svt-av1, "
                  "vvenc, kvazaar, CompressAI's names; with +roi (QP map), +blur, +flat or +two "
-                 "(two streams). Of a clip: vcm, x264, x265, svt-av1, vvenc, kvazaar, as of "
+                 "(two streams). Of a clip: vcm, x264, x265, svt-av1, vvenc, kvazaar, as for "
                  "vcm encode, with :gop=random, low or intra."),
     click.option("--roi", default="embedded", show_default=True,
                  type=Named((*BACKENDS, "truth")),

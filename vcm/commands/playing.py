@@ -1,4 +1,4 @@
-"""`vcm decode` of a .vcms stream: to a clip that players open, to bare samples, or to pictures."""
+"""`vcm decode` of a .vcms stream: to a clip that players open, to raw frames, or to pictures."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ from vcm.video.write import ClipWriter
 from vcm.video.y4m import write_y4m
 
 Report = dict[str, Any]
-NEARLY: Final = Settings(crf=10)  # of x264: little is lost that a person sees
+NEARLY: Final = Settings(crf=10)  # of x264: nearly no loss that a person sees
 Y4M: Final = ".y4m"
 
 
@@ -38,12 +38,12 @@ def run(
     frames: str | None = None,
     workers: int | None = None,
 ) -> Report:
-    """Decode a stream, or some of its frames; what came of it.
+    """Decode a stream, or some of its frames; returns a report.
 
     Raises:
-        BitstreamError: if it is no stream, or no frame of it is whole.
-        ModelError: if it was made with weights that are not these.
-        OutputError: if the output cannot be, or would replace something.
+        BitstreamError: if it is not a stream, or none of the frames is whole.
+        ModelError: if it was made with other weights.
+        OutputError: if the output cannot be written, or would replace something.
     """
     stream = opened(source)
     span = Span(*ends(frames or ":"))
@@ -55,7 +55,7 @@ def run(
     clip = StreamClip(source.name, stream, codec, span, workers)
     _write(shown(clip, clip.length, f"{source.name}: frames"), clip, output)
     if output.suffix.lower() not in CONTAINERS and _varies(stream, numbers):
-        clip.notes.append("the times of its frames vary, which only .mp4, .mov and .mkv keep")
+        clip.notes.append("its frames are unevenly spaced; only .mp4, .mov and .mkv keep that")
     last = numbers[-1] + 1
     return {
         "file": str(output), "frames": len(numbers), "width": clip.width, "height": clip.height,
@@ -73,7 +73,7 @@ def lines(report: Report) -> list[str]:
         f"{r['file']}: {r['frames']} frames of {r['width']} x {r['height']}, {r['seconds']:.2f} s, "
         f"decoded in {r['seconds_decode']:.1f} s"
     ]
-    text += losses.lines(r["lost"], "could not be decoded, the one before is shown instead")
+    text += losses.lines(r["lost"], "could not be decoded; another frame is shown in their place")
     return text + [f"note: {note}" for note in r["notes"]]
 
 
@@ -89,7 +89,7 @@ def _write(frames: Iterable[Frame], clip: StreamClip, output: Path) -> None:
 
 
 def _evenly(frames: Iterable[Frame]) -> Iterator[Masked]:
-    """The frames, of which everything matters."""
+    """The frames with masks in which everything counts the same."""
     for frame in frames:
         everything = np.ones(frame.image.shape[:2], np.bool_)
         yield Masked(frame, RoiMask(everything, 1.0, "all"))
@@ -118,7 +118,7 @@ def _name(number: int) -> str:
 
 
 def _varies(stream: FrameStream, numbers: range) -> bool:
-    """Whether a player would see that frames do not come at one rate."""
+    """Whether the frames come at a visibly uneven rate."""
     times = [stream.slots[number].time for number in numbers]
     gaps = {b - a for a, b in zip(times, times[1:], strict=False)}
     return bool(gaps) and max(gaps) - min(gaps) > 1

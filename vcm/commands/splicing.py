@@ -1,4 +1,4 @@
-"""`vcm cut` and `vcm join`: frames are copied as they are coded."""
+"""`vcm cut` and `vcm join`: coded frames are copied as they are."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ Report = dict[str, Any]
 
 
 def cut(source: Path, output: Path, frames: str) -> Report:
-    """Write some frames of a stream as another one; what came of it."""
+    """Write some frames of a stream as another stream; returns a report."""
     stream, (first, last) = opened(source), ends(frames)
     _check(output, [source])
     with drafted(output) as write:
@@ -24,9 +24,9 @@ def cut(source: Path, output: Path, frames: str) -> Report:
 
 
 def join(sources: Sequence[Path], output: Path) -> Report:
-    """Write streams one after another; what came of it."""
+    """Write streams one after another; returns a report."""
     if len(sources) < 2:
-        raise SpecError("two streams or more are joined; give their names in their order")
+        raise SpecError("expected two or more streams to join; name them in their order")
     streams = [opened(source) for source in sources]
     _check(output, sources)
     with drafted(output) as write:
@@ -36,7 +36,7 @@ def join(sources: Sequence[Path], output: Path) -> Report:
 
 
 def ends(frames: str) -> tuple[int, int | None]:
-    """Of "50:80": the first, and the one behind the last or None."""
+    """From "50:80": the first frame, and the one after the last or None."""
     first, colon, last = frames.partition(":")
     try:
         found = int(first or 0), int(last) if last else None
@@ -53,7 +53,7 @@ def lines(report: Report) -> list[str]:
     """The report for people."""
     r = report
     text = [f"{r['file']}: {r['frames']} frames, {r['seconds']:.2f} s, {r['bytes']} bytes"]
-    text += losses.lines(r["lost"], "are damaged or lost, and stay so")
+    text += losses.lines(r["lost"], "are damaged or lost, and are missing in the output too")
     return text + [f"{name}: {why}" for name, why in r["broken"].items()]
 
 

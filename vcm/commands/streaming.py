@@ -16,11 +16,11 @@ from vcm.video.write import Written
 def encode(
     source: Path, output: Path, options: Options, clip: ClipOptions, workers: int | None
 ) -> Report:
-    """Code a clip by our codec, every frame for itself; what came of it.
+    """Code a clip by our codec, every frame on its own; returns a report.
 
     Args:
         options: those of pictures, which hold for every frame.
-        workers: threads; None: one a core.
+        workers: threads; None: one per core.
     """
     spec = options.spec()
     text = spec.text if spec is not None and options.store_text else None
@@ -31,7 +31,7 @@ def encode(
         coder = StreamEncoder(codec, **rate, text=text, effort=options.effort, workers=workers)
         made = coder(masked, opened, output)
         if has_sound(source, clip) and sounds(str(source)):
-            opened.notes.append("its sound is left out: a .vcms stream holds pictures alone")
+            opened.notes.append("its sound is left out: a .vcms stream holds only pictures")
         return made
 
     return written(source, output, options, clip, write) | {"codec": "vcm"}

@@ -1,4 +1,4 @@
-"""Commands of .vcms streams, and how `vcm decode` takes one instead of a picture."""
+"""Commands for .vcms streams, and how `vcm decode` takes one instead of a picture."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +14,11 @@ from vcm.container.stream import SUFFIX
 from vcm.errors import SpecError
 
 F = TypeVar("F", bound=Callable[..., Any])
-FRAMES: Final = "these frames, counted from 0, without the last one. Either may be left out."
+FRAMES: Final = "these frames, counted from 0, LAST excluded. Either may be left out."
 
 
 def decoding(command: F) -> F:
-    """The command, which decodes a stream where one is given."""
+    """The command, made to decode a stream too."""
 
     @wraps(command)
     def told(source: Path, output: Path, frames: str | None, **values: Any) -> Any:
@@ -42,11 +42,11 @@ def decoding(command: F) -> F:
 
 
 @click.argument("source", type=PATH)
-@click.option("--frames", required=True, metavar="FIRST:LAST", help=FRAMES.capitalize())
+@click.option("--frames", required=True, metavar="FIRST:LAST", help=FRAMES[0].upper() + FRAMES[1:])
 @options.output("The stream that these frames become.")
 @options.json
 def cut(source: Path, frames: str, output: Path, as_json: bool) -> None:
-    """Take some frames out of a .vcms stream. They are copied as they are: nothing is coded anew.
+    """Copy some frames of a .vcms stream to a new one. Nothing is coded again.
 
     \b
     vcm cut clip.vcms --frames 50:80 -o part.vcms
@@ -60,7 +60,7 @@ def cut(source: Path, frames: str, output: Path, as_json: bool) -> None:
 @options.output("The stream that they become.")
 @options.json
 def join(sources: tuple[Path, ...], output: Path, as_json: bool) -> None:
-    """Put .vcms streams of one size and model one after another; nothing is coded anew.
+    """Join .vcms streams of the same size and model, one after another. Nothing is coded again.
 
     \b
     vcm join morning.vcms evening.vcms -o day.vcms

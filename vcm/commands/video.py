@@ -63,8 +63,8 @@ def encode(source: Path, output: Path, roi: RoiOptions, options: ClipOptions) ->
     """Code a clip by a standard codec that is told what matters."""
     if options.codec is None:
         raise SpecError(
-            "a clip becomes a stream of ours by a name that ends in .vcms; for a file that players "
-            "open give --codec, such as x265+roi"
+            "name an output that ends in .vcms to code the clip as a stream of ours; for a file "
+            "that players open, give --codec, such as x265+roi"
         )
     o = options
     settings = Settings(o.crf, o.kbps, o.preset, o.low_delay, o.intra)
@@ -96,15 +96,15 @@ def show(source: Path, output: Path, roi: RoiOptions, options: ClipOptions) -> R
 def written(
     source: Path, output: Path, roi: RoiOptions, options: ClipOptions, write: Write
 ) -> Report:
-    """Write a clip and tell of it.
+    """Write a clip; returns a report.
 
     Args:
-        write: makes the output of frames with their masks.
+        write: makes the output from frames with their masks.
     """
     if roi.importance or roi.mask_values:
         raise SpecError(
             "everything in a clip's ROI has the same weight; "
-            "leave --importance and --mask-values out"
+            "leave out --importance and --mask-values"
         )
     places.apart(output, source, roi.mask)
     clip, backend, start = options.opened(source), backend_of(roi), time.perf_counter()

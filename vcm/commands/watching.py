@@ -1,4 +1,4 @@
-"""`vcm watch`: a folder that a camera writes to."""
+"""`vcm watch`: encodes the pictures of a folder that a camera writes to."""
 
 import contextlib
 import json
@@ -20,9 +20,9 @@ STOPPED: Final = 130  # the exit code of a program that Ctrl-C has ended
 @click.option("--store-text", is_flag=True, help="Keep the words in the file (costs their bytes).")
 @options.weights
 @reading.options
-@click.option("--json", "as_json", is_flag=True, help="Report a line of JSON for each picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each picture.")
 def watch(folder: Path, output: Path, **values: Any) -> None:
-    """Encode each picture that comes into a folder, until Ctrl-C.
+    """Encode each picture that arrives in a folder, until Ctrl-C.
 
     A picture is taken once its size has stopped changing, and again when it has been replaced. The
     models stay loaded. A picture that cannot be read is reported and tried again when it changes.

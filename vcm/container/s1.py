@@ -1,7 +1,7 @@
 """Version 1 of the .vcms stream: a checked header, records of frames, an index, a trailer.
 
-docs/bitstream.md is the normative text. A frame is a picture of version 2 without what all frames
-of a stream share.
+docs/bitstream.md is the normative text. A frame is a picture of version 2 without the fields that
+all frames of a stream share.
 """
 
 import zlib
@@ -17,20 +17,20 @@ from vcm.errors import BitstreamError
 VERSION: Final = 1
 START: Final = b"\x89VCS\x01"
 FRAME, INDEX = 0x46, 0x49  # first bytes of records: F, I
-TRAILER: Final = b"VCSI"  # behind the size of the index
+TRAILER: Final = b"VCSI"  # after the size of the index
 CRC, SIZE = 4, 4  # bytes
 
 
 class FrameHead(NamedTuple):
-    """What the beginning of a frame's record says.
+    """The fields at the beginning of a frame's record.
 
     Attributes:
-        number: in the stream.
+        number: of the frame in the stream.
         time: in ticks.
         quality: in hundredths.
         lengths: of the sections by id, in the order of the record.
         start: position of the first section.
-        end: position behind the record.
+        end: position after the record.
     """
 
     number: int
@@ -45,7 +45,7 @@ def pack_header(header: StreamHeader) -> bytes:
     """The beginning of a stream.
 
     Raises:
-        BitstreamError: if a tile has a side that no file can say.
+        BitstreamError: if the side of a tile cannot be stored in a file.
     """
     if header.tile % v2.UNIT or header.tile > v2.UNIT * v2.TILE:
         raise BitstreamError(f"header: expected a tile that is a multiple of 4, got {header.tile}")
@@ -74,7 +74,7 @@ def unpack_header(data: Data) -> tuple[StreamHeader, int]:
         raise BitstreamError(f"the stream ends within its header, after {len(data)} bytes")
     check_crc(data[:end], int.from_bytes(data[end : end + CRC], "little"), "header")
     fingerprint, at = data[at : at + v2.FINGERPRINT], at + v2.FINGERPRINT
-    head = data[:end]  # numbers that go on behind it are refused
+    head = data[:end]  # numbers that go on beyond it are refused
     height, at = read_varint(head, at)
     width, at = read_varint(head, at)
     tile, at = byte_at(head, at)
@@ -103,10 +103,10 @@ def pack_frame(header: StreamHeader, number: int, time: int, picture: Bitstream)
 
 
 def frame_head(data: Data, at: int, header: StreamHeader) -> FrameHead:
-    """What the record at a position says of its frame, whose checksum is not looked at.
+    """The fields of the frame record at a position; its checksum is not verified.
 
     Raises:
-        BitstreamError: if it is none.
+        BitstreamError: if there is no frame record.
     """
     kind, at = byte_at(data, at)
     length, at = read_varint(data, at)
@@ -151,7 +151,7 @@ def unpack_frame(data: Data, at: int, header: StreamHeader) -> tuple[FrameHead, 
 
 
 def pack_index(header: StreamHeader, slots: list[Slot], end: int, at: int) -> bytes:
-    """The index, whose record begins at a position, and the trailer."""
+    """The index, whose record begins at position `at`, and the trailer."""
     parts = [varint(end), varint(len(slots))]
     for number, slot in enumerate(slots):
         parts += [varint(slot.size), varint(zigzag(slot.time - number * header.step))]
@@ -161,7 +161,7 @@ def pack_index(header: StreamHeader, slots: list[Slot], end: int, at: int) -> by
 
 
 def find_index(data: Data, header: StreamHeader, start: int) -> tuple[list[Slot], int] | None:
-    """Where each frame is, and the time at which the last one ends; None: the end says nothing."""
+    """Where each frame is, and the time at which the last one ends; None: no index at the end."""
     tail = len(data) - SIZE - len(TRAILER)
     if tail < start or data[tail + SIZE :] != TRAILER:
         return None
@@ -175,13 +175,13 @@ def find_index(data: Data, header: StreamHeader, start: int) -> tuple[list[Slot]
 def unpack_index(
     data: Data, at: int, end: int, header: StreamHeader, start: int
 ) -> tuple[list[Slot], int]:
-    """The same of the record between two positions.
+    """The same from the record between two positions.
 
     Args:
-        start: where the first record of a frame is.
+        start: where the first frame record is.
 
     Raises:
-        BitstreamError: if it is none.
+        BitstreamError: if the record is not a whole index.
     """
     here = at
     kind, at = byte_at(data, at)
@@ -199,16 +199,16 @@ def unpack_index(
         shift, at = read_varint(body, at)
         time = number * header.step + unzigzag(shift)
         if not before < time < MAX_TIME:
-            raise BitstreamError("the index is damaged: times do not rise")
+            raise BitstreamError("the index is damaged: its times do not ascend")
         slots.append(Slot(time, place, size))
         place, before = place + size, time
     if at != length or place != here or last <= before:
-        raise BitstreamError("the index is damaged: it is of another file")
+        raise BitstreamError("the index is damaged: it belongs to another file")
     return slots, last
 
 
 def check_record(data: Data, at: int, end: int) -> None:
-    """Raises a BitstreamError if the checksum at the end of a record is another one."""
+    """Raises a BitstreamError if the checksum at the end of a record is wrong."""
     with memoryview(data) as view:
         found = zlib.crc32(view[at : end - CRC])
     if found != int.from_bytes(data[end - CRC : end], "little"):
@@ -219,7 +219,7 @@ def byte_at(data: Data, at: int) -> tuple[int, int]:
     """A byte, and the position after it.
 
     Raises:
-        BitstreamError: if the data end there.
+        BitstreamError: if the data ends there.
     """
     if at >= len(data):
         raise BitstreamError("the stream ends early")
@@ -227,7 +227,7 @@ def byte_at(data: Data, at: int) -> tuple[int, int]:
 
 
 def zigzag(value: int) -> int:
-    """A number that may be negative as one that is not: 0, -1, 1, -2 become 0, 1, 2, 3."""
+    """Maps integers to non-negative ones: 0, -1, 1, -2 become 0, 1, 2, 3."""
     return 2 * value if value >= 0 else -2 * value - 1
 
 
@@ -241,7 +241,7 @@ def _checked(data: bytes) -> bytes:
 
 
 def _text(head: bytes, at: int) -> str | None:
-    """The words, of the sections that end the header; those that may be skipped are."""
+    """The text among the sections that end the header; unknown ancillary ones are skipped."""
     text, before = None, 0
     while at < len(head):
         id_, at = byte_at(head, at)

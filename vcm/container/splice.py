@@ -1,4 +1,4 @@
-"""Streams cut and joined: no frame is decoded."""
+"""Cutting and joining streams; no frame is decoded."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def cut(stream: FrameStream, first: int, last: int, write: Write) -> list[int]:
         The numbers, in the new stream, of the frames that are damaged or lost.
 
     Raises:
-        BitstreamError: if there is none of these frames.
+        BitstreamError: if none of these frames exists.
     """
     last = min(last, len(stream))
     if not 0 <= first < last:
@@ -35,13 +35,13 @@ def cut(stream: FrameStream, first: int, last: int, write: Write) -> list[int]:
 
 
 def join(streams: Sequence[FrameStream], write: Write) -> list[int]:
-    """Write one stream after another, as one. Words are kept if all have the same.
+    """Write streams one after another, as one. The text is kept if it is the same in all.
 
     Returns:
         The numbers, in the new stream, of the frames that are damaged or lost.
 
     Raises:
-        BitstreamError: if they differ in size, tiles, shape of pixels or model.
+        BitstreamError: if they differ in size, tiles, pixel aspect ratio or model.
     """
     header = _common([stream.header for stream in streams])
     writer, origin, count, lost = StreamWriter(write, header), 0, 0, []
@@ -57,7 +57,7 @@ def join(streams: Sequence[FrameStream], write: Write) -> list[int]:
 def _copied(
     stream: FrameStream, numbers: range, writer: StreamWriter, origin: int, scale: int
 ) -> list[int]:
-    """Put frames; the numbers of those that are lost."""
+    """Copy frames to a writer; the numbers of those that are damaged or lost."""
     lost = []
     for number in numbers:
         picture = stream.whole(number)
@@ -68,7 +68,7 @@ def _copied(
 
 
 def _common(headers: Sequence[StreamHeader]) -> StreamHeader:
-    """The first one, with a tick of which those of all are multiples."""
+    """The first one, with a tick of which all of their ticks are multiples."""
     one = headers[0]
     for number, other in enumerate(headers[1:], 2):
         for name in ("fingerprint", "height", "width", "tile", "aspect"):
@@ -77,7 +77,7 @@ def _common(headers: Sequence[StreamHeader]) -> StreamHeader:
                 shown = (a.hex(), b.hex()) if isinstance(a, bytes) else (a, b)
                 raise BitstreamError(
                     f"stream {number} has {name} {shown[1]}, the first one {shown[0]}: "
-                    f"streams that are joined have the same"
+                    f"joined streams must have the same"
                 )
     tick = one.tick
     for other in headers[1:]:

@@ -1,4 +1,4 @@
-"""The .vcms stream of any version: opened, written, cut, joined, described. Standard library only.
+"""The .vcms stream of any version: opened, written, described. Standard library only.
 
 A version is a row of `STREAMS`. docs/bitstream.md is the normative text.
 """
@@ -32,16 +32,16 @@ STREAMS: Final = {s1.VERSION: StreamVersion(s1.unpack_header, walk.table, s1.unp
 
 
 class FrameStream:
-    """The frames of a stream, read one by one where they are wanted.
+    """The frames of a stream, read one by one as they are needed.
 
     Attributes:
-        header: what they share.
+        header: what all frames share.
         version: of the file.
         size: bytes of the file.
-        slots: of each frame by its number.
+        slots: where each frame is, by its number.
         end: ticks at which the last one ends.
-        said: what is odd about the file as a whole, "" for nothing.
-        breaks_off: whether frames may be missing behind the last one.
+        said: what is wrong with the file as a whole, "" for nothing.
+        breaks_off: whether frames may be missing after the last one.
 
     Raises:
         BitstreamError: if the beginning is damaged, foreign or of a newer version.
@@ -71,24 +71,24 @@ class FrameStream:
         except BitstreamError as error:
             raise BitstreamError(f"frame {number}: {error}") from error
         if (head.number, head.time, head.end) != (number, slot.time, slot.at + slot.size):
-            raise BitstreamError(f"frame {number} is damaged: the index speaks of another one")
+            raise BitstreamError(f"frame {number} is damaged: the index describes another one")
         return picture
 
     def whole(self, number: int) -> Bitstream | None:
-        """The same, None if it is damaged or lost."""
+        """The same, or None if it is damaged or lost."""
         try:
             return self.frame(number)
         except BitstreamError:
             return None
 
     def seconds(self, number: int) -> Fraction:
-        """When a frame is shown; of the number behind the last one, when that ends."""
+        """When a frame is shown; for the number after the last one, when the stream ends."""
         ticks = self.end if number == len(self) else self.slots[number].time
         return ticks * self.header.tick
 
 
 class StreamWriter:
-    """Writes a stream from its beginning; few bytes of each frame are kept.
+    """Writes a stream from its beginning; only a few bytes per frame stay in memory.
 
     Args:
         write: takes the bytes of the file, part after part.
@@ -97,7 +97,7 @@ class StreamWriter:
         size: bytes so far.
 
     Raises:
-        BitstreamError: if there is no such stream.
+        BitstreamError: if the header cannot be stored.
     """
 
     def __init__(self, write: Callable[[bytes], object], header: StreamHeader):
@@ -106,14 +106,14 @@ class StreamWriter:
         self._append(s1.pack_header(header))
 
     def put(self, picture: Bitstream | None, time: int) -> None:
-        """One more frame.
+        """Append a frame.
 
         Args:
             picture: of version 2, of the header's model, size and tiles; None: it is lost.
-            time: in ticks; over that of the frame before.
+            time: in ticks; greater than that of the frame before.
 
         Raises:
-            BitstreamError: if it does not belong into this stream.
+            BitstreamError: if the frame does not belong in this stream.
         """
         number = len(self._slots)
         before = self._slots[-1].time if self._slots else -1
@@ -127,13 +127,13 @@ class StreamWriter:
         """Write the index.
 
         Args:
-            end: ticks at which the last frame ends; None: it lasts as long as frames do.
+            end: ticks at which the last frame ends; None: it lasts one step of the header.
 
         Raises:
             BitstreamError: if there is no frame.
         """
         if not self._slots:
-            raise BitstreamError("a stream has one frame or more")
+            raise BitstreamError("a stream must have at least one frame")
         end = self._slots[-1].time + self.header.step if end is None else end
         self._append(s1.pack_index(self.header, self._slots, end, self.size))
 
@@ -145,17 +145,17 @@ class StreamWriter:
         one, header = picture.header, self.header
         found = one.fingerprint, one.height, one.width, one.tile
         if found != (header.fingerprint, header.height, header.width, header.tile):
-            raise BitstreamError(f"frame {number} has another size or model than its stream")
+            raise BitstreamError(f"frame {number}: its size, tiles or model are not the stream's")
         if picture.version != PICTURES:
             raise BitstreamError(f"frame {number}: expected version {PICTURES} of the picture")
         return s1.pack_frame(header, number, time, picture)
 
 
 def opened(path: str | Path) -> FrameStream:
-    """The stream of a file; it is read where that is needed.
+    """The stream in a file, which is read only where it is needed.
 
     Raises:
-        BitstreamError: if there is no such file, or as `FrameStream`. The message names the file.
+        BitstreamError: if the file cannot be read, or as `FrameStream`; the message names the file.
     """
     path = Path(path)
     try:
@@ -170,7 +170,7 @@ def opened(path: str | Path) -> FrameStream:
 
 
 def described(stream: FrameStream) -> dict[str, Any]:
-    """What `vcm info` prints of a stream, all of which is read: values that JSON can hold."""
+    """What `vcm info` prints about a stream, as values for JSON; all frames are read."""
     header, qualities, lost = stream.header, [], []
     for number in range(len(stream)):
         picture = stream.whole(number)
@@ -200,7 +200,7 @@ def described(stream: FrameStream) -> dict[str, Any]:
 
 
 def _version(data: Data) -> int:
-    """Of a stream by its first bytes; refuses others in words for the person who gave it."""
+    """The version that a stream's first bytes state; refuses other files with a clear message."""
     start = data[:64]
     if not start:
         raise BitstreamError("the file is empty; get it again from where it came")

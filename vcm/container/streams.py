@@ -1,4 +1,4 @@
-"""What is known of a .vcms stream, whatever its version: what frames share, and where each is."""
+"""What describes a .vcms stream of any version: what its frames share, and where each one is."""
 
 import mmap
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from vcm.errors import BitstreamError
 Data = bytes | mmap.mmap
 MAX_HEAD: Final = 2**16  # bytes of a header
 MAX_TIME: Final = 2**34  # ticks
-MAX_NUMBER: Final = 2**32  # of fractions
+MAX_NUMBER: Final = 2**32  # above the terms of fractions
 
 
 class Slot(NamedTuple):
@@ -36,8 +36,8 @@ class StreamHeader:
 
     Attributes:
         fingerprint, height, width, tile: those of each picture, see `Header`.
-        tick: seconds of which times are multiples.
-        step: ticks that a frame lasts as a rule, 1 or more.
+        tick: the unit of times, in seconds.
+        step: ticks that a frame usually lasts, 1 or more.
         aspect: width of a pixel over its height.
         text: the phrases that chose the ROI, if their user wanted them stored.
 
@@ -58,7 +58,9 @@ class StreamHeader:
         Header(self.fingerprint, self.height, self.width, 0, self.tile)
         for name, value in (("tick", self.tick), ("aspect", self.aspect)):
             if value <= 0 or max(value.as_integer_ratio()) >= MAX_NUMBER:
-                raise BitstreamError(f"header: expected a {name} over 0 of 32 bits, got {value}")
+                raise BitstreamError(
+                    f"header: expected a {name} over 0 with terms below 2^32, got {value}"
+                )
         if not 1 <= self.step < MAX_TIME:
             raise BitstreamError(f"header: expected a step of 1 tick or more, got {self.step}")
         if self.text is not None:
@@ -66,14 +68,16 @@ class StreamHeader:
 
 
 def fraction(numerator: int, denominator: int) -> Fraction:
-    """Of its terms in a file; raises BitstreamError if they are none or not the lowest."""
+    """From its terms in a file; raises BitstreamError if one is 0 or they can be reduced."""
     if not numerator or not denominator or gcd(numerator, denominator) > 1:
-        raise BitstreamError(f"header: {numerator}/{denominator} is no fraction in lowest terms")
+        raise BitstreamError(
+            f"header: expected a fraction over 0 in lowest terms, got {numerator}/{denominator}"
+        )
     return Fraction(numerator, denominator)
 
 
 def text_of(body: bytes) -> str:
-    """Of its bytes; raises BitstreamError if they are none."""
+    """The text in a section's bytes; raises BitstreamError if they are not UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:

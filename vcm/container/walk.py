@@ -1,4 +1,4 @@
-"""Where the frames of a stream are: by its index, else by walking from record to record."""
+"""Where the frames of a stream are: from its index, or else by walking from record to record."""
 
 from typing import Final, NamedTuple
 
@@ -6,17 +6,17 @@ from vcm.container import s1
 from vcm.container.streams import Data, Slot, StreamHeader
 from vcm.errors import BitstreamError
 
-PATIENCE: Final = 8  # bytes that are looked at for each of the file, before the rest is given up
+PATIENCE: Final = 8  # times the file's bytes that checksums may cover before the rest is given up
 
 
 class Table(NamedTuple):
     """The frames of a stream.
 
     Attributes:
-        slots: of each frame by its number.
+        slots: where each frame is, by its number.
         end: ticks at which the last one ends.
-        said: why this is not what the writer's index says; "" if it is.
-        breaks_off: whether frames may be missing behind the last one.
+        said: why this was not read by the trailer and index; "" if it was.
+        breaks_off: whether frames may be missing after the last one.
     """
 
     slots: list[Slot]
@@ -26,17 +26,17 @@ class Table(NamedTuple):
 
 
 def table(data: Data, header: StreamHeader, start: int) -> Table:
-    """Where each frame is; the records begin at `start`. What cannot be read is a lost slot."""
+    """Where each frame is; the records begin at `start`. Damaged frames become lost slots."""
     if (found := s1.find_index(data, header, start)) is not None:
         return Table(*found)
     return Walk(data, header, start).table()
 
 
 class Walk:
-    """From record to record, over what is damaged to the next one that is whole.
+    """Goes from record to record, skipping damage up to the next one that is whole.
 
-    Without an index a frame's place in the stream is what it says itself. A number must be below
-    the length of the file: so what is lost takes no more memory than the file has bytes.
+    Without an index, a frame's number and time are those in its own record. A number must be below
+    the length of the file in bytes, which bounds how many lost slots a forged number can add.
     """
 
     def __init__(self, data: Data, header: StreamHeader, start: int):
@@ -45,7 +45,7 @@ class Walk:
         self._left = PATIENCE * len(data)
 
     def table(self) -> Table:
-        """Of what is there."""
+        """The frames that were found."""
         at = self._start
         while (head := self._next(at)) is not None:
             here, found = head
@@ -55,13 +55,13 @@ class Walk:
         if rest is not None:
             return Table(*rest, "the end of the file is damaged; no frame is lost by that")
         if not self._slots:
-            return Table([], 0, "no frame of it is whole", True)
+            return Table([], 0, "none of its frames is whole", True)
         end = self._slots[-1].time + self._header.step
         said = f"it breaks off after frame {len(self._slots) - 1}"
         return Table(self._slots, end, said, True)
 
     def _next(self, at: int) -> tuple[int, s1.FrameHead] | None:
-        """The first whole record from a position on, and where it is; None: there is none."""
+        """Where the first whole record from a position on is, and its head; None: there is none."""
         while self._left > 0:
             found = self._data.find(bytes([s1.FRAME]), at)
             if found < 0:
@@ -73,7 +73,7 @@ class Walk:
         return None
 
     def _whole(self, at: int) -> s1.FrameHead:
-        """What a record says that comes after all before; raises BitstreamError if it is none."""
+        """The head of a whole record that may follow those before; raises BitstreamError if not."""
         head = s1.frame_head(self._data, at, self._header)
         count, before = len(self._slots), self._slots[-1].time if self._slots else -1
         number, time = head.number, head.time
@@ -84,7 +84,7 @@ class Walk:
         return head
 
     def _take(self, head: s1.FrameHead, at: int) -> None:
-        """Add a frame, and before it those that are lost, at even times."""
+        """Add a frame, and before it the lost ones, evenly spaced in time."""
         count, before = len(self._slots), self._slots[-1].time if self._slots else -1
         parts = head.number - count + 1
         for i in range(1, parts):
@@ -92,7 +92,7 @@ class Walk:
         self._slots.append(Slot(head.time, at, head.end - at))
 
     def _index(self, at: int) -> tuple[list[Slot], int] | None:
-        """What an index behind the last frame says, though the trailer does not lead to it."""
+        """The index after the last frame, found even if the trailer does not lead to it."""
         end = len(self._data) - s1.SIZE - len(s1.TRAILER)
         try:
             return s1.unpack_index(self._data, at, end, self._header, self._start)

@@ -67,8 +67,8 @@ def evaluate(
         plan: what is measured.
         folder: keeps what is measured of each picture: the same call goes on where one stopped.
             None: nothing is kept.
-        workers: processes; None: one a core, but of a clip a single one. A script that has several
-            must be guarded by `if __name__ == "__main__":`, as multiprocessing wants it.
+        workers: processes; None: one per core. A clip always takes one. A script that has several
+            must be guarded by `if __name__ == "__main__":`, as multiprocessing requires.
         ray: "auto", "local" or the address of a cluster; None for none.
         say: is told what is being done, a line each.
         track: passes the pictures on and shows how far they are.

@@ -1,4 +1,4 @@
-"""An evaluation on the frames of a clip: every codec codes all of it, a detector looks at each."""
+"""An evaluation on a clip: every codec codes all of it, and a detector looks at each frame."""
 
 import gzip
 import hashlib
@@ -43,7 +43,7 @@ __all__ = ["check_clip", "data_of", "evaluated_clip", "footage"]
 
 
 class _Mask(NamedTuple):
-    """The mask of a frame, small."""
+    """The mask of a frame, packed into bits."""
 
     bits: NDArray[np.uint8]
     source: str
@@ -51,26 +51,26 @@ class _Mask(NamedTuple):
 
 
 def data_of(path: Path) -> DataSet:
-    """A clip in the place of photos: its frames have no labels."""
+    """A clip as a data set: its frames have no labels."""
     note = (
         "frames of a clip are alike: intervals are over its seconds, if there are 8 or more, and "
         "MOTA and IDF1 have none; "
-        "ours count whole files, standard codecs pictures without their container"
+        "bytes are those of the whole file for ours, without the container for standard codecs"
     )
     return DataSet(path.name, path, (), None, None, notes=(note,))
 
 
 def unseen_frames(items: Iterable[Any], length: int | None, label: str) -> Iterator[Any]:
-    """The same frames; nobody is told how far they are."""
+    """The same frames, without any display of progress."""
     return iter(items)
 
 
 def check_clip(plan: Plan) -> None:
-    """Refuse, before any work, what no evaluation of a clip can have.
+    """Refuse, before any work, plans that cannot be evaluated on a clip.
 
     Raises:
-        SpecError: if a codec is not known or given twice, or the ROI is to be drawn by people.
-        MetricError: if the reference is none of the codecs.
+        SpecError: if a codec is not known or given twice, or the ROI is to be the true masks.
+        MetricError: if the reference is not one of the codecs.
         MissingExtra: if a package is not installed.
     """
     check_name(plan.model)
@@ -90,11 +90,11 @@ def evaluated_clip(
 ) -> Evaluated:
     """Scores, curves and BD-rates on the frames of the plan's footage, as `evaluated` on photos.
 
-    Truth is what the model says of the source, and the tracks in that. What was measured of a codec
-    at a setting is kept in the folder: the same call goes on where one stopped.
+    The model's detections on the source, and the tracks in them, are the truth. What was measured
+    of a codec at a setting is kept in the folder, so the same call resumes where one stopped.
 
     Args:
-        track: passes frames on and shows how far they are.
+        track: passes frames on and shows progress.
 
     Raises:
         VcmError: as `check_clip`, or if a codec fails.
@@ -114,7 +114,7 @@ def evaluated_clip(
 
 
 class _Study:
-    """Models, codecs and masks of a plan, and what was measured with them."""
+    """The models, codecs and masks of a plan, and the measuring with them."""
 
     def __init__(self, plan: Plan, folder: Path, track: Track):
         assert plan.footage is not None
@@ -122,7 +122,7 @@ class _Study:
         self._footage: Footage = plan.footage
         model = load_model(plan.model, plan.device)
         if model.kind == "semantic":
-            raise SpecError(f"{plan.model}: of clips expected a detector, which finds objects")
+            raise SpecError(f"{plan.model}: clips need a detector, not a segmenter of classes")
         self.model: Detector = model  # type: ignore[assignment]
         defaults = Defaults(plan.task.sigma, plan.weights, plan.device)
         self.codecs = {text: build(text, defaults) for text in plan.codecs}
@@ -134,11 +134,11 @@ class _Study:
 
     @property
     def kbps(self) -> float:
-        """Kilobits a second that a bit per pixel is."""
+        """Kilobits a second at one bit per pixel."""
         return self._pixels * self._footage.rate / 1000
 
     def records(self) -> dict[str, Record]:
-        """What there is to know of each frame before it is coded, by its number."""
+        """What is known of each frame before it is coded, by its number."""
         clip, plan = self._footage.opened(), self._plan
         way = Following(self._footage.every)
         masked = follow(clip, plan.task, self._backend, way, plan.on_empty)
@@ -159,7 +159,7 @@ class _Study:
         return records
 
     def coded(self, text: str, codec: MovingCodec, records: dict[str, Record]) -> dict[str, Record]:
-        """The records with what a codec makes of the frames at each of its settings."""
+        """The records with the results of a codec at each of its settings added."""
         by_setting = {f"{s:g}": self._kept(codec, s) for s in codec.settings}
         return {
             name: replace(record, codecs=record.codecs | {
@@ -169,7 +169,7 @@ class _Study:
         }  # fmt: skip
 
     def _kept(self, codec: MovingCodec, setting: float) -> list[AtSetting]:
-        """What was measured before, or is measured now."""
+        """What was measured before and kept, or else is measured now."""
         key = f"{self._plan.key} {codec.key} {setting:g}"
         path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json.gz"
         try:
@@ -181,10 +181,10 @@ class _Study:
         rows = self._measured(codec, setting)
         told = [{"bytes": r.bytes, "output": packed(r.output), "scores": r.scores} for r in rows]
         write_atomic(path, gzip.compress(json.dumps(told).encode(), 3, mtime=0))
-        return _rows(told)  # as they will be read: they are rounded
+        return _rows(told)  # rounded, as when they are read again
 
     def _measured(self, codec: MovingCodec, setting: float) -> list[AtSetting]:
-        """Code all frames, and look at each."""
+        """Code all frames, and run the detector on each."""
         with tempfile.TemporaryDirectory() as folder:
             path, clip = Path(folder) / f"a{codec.suffix}", self._footage.opened()
             with blamed(codec.name):
@@ -197,7 +197,7 @@ class _Study:
             ]
 
     def _seen(self, one: Masked, frame: Frame) -> tuple[Any, dict[str, float]]:
-        """What the detector makes of a decoded frame, and how near it is to its source."""
+        """What the detector finds in a decoded frame, and how close the frame is to its source."""
         height, width = one.frame.image.shape[:2]
         decoded = np.ascontiguousarray(frame.image[:height, :width])
         with blamed(self._plan.model):
@@ -214,5 +214,5 @@ class _Study:
 
 
 def _rows(told: list[dict[str, Any]]) -> list[AtSetting]:
-    """Of a kept file, one for each frame."""
+    """From a kept file, one for each frame."""
     return [AtSetting(r["bytes"], unpacked(r["output"]), r["scores"]) for r in told]

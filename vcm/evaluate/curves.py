@@ -91,10 +91,10 @@ def rates_at(curve: Curve, metric: str, targets: Floats) -> Floats:
     """Bits per pixel at which a curve first reaches a score: (1 + R,), see `crossing`.
 
     Args:
-        targets: (1 + R,), the score of the set as it is and of each resample; 0: there is none.
+        targets: (1 + R,), the score of the set itself and of each resample; 0 has no rate.
     """
     sign = 1 if of(metric).higher else -1
-    targets = np.where(targets == 0, np.nan, targets)  # of nothing there is no share
+    targets = np.where(targets == 0, np.nan, targets)  # there is no share of 0
     scores = np.stack([p.scores.values[metric] for p in curve.points], 1)
     rows = zip(curve.bpp(), sign * scores, sign * targets, strict=True)
     return np.array([crossing(bpp, row, target) for bpp, row, target in rows])

@@ -1,4 +1,4 @@
-"""What comes of an evaluation, before it is shown."""
+"""The result of an evaluation, before it is shown."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from vcm.evaluate.report import Report
 
 
 class Evaluated(NamedTuple):
-    """An evaluation that is through, for whoever shows more than its report.
+    """A finished evaluation, for callers that show more than its report.
 
     Attributes:
         records: what was measured, by the names of the pictures.
-        measurer: the models and codecs; None: of a clip's frames no pictures are shown.
+        measurer: the models and codecs; None for a clip, of which no pictures are shown.
     """
 
     report: Report

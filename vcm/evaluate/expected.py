@@ -30,8 +30,8 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     """A sentence on the uncompressed score.
 
     Raises:
-        MetricError: if it is 0, or the task says what it is for this model and these data, and it
-            is not.
+        MetricError: if the score is 0, or is not the one that the task states for this model and
+            this data.
     """
     task = plan.task
     metric = main_metric(task, scores.values)
@@ -39,8 +39,8 @@ def check_expected(plan: Plan, scores: Scores) -> str:
     said = f"uncompressed {metric} {value:.1f}"
     if value == 0:
         raise MetricError(
-            f"{said}: the model sees nothing of what the labels say; are they drawn on these very "
-            f"pictures, in pixels, and is this the model for them?",
+            f"{said}: the model finds nothing of what is labelled; do the labels belong to these "
+            f"pictures, are they in pixels, and is this the right model for them?",
             hint="score",
         )
     known = expected_of(plan)

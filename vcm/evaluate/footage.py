@@ -1,4 +1,4 @@
-"""The part of a clip that an evaluation looks at."""
+"""The part of a clip that an evaluation uses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ class Footage:
     Attributes:
         path: of the clip.
         span: which of its frames.
-        every: words are looked for in each n-th of them.
+        every: words are looked for in every n-th of them.
         rate: frames a second.
     """
 
@@ -25,12 +25,12 @@ class Footage:
 
     @property
     def second(self) -> int:
-        """Frames of a second: what resamples leave in or out as a whole."""
+        """Frames in a second, which resamples include or leave out as a whole."""
         return max(1, round(self.rate))
 
     @property
     def key(self) -> list[str]:
-        """All that what is seen in it depends on."""
+        """Everything that the frames and their masks depend on here."""
         stat = self.path.stat()
         return [str(self.path), f"{stat.st_size} {stat.st_mtime_ns}", str(self.span),
                 str(self.span.fps), str(self.every)]  # fmt: skip
@@ -41,5 +41,5 @@ class Footage:
 
 
 def footage(path: Path, span: Span, every: int) -> Footage:
-    """The part of a clip, whose beginning is read; raises as `vcm.video.open`."""
+    """The part of a clip, with its frame rate; raises as `vcm.video.open`."""
     return Footage(path, span, every, float(video.open(path, span).rate))

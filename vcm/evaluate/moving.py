@@ -36,22 +36,22 @@ GOPS: Final = {  # how frames depend on each other -> in words, and the settings
 
 
 class MovingCodec(Rated, Protocol):
-    """A codec of clips that an evaluation measures."""
+    """A codec for clips that an evaluation measures."""
 
     @property
     def suffix(self) -> str:
-        """Of the name of its files."""
+        """The suffix of its files' names."""
 
     def write(self, masked: Iterable[Masked], clip: Clip, setting: float, path: Path) -> list[int]:
         """Code frames of a clip; the bytes of each. Raises a VcmError as its encoder does."""
 
     def read(self, path: Path) -> Clip:
-        """The frames that were written, which may be a row or column larger."""
+        """The decoded frames, which may be a row or column larger than the source."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """A standard codec; its settings are CRFs. Bytes are those of pictures, without container."""
+    """A standard codec; its settings are CRFs. Bytes do not include the container."""
 
     codec: str
     way: Settings
@@ -79,7 +79,7 @@ class Standard:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Ours; its settings are qualities. Bytes are those of the file, header and index included."""
+    """Ours; its settings are qualities. Bytes are those of the whole file."""
 
     codec: Codec
     weights: str
@@ -110,24 +110,24 @@ class Streamed:
 
 
 class _Text(NamedTuple):
-    """A codec's text, taken apart."""
+    """A codec's text, parsed."""
 
     base: str
     options: dict[str, str]
 
 
 def check(text: str) -> None:
-    """Refuse a text that is no codec's; raises SpecError."""
+    """Refuse a text that names no codec; raises SpecError."""
     taken = _taken(text)
     if taken.base != OURS:
         _standard(text, taken)
 
 
 def build(text: str, defaults: Defaults) -> MovingCodec:
-    """The codec of a text.
+    """The codec that a text names.
 
     Raises:
-        SpecError: if it is none.
+        SpecError: if it names none.
         ModelError: if its weights cannot be loaded.
     """
     taken = _taken(text)
@@ -142,7 +142,7 @@ def build(text: str, defaults: Defaults) -> MovingCodec:
 def _standard(text: str, taken: _Text) -> Standard:
     o, gop = taken.options, taken.options.get("gop", "random")
     if gop not in GOPS:
-        raise SpecError(f"codec {text!r}: gop is one of {', '.join(GOPS)}, got {gop!r}")
+        raise SpecError(f"codec {text!r}: expected gop to be {' or '.join(GOPS)}, got {gop!r}")
     told, more = GOPS[gop]
     row, _ = parsed(taken.base)
     way = Settings(preset=o.get("preset"), **more)
@@ -153,18 +153,20 @@ def _standard(text: str, taken: _Text) -> Standard:
 
 
 def _ladder(usual: int, worst: int) -> Ladder:
-    """CRFs from a codec's default towards few bits."""
+    """CRFs from a codec's default towards fewer bits."""
     return tuple(float(round(usual + (worst - usual) * i / STEPS)) for i in range(STEPS))
 
 
 def _taken(text: str) -> _Text:
     base, *pairs = text.strip().split(":")
     if base != OURS and base not in names():
-        raise SpecError(f"codec {text!r}: of clips, expected {OURS}, {', '.join(names())}")
+        raise SpecError(f"codec {text!r}: for clips expected {OURS}, {', '.join(names())}")
     allowed = ("sigma", "weights", "at") if base == OURS else ("gop", "preset", "at")
     options = dict(pair.partition("=")[::2] for pair in pairs)
     if strange := [name for name in options if name not in allowed]:
-        raise SpecError(f"codec {text!r}: option {strange[0]!r}; expected {', '.join(allowed)}")
+        raise SpecError(
+            f"codec {text!r}: unknown option {strange[0]!r}; expected {', '.join(allowed)}"
+        )
     return _Text(base, options)
 
 

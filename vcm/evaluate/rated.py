@@ -15,12 +15,12 @@ Settings = tuple[float, ...]
 
 
 class Rated(Protocol):
-    """What has a curve: of photos or of a clip.
+    """A codec that has a rate curve, on photos or on a clip.
 
     Attributes:
         name: for tables and plots.
         key: says all that its files depend on, besides picture, ROI and setting.
-        settings: each a point of its curve.
+        settings: each gives a point of its curve.
     """
 
     @property

@@ -103,7 +103,7 @@ class Report:
         failed: why pictures do not count, by their names.
         left_out: a line for each perceptual metric that could not be had.
         notes: what is odd about labels and pictures.
-        rate: frames a second of the clip whose frames they are; None: they are photos.
+        rate: frames a second, if the pictures are frames of a clip; None: they are photos.
     """
 
     plan: Plan
@@ -128,7 +128,7 @@ class Report:
 
     @property
     def kbps(self) -> float | None:
-        """Kilobits a second that a bit per pixel is, of a clip."""
+        """Kilobits a second at one bit per pixel; None if the pictures are not a clip."""
         return self.rate and self.pixels / self.pictures * self.rate / 1000
 
     def metrics(self) -> list[str]:

@@ -28,7 +28,7 @@ from vcm.vision.base import Objects, TaskModel
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
-FEW: Final = 8  # seconds of a clip under which halves of it say nothing
+FEW: Final = 8  # seconds; shorter clips get no intervals
 COMPARED: Final = (
     "mask_AP",
     "MOTA",
@@ -108,7 +108,7 @@ def result(
 
 
 def resampled(plan: Plan, count: int) -> Floats:
-    """How often each picture counts; frames of a second count together, for they are alike."""
+    """How often each picture counts; the frames of a second count together, as they are alike."""
     if plan.footage is None:
         return resamples(count)
     second = np.arange(count) // plan.footage.second
@@ -146,7 +146,7 @@ def oddities(rows: Iterable[Record]) -> list[str]:
 
 
 def _kind(line: str) -> str:
-    """What lines have in common that differ in numbers alone."""
+    """A line with its numbers masked: the same for lines that differ only in numbers."""
     return re.sub(r"\d+", "N", line)
 
 

@@ -140,12 +140,12 @@ class Scorer:
                 classes = result.per_class()
         if self._tracks is not None:
             for name, score in tracks.scores(self._tracks, self._followed(seen)).items():
-                unknown = np.full(len(self._weights) - 1, np.nan)  # a part of a track is none
+                unknown = np.full(len(self._weights) - 1, np.nan)  # tracks cannot be resampled
                 values[_named(name, False)] = np.array([score, *unknown])
         return Scores(values, classes)
 
     def _followed(self, seen: Iterable[Seen]) -> list[tracks.Followed]:
-        """Objects of the task's classes, frame by frame, with their tracks."""
+        """The objects of the task's classes with their tracks, frame by frame."""
         wanted = {coco_name(name) for name in self._classes} or set(self._names)
         labels = [i for i, name in enumerate(self._names) if coco_name(name) in wanted]
         tracker = tracks.Tracker()
@@ -165,7 +165,7 @@ class Scorer:
 
 
 def check(plan: Plan, kind: Kind, names: Sequence[str]) -> None:
-    """Refuse, before any picture is looked at, what can have no score.
+    """Refuse, before any picture is looked at, plans that can have no score.
 
     Args:
         kind, names: of the task model.
@@ -184,7 +184,7 @@ def check(plan: Plan, kind: Kind, names: Sequence[str]) -> None:
 def _semantic_classes(
     plan: Plan, names: Sequence[str]
 ) -> tuple[tuple[str, ...], NDArray[np.bool_], tuple[str, ...]]:
-    """Classes of the ground truth, which of them count, and those that a segmenter does not know.
+    """The true classes, which of them count, and those that the segmenter does not know.
 
     Raises:
         MetricError: if it knows none of those that count.

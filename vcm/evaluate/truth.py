@@ -21,7 +21,7 @@ from vcm.vision.names import coco_name
 Roi = NDArray[np.bool_]  # (H, W)
 SLACK: Final = 2.0  # pixels that a box may lie outside: tools round, and count from 1
 TURNED: Final = "EXIF turns the photo, and its labels seem to be drawn on it as it is stored"
-UPRIGHT: Final = "turned by EXIF: its labels are taken as drawn on the upright picture"
+UPRIGHT: Final = "turned by EXIF: its labels are assumed to be drawn on the upright picture"
 
 
 def true_roi(plan: Plan, photo: Source, picture: Image) -> RoiMask:
@@ -75,13 +75,13 @@ def _drawn(data: DataSet, photo: Source, names: set[str], picture: Image) -> Roi
 
 
 def check_mask(data: DataSet, photo: Source, picture: Image, way: int) -> Iterator[str]:
-    """Whether the class mask of a photo fits it; yields what is odd.
+    """Check that the class mask of a photo fits it; yields what is odd.
 
     Args:
         way: how the file is turned by EXIF, 1 to 8.
 
     Raises:
-        SpecError: if it has another size, or there is none.
+        SpecError: if the mask has another size or is missing.
     """
     shape = data.labels(photo).shape
     _check_size(photo, picture, (shape[0], shape[1]), way, "class mask has")
@@ -111,7 +111,7 @@ def check_photo(data: DataSet, photo: Source, picture: Image, way: int) -> Itera
 
 
 def _check_size(photo: Source, picture: Image, said: tuple[int, int], way: int, whose: str) -> None:
-    """Refuse labels of another size (H, W) than the picture's."""
+    """Refuse labels whose stated size (H, W) is not the picture's."""
     height, width = picture.shape[:2]
     if said == (height, width):
         return

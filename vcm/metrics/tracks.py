@@ -1,4 +1,4 @@
-"""Objects followed over the frames of a clip, and how well two such followings agree."""
+"""Tracks of objects over the frames of a clip, and how well two sets of them agree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from vcm.errors import MetricError, MissingExtra
 from vcm.vision.base import Objects
 
 Floats = NDArray[np.float64]
-SURE: Final = 0.5  # confidence from which an object is followed
-SAME: Final = 0.5  # IoU from which two boxes are of one object, for MOTA and IDF1
-NEAR: Final = 0.3  # IoU from which a box goes on with a track
-PATIENCE: Final = 10  # frames in which an object may be missed before its track ends
+SURE: Final = 0.5  # least confidence of an object that is tracked
+SAME: Final = 0.5  # least IoU of two boxes that match, for MOTA and IDF1
+NEAR: Final = 0.3  # least IoU of a box that continues a track
+PATIENCE: Final = 10  # frames that an object may be missing before its track ends
 
 
 class Followed(NamedTuple):
-    """The objects of a frame with the tracks that they belong to.
+    """The objects of a frame and the tracks that they belong to.
 
     Attributes:
         ids: (N,) int64, of the tracks.
@@ -33,7 +33,7 @@ class Followed(NamedTuple):
 
 @dataclass
 class _Track:
-    """An object that is followed: where it was, how it moves, and since when it is missed."""
+    """A tracked object: where it was, how it moves, and for how many frames it has been missing."""
 
     id: int
     label: int
@@ -42,23 +42,23 @@ class _Track:
     missed: int = 0
 
     def expected(self) -> Floats:
-        """Where it should be now."""
+        """Where its box should be in the next frame."""
         return self.box + (self.missed + 1) * self.shift
 
     def take(self, box: Floats) -> None:
-        """It was found again."""
+        """Continue the track with a box."""
         self.shift = (box - self.box) / (self.missed + 1)
         self.box, self.missed = box, 0
 
 
 class Tracker:
-    """Follows boxes by where they should be: the simplest tracker that keeps identities.
+    """Follows boxes by their predicted positions: the simplest tracker that keeps identities.
 
-    Of each class, tracks and boxes are paired so that their IoU is largest in all; what is left
-    over begins a track.
+    Within each class, tracks and boxes are paired so that the sum of their IoUs is largest; each
+    box that is left over begins a new track.
 
-    Source: Bewley et al. 2016, SORT, arXiv:1602.00763. Deviation: the place of a box is carried on
-    by its last shift, without a Kalman filter; only sure boxes are followed.
+    Source: Bewley et al. 2016, SORT, arXiv:1602.00763. Deviation: a box's position is extrapolated
+    from its last shift, without a Kalman filter; only confident boxes are tracked.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Tracker:
         self._next = 0
 
     def __call__(self, found: Objects) -> Followed:
-        """The sure objects of the next frame with their tracks."""
+        """The confident objects of the next frame with their tracks."""
         sure = found.above(SURE)
         boxes, ids = sure.boxes.astype(np.float64), np.full(len(sure.boxes), -1)
         for place, track in self._pairs(boxes, sure.labels):
@@ -83,7 +83,7 @@ class Tracker:
         return Followed(ids, boxes, sure.labels)
 
     def _pairs(self, boxes: Floats, labels: NDArray[np.int64]) -> list[tuple[int, _Track]]:
-        """Each box that goes on with a track, by its place."""
+        """Each box that continues a track, by its index, with that track."""
         from scipy.optimize import linear_sum_assignment
 
         if not len(boxes) or not self._tracks:
@@ -96,7 +96,7 @@ class Tracker:
 
 
 def iou(a: Floats, b: Floats) -> Floats:
-    """Of each two boxes: (N, M), of (N, 4) and (M, 4) x1, y1, x2, y2."""
+    """The IoU of each pair of boxes: (N, M), from (N, 4) and (M, 4) x1, y1, x2, y2."""
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), -1)
     areas = (np.prod(box[:, 2:] - box[:, :2], -1) for box in (a, b))
@@ -106,7 +106,7 @@ def iou(a: Floats, b: Floats) -> Floats:
 
 
 def scores(truth: Sequence[Followed], found: Sequence[Followed]) -> dict[str, float]:
-    """MOTA and IDF1 in percent, by motmetrics; of the same frames.
+    """MOTA and IDF1 in percent, by motmetrics; both sequences are of the same frames.
 
     Source: Bernardin and Stiefelhagen 2008, "CLEAR MOT"; Ristani et al. 2016, arXiv:1609.01775.
 
@@ -116,12 +116,12 @@ def scores(truth: Sequence[Followed], found: Sequence[Followed]) -> dict[str, fl
     """
     motmetrics = library()
     if not any(len(frame.ids) for frame in truth):
-        raise MetricError("MOTA, IDF1: there is no object to be followed")
+        raise MetricError("MOTA, IDF1: the truth has no object to follow")
     events = motmetrics.MOTAccumulator(auto_id=True)
     for true, seen in zip(truth, found, strict=True):
         apart = 1 - iou(true.boxes, seen.boxes)
         others = true.labels[:, None] != seen.labels
-        apart[others | (apart > 1 - SAME)] = np.nan  # which stand for no pair at all
+        apart[others | (apart > 1 - SAME)] = np.nan  # these can never be a pair
         events.update(true.ids.tolist(), seen.ids.tolist(), apart)
     table = motmetrics.metrics.create().compute(events, metrics=["mota", "idf1"], name="clip")
     return {"MOTA": 100 * float(table["mota"].iloc[0]), "IDF1": 100 * float(table["idf1"].iloc[0])}

@@ -44,7 +44,7 @@ def curve(report: Report, metric: str, format: str) -> bytes:
 
 
 def _kbps(axis: Any, factor: float) -> None:
-    """The rate of a clip above, besides bits per pixel."""
+    """An axis on top with the kilobits a second of a clip."""
     functions = (lambda bpp: bpp * factor, lambda kbps: kbps / factor)
     above = axis.secondary_xaxis("top", functions=functions)
     above.set_xlabel("kilobits a second")

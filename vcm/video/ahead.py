@@ -1,4 +1,4 @@
-"""Work on items that come one after another, several at a time, in their order."""
+"""Process a sequence of items several at a time, keeping their order."""
 
 import os
 from collections import deque
@@ -13,17 +13,17 @@ R = TypeVar("R")
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[tuple[T, R]]:
-    """Each item with what the work makes of it, in their order; few are in memory at any time.
+    """Each item with its result, in order; few are in memory at any time.
 
-    The items are taken by the caller's thread while others work on those before. A worker computes
-    with one thread of torch's; with a single worker everything is done by the caller.
+    The caller's thread takes items while workers process those before. Each worker has one torch
+    thread; with a single worker everything runs in the caller's thread.
     """
     if workers == 1:
         yield from ((item, work(item)) for item in items)
@@ -42,4 +42,4 @@ def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[
             yield first, result.result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # some of its libraries have one number for all threads
+        torch.set_num_threads(threads)  # in some of its libraries the number is process-wide

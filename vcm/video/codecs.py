@@ -78,7 +78,8 @@ class Row(NamedTuple):
             raise SpecError(f"kbps: expected over 0, at most 1000000, got {settings.kbps:g}")
         if settings.low_delay and settings.intra:
             raise SpecError(
-                "frames that stand alone wait for none: give one of low delay and intra"
+                "low delay and intra exclude each other: with intra no frame waits for another; "
+                "give one of them"
             )
         if settings.low_delay and not self.low_delay:
             can = ", ".join(name for name, row in CODECS.items() if row.low_delay)
@@ -95,7 +96,7 @@ def _x26(settings: Settings, more: EncoderOptions) -> EncoderOptions:
 
 
 def _alone(settings: Settings) -> EncoderOptions:
-    """Every frame for itself, where that is wanted."""
+    """The option that makes every frame a key frame, if wanted."""
     return {"g": "1"} if settings.intra else {}
 
 
@@ -105,7 +106,7 @@ def _x264(settings: Settings) -> EncoderOptions:
 
 
 def _x265(settings: Settings) -> EncoderOptions:
-    # info=0: without it the encoder's own text costs 2.3 kB in each frame that stands alone
+    # info=0: otherwise the encoder writes 2.3 kB of text about itself into each intra frame
     parameters = "log-level=error:info=0:aq-mode=2:aq-strength=1:qg-size=16"
     return _x26(settings, {"x265-params": parameters})
 

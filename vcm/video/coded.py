@@ -25,10 +25,10 @@ class StreamEncoder:
         size: bytes that each frame should have; the quality is searched.
         text: stored in the stream as it is, if given.
         effort: steps of a search for a better latent, see `Codec.compress`.
-        workers: threads that code frames; None: one a core.
+        workers: threads that code frames; None: one per core.
 
     Raises:
-        SpecError: if a stream holds no such text.
+        SpecError: if a stream cannot hold the text.
 
     Example:
         >>> clip, task = video.open("clip.mp4"), vcm.find_task("coco-person")
@@ -61,11 +61,11 @@ class StreamEncoder:
         """Write a stream, completely or not at all; only a few frames are in memory.
 
         Args:
-            masked: frames of the clip, which has one size.
+            masked: frames of the clip, all of one size.
 
         Raises:
             OutputError: if the disk fails.
-            SpecError: if a quality or size cannot be.
+            SpecError: if the quality or size is not possible.
             ImageError: if there is no frame, or one has another size.
         """
         with drafted(output) as write:

@@ -1,4 +1,4 @@
-"""A .vcms stream as a clip: decoded where its frames are wanted."""
+"""A .vcms stream as a clip, whose frames are decoded as they are needed."""
 
 from collections.abc import Iterator
 
@@ -13,17 +13,17 @@ from vcm.video.clip import Frame, Image, Span
 class StreamClip:
     """The frames of a stream: a `Clip`.
 
-    A frame that is damaged or lost shows the picture before it; the first ones show the next that
-    is whole.
+    In place of a damaged or lost frame, the one before it is repeated; at the start, the first
+    whole one is shown.
 
     Args:
         codec: of the model that the stream was made with.
-        span: which frames; it has no rate of its own.
-        workers: threads that decode frames; None: one a core.
+        span: which frames; its `fps` is ignored.
+        workers: threads that decode frames; None: one per core.
 
     Attributes:
-        lost: why, of each frame that could not be decoded, by its number; complete when the last
-            frame is through.
+        lost: why each frame that could not be decoded failed, by its number; complete after the
+            last frame.
     """
 
     def __init__(

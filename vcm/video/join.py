@@ -118,7 +118,7 @@ def joined(pictures: Path, times: Times, sound: Sound | None, draft: Path, outpu
 
 
 def sizes(path: Path) -> list[int]:
-    """Bytes of each picture of a file, in the order of time."""
+    """Bytes of each picture in a file, in order of time."""
     with library().open(str(path)) as given:
         packets = [(packet.pts, packet.size) for packet in given.demux(video=0) if packet.size]
     return [size for _, size in sorted(packets)]

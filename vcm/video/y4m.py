@@ -1,4 +1,4 @@
-"""YUV4MPEG2: bare frames that every tool for video reads."""
+"""YUV4MPEG2: uncompressed frames that most video tools read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ from vcm.video.source import library
 
 
 def write_y4m(frames: Iterable[Frame], clip: Clip, output: Path) -> int:
-    """Write a file of 4:4:4 samples of 8 bits, BT.601, at the clip's rate; how many frames it has.
+    """Write 4:4:4 samples of 8 bits, BT.601, at the clip's rate; returns the number of frames.
 
     Raises:
         OutputError: if the disk fails.
@@ -28,7 +28,7 @@ def write_y4m(frames: Iterable[Frame], clip: Clip, output: Path) -> int:
 
 
 def _planes(image: Image) -> bytes:
-    """Y, then Cb, then Cr of each pixel."""
+    """The planes of Y, Cb and Cr, one after the other."""
     from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
     exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT

@@ -1,10 +1,10 @@
-/** Integers and checksums in bytes; docs/bitstream.md, the first page. */
+/** Integers and checksums in bytes; docs/bitstream.md, before section 1. */
 
 import { FileError } from "./errors.js";
 
 const VARINT = 5; // bytes, at most
 
-/** What a file ends too early for. */
+/** The error for a file that ends too early. */
 export function truncated(found, expected) {
   return new FileError(
     `the file is truncated: expected ${expected} bytes, got ${found}; ` +
@@ -17,14 +17,14 @@ export function hex(bytes, between = "") {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(between);
 }
 
-/** A place in bytes that moves on as they are read. */
+/** A position in bytes that moves on as they are read. */
 export class Cursor {
   constructor(bytes, at = 0) {
     this.bytes = bytes;
     this.at = at;
   }
 
-  /** So many bytes. */
+  /** The next `count` bytes. */
   take(count) {
     const end = this.at + count;
     if (end > this.bytes.length) throw truncated(this.bytes.length, `at least ${end}`);
@@ -33,12 +33,12 @@ export class Cursor {
     return found;
   }
 
-  /** An integer of so many bytes, the lowest first. */
+  /** An integer of `count` bytes, the lowest first. */
   uint(count) {
     return this.take(count).reduceRight((value, byte) => value * 256 + byte, 0);
   }
 
-  /** An integer in as few bytes as it can have: seven bits a byte, the lowest first. */
+  /** An integer in as few bytes as possible: seven bits a byte, the lowest first. */
   varint() {
     let value = 0;
     for (let number = 0; number < VARINT; number++) {
@@ -64,10 +64,10 @@ const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   return byte;
 });
 
-/** Refuses bytes of another checksum. */
+/** Refuses bytes whose checksum is not the expected one. */
 export function checkCrc(bytes, expected, where) {
   if (crc32(bytes) === expected) return;
   throw new FileError(
-    `${where}: the checksum is another one: the file is damaged, get it again from where it came`,
+    `${where}: the checksum is wrong: the file is damaged, get it again from where it came`,
   );
 }

@@ -7,7 +7,7 @@ const MAGIC = [0x89, 0x56, 0x43, 0x4d];
 const NEWEST = 2;
 const [Z, Y, TEXT, MAP] = [1, 2, 3, 4];
 const NAMES = { [Z]: "z", [Y]: "y", [TEXT]: "text", [MAP]: "map" };
-const ANCILLARY = 128; // ids from here on may be skipped by who does not know them
+const ANCILLARY = 128; // unknown ids from here on may be skipped
 const CRC = 4; // bytes
 const MAX_SIDE = 65535;
 const MAX_PIXELS = 2 ** 28;
@@ -33,7 +33,7 @@ export function unpack(bytes) {
   const { head, lengths, at } = version === 1 ? headOf1(bytes) : headOf2(bytes);
   const bodies = bodiesOf(bytes, lengths, at);
   if (version === 1) check1(bodies, lengths);
-  else check2(bodies, lengths, head);
+  else check2(bodies);
   checkHead(head);
   return {
     version,
@@ -91,7 +91,7 @@ function headOf1(bytes) {
   return { head, lengths, at: cursor.at };
 }
 
-/** Version 2: numbers of few bytes; its checksum is the last of the file. */
+/** Version 2: numbers in few bytes; its checksum ends the file. */
 function headOf2(bytes) {
   const cursor = new Cursor(bytes, MAGIC.length + 1);
   const fingerprint = hex(cursor.take(8));

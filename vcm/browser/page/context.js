@@ -5,10 +5,10 @@ import { grid, grown, scaled, within } from "./tiles.js";
 import { eachOf } from "./walk.js";
 
 const STEP = 4; // latents per symbol of z, each way
-const FEATURES_HALO = 12; // latents, at least what z tells of one
-const HALO = 2; // latents that a pass sees, in whole squares
+const FEATURES_HALO = 12; // latents around a tile, at least as far as features look
+const HALO = 2; // latents around a tile that a pass sees, in whole 2x2 squares
 
-/** The quality of each latent, in hundredths, as an integer that networks see. */
+/** The quality of each latent, given in hundredths, as the integer that networks see. */
 function levelOf(quality) {
   const found = Planes.zeros(Int32Array, 1, quality.rows, quality.columns);
   quality.data.forEach((q, at) => {
@@ -34,7 +34,7 @@ export class Context {
     return context;
   }
 
-  /** What z says of each latent. */
+  /** Computes the features: what z says of each latent. */
   async findFeatures(z) {
     for (const tile of this.grid) {
       const outer = grown(tile, ...this.size, FEATURES_HALO);
@@ -46,14 +46,14 @@ export class Context {
     }
   }
 
-  /** To be called before each pass: tiles do not see what it gives in others. */
+  /** Call this before each pass: a tile does not see what the same pass gives in other tiles. */
   begin() {
     const { channels, rows, columns, data } = this.known;
     const before = this.grid.length > 1 ? data.slice() : data;
     this.before = new Planes(channels, rows, columns, before);
   }
 
-  /** Rows of the coding table and means of what a pass codes in a tile, in the pass's layout. */
+  /** Coding table rows and means of the symbols of a pass in a tile, in the pass's layout. */
   async parameters(number, tile) {
     const outer = grown(tile, ...this.size, HALO);
     const inputs = {
@@ -64,14 +64,14 @@ export class Context {
     const found = await this.networks.run(`pass_${number}`, inputs);
     const inner = scaled(within(tile, outer), 1 / 2);
     const [asked, means] = [found.rows.cut(inner), found.means.cut(inner).data];
-    const rows = new Uint8Array(asked.data.length); // 0, which is not coded, beyond the picture
+    const rows = new Uint8Array(asked.data.length); // beyond the picture 0, which is not coded
     eachOf(number, this.known, tile, (_, part) => {
       rows[part] = asked.data[part];
     });
     return { rows, means };
   }
 
-  /** Take in a value, in sixteenths. */
+  /** Stores a decoded value, in sixteenths, for later passes. */
   learn(at, value) {
     this.known.data[at] = companded(value);
   }
@@ -83,7 +83,7 @@ function companded(value) {
   return Math.sign(value) * even(Math.min(Math.fround(4 * root - 16), 127));
 }
 
-/** The nearest integer, of two the even one. */
+/** The nearest integer; a half goes to the even one. */
 function even(value) {
   const low = Math.floor(value);
   const above = value - low;

@@ -1,4 +1,4 @@
-/** A decoder: the bytes of a .vcm file to a picture; docs/bitstream.md, section 3. */
+/** The decoder, from the bytes of a .vcm file to a picture; docs/bitstream.md, section 3. */
 
 import { unpack } from "./container.js";
 import { Context } from "./context.js";
@@ -12,8 +12,8 @@ import { eachOf, PASSES } from "./walk.js";
 const STRIDE = 16; // pixels per latent, each way
 const [Z_MAX, Y_MAX, Y_HAT_MAX] = [15, 2000, 2 ** 15 - 1];
 const MEAN_UNIT = 16; // y_hat is in sixteenths of a step
-const AT_ONCE = 3000; // latents that the synthesis works on: 30 KB each
-const MAX_SIDE = 16384; // pixels: what browsers draw
+const AT_ONCE = 3000; // latents that the synthesis works on at once: 30 KB each
+const MAX_SIDE = 16384; // pixels: the most that browsers draw
 const MAX_PIXELS = 2 ** 26; // 5 bytes each while they are decoded, and 4 more for the screen
 
 /** What a file says of itself, with the levels of its map. */
@@ -109,7 +109,7 @@ function qualityOf({ map, quality, h, w }) {
   return plane;
 }
 
-/** Words of version 1, whose lowest byte comes first, with the highest first. */
+/** The 32-bit words of version 1, which begin with the lowest byte, turned to highest first. */
 function turned(bytes) {
   if (bytes.length % 4) throw new FileError(`string: expected whole words, got ${bytes.length}`);
   return bytes.map((_, at) => bytes[at ^ 3]);
@@ -119,7 +119,7 @@ function clamped(value, most) {
   return Math.min(Math.max(value, -most), most);
 }
 
-/** Put what is in `from` of (3, rows, columns) in [0, 1] where `to` is in the picture. */
+/** Copies the rectangle `from` of x, (3, rows, columns) in [0, 1], to `to` in the picture. */
 function paint(picture, width, height, x, to, from) {
   const [bottom, right] = [Math.min(to.bottom, height), Math.min(to.right, width)];
   for (let colour = 0; colour < 3; colour++) {
@@ -127,7 +127,7 @@ function paint(picture, width, height, x, to, from) {
       let at = x.at(colour, from.top + row - to.top) + from.left;
       for (let column = to.left; column < right; column++) {
         const value = x.data[at++];
-        const level = value === value ? value : 0.5; // grey for what is no number
+        const level = value === value ? value : 0.5; // grey for NaN
         picture[4 * (row * width + column) + colour] = Math.fround(level * 255); // clamps, rounds
       }
     }

@@ -1,6 +1,6 @@
 /** What `vcm info` says of a file, for people. */
 
-/** Pairs of a name and what it is, of a file that `describe` took apart. */
+/** Pairs of a name and its value, of a file that `describe` took apart. */
 export function facts(told) {
   const { version, height, width, bytes, quality, tile, fingerprint, sections, text } = told;
   const found = [
@@ -17,7 +17,7 @@ export function facts(told) {
   return found;
 }
 
-/** The levels of a map: of each, its quality and the share of the picture that has it. */
+/** A line for each level of a map: its quality and the share of the picture that has it. */
 export function levels({ map }) {
   if (!map) return [];
   const counts = map.qualities.map(() => 0);
@@ -30,7 +30,7 @@ export function levels({ map }) {
 
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis
 
-/** The colour of each level, the best the lightest: [red, green, blue]. */
+/** The colour of each level, lighter for better quality: [red, green, blue]. */
 export function colours({ qualities }) {
   const [best, worst] = [qualities[0], qualities.at(-1)];
   return qualities.map((quality) => {

@@ -6,11 +6,11 @@ import { FileError } from "./errors.js";
 const MOST = 16; // levels
 const DIGITS = 4; // bits that name one
 const WORST = -14000; // hundredths
-const LIMIT = 1024; // counts are halved beyond
+const LIMIT = 1024; // counts are halved when their sum is over this
 
 /**
- * The map of a section for a latent of h x w: `qualities` in hundredths, the best first, and
- * `index`, the place in them of each latent's. Null if there is none.
+ * The map in a section, for a latent of h x w: `qualities` in hundredths, the best first, and
+ * `index`, which of them each latent has. Null if there is none.
  */
 export function unpackMap(bytes, quality, h, w) {
   if (!bytes.length) return null;
@@ -48,7 +48,7 @@ class Chances {
   }
 }
 
-/** The adaptive binary range coder. Behind its bytes are zeros. */
+/** The decoder of the adaptive binary range coder. After its bytes, zeros are read. */
 class BitReader {
   constructor(bytes) {
     this.bytes = bytes;

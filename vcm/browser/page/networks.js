@@ -1,16 +1,16 @@
-/** The networks of a folder that `vcm export` wrote, by onnxruntime-web on the processor. */
+/** The networks in a folder that `vcm export` wrote, run by onnxruntime-web on the processor. */
 
 import { Planes } from "./planes.js";
 import { Tables } from "./tables.js";
 
 const FORMAT = "vcm-onnx-3";
 const OPTIONS = {
-  executionProviders: ["wasm"], // the processor: sums of a GPU are not exact
-  logSeverityLevel: 3, // errors; it warns of what it does not optimise
+  executionProviders: ["wasm"], // the processor: sums on a GPU are not exact
+  logSeverityLevel: 3, // errors only; it also warns of what it does not optimise
 };
 
 export class Networks {
-  /** ort: the module of onnxruntime-web; get: the bytes of a file of the folder, by its name. */
+  /** ort: the module of onnxruntime-web; get: gives the bytes of a file in the folder, by name. */
   static async load(ort, get) {
     const networks = new Networks();
     const facts = JSON.parse(new TextDecoder().decode(await get("codec.json")));
@@ -27,7 +27,7 @@ export class Networks {
     return networks;
   }
 
-  /** A network's results by name, of inputs by name. */
+  /** A network's outputs by name, from its inputs by name. */
   async run(name, inputs) {
     const feed = {};
     for (const [key, { channels, rows, columns, data }] of Object.entries(inputs)) {

@@ -7,7 +7,7 @@ const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module
 let opened = { number: 0, name: "" };
 
 worker.onmessage = ({ data }) => {
-  if (data.number !== opened.number) return; // another file has been opened meanwhile
+  if (data.number !== opened.number) return; // another file has been opened in the meantime
   if (data.error) say(`${opened.name}: ${data.error}`, true);
   else if (data.picture) show(data);
   else say(`Decoding ${opened.name} ...`);
@@ -57,7 +57,7 @@ function showMap(told) {
   }
   const palette = colours(map);
   drawMap(map, palette, h, w);
-  element("map").style.width = `${(1600 * w) / width}%`; // a latent is 16 pixels, also at the edge
+  element("map").style.width = `${(1600 * w) / width}%`; // a latent covers 16 pixels, at the edges too
   element("map").style.height = `${(1600 * h) / height}%`;
   const items = levels(told).map((line, level) => {
     const item = text("li", line);

@@ -1,7 +1,7 @@
-/** Numbers with channels, rows and columns, the last axis fastest. */
+/** Arrays of numbers with channels, rows and columns, the last axis fastest. */
 
 export class Planes {
-  /** Zeros, or the given numbers. */
+  /** data: a typed array of channels * rows * columns numbers. */
   constructor(channels, rows, columns, data) {
     Object.assign(this, { channels, rows, columns, data });
   }
@@ -10,7 +10,7 @@ export class Planes {
     return new Planes(channels, rows, columns, new Type(channels * rows * columns));
   }
 
-  /** Where a row begins. */
+  /** The index in `data` at which a row begins. */
   at(channel, row) {
     return (channel * this.rows + row) * this.columns;
   }
@@ -20,7 +20,7 @@ export class Planes {
     return this.data.subarray(at, at + this.columns);
   }
 
-  /** A copy of a rectangle, in float32 as networks take it. */
+  /** A copy of a rectangle, in float32 as networks need it. */
   cut({ top, left, bottom, right }) {
     const found = Planes.zeros(Float32Array, this.channels, bottom - top, right - left);
     for (let c = 0; c < this.channels; c++) {
@@ -31,14 +31,14 @@ export class Planes {
     return found;
   }
 
-  /** Put others where a rectangle of the same size is. */
+  /** Copies other planes into a rectangle of the same size. */
   put(other, { top, left }) {
     for (let c = 0; c < this.channels; c++) {
       for (let i = 0; i < other.rows; i++) this.row(c, top + i).set(other.row(c, i), left);
     }
   }
 
-  /** With sides that are multiples of a unit: beyond are zeros, or what is nearest. */
+  /** Padded to sides that are multiples of a unit, with zeros or the nearest numbers. */
   padded(unit, nearest = false) {
     const [rows, columns] = [this.rows, this.columns].map((n) => Math.ceil(n / unit) * unit);
     if (rows === this.rows && columns === this.columns) return this;

@@ -1,16 +1,16 @@
 /** The range decoder of z and y; docs/bitstream.md, section 3.2.
  *
- * Its state has 64 bits, more than a number holds exactly, so `range` and what the point is above
- * `lower` are each kept as high * 2^24 + low, with high < 2^40 and low < 2^24. Of lower and point
- * nothing but their difference is ever used. `high` of the range is the text's `scale`.
+ * Its state has 64 bits, more than a number holds exactly, so `range` and `point - lower` are each
+ * kept as high * 2^24 + low, with high < 2^40 and low < 2^24. Lower and point themselves are never
+ * needed. The high part of `range` is called `scale` in that text.
  */
 
 import { FileError } from "./errors.js";
 
 const SHARES = 2 ** 24;
-const PART = 2 ** 12; // a share is found in two steps of so many each
+const PART = 2 ** 12; // a share is found in two steps of 12 bits each
 
-/** Gives the shares of 2^24 that a string of bytes names, in words of 4, the highest first. */
+/** Decodes shares of 2^24 from bytes, in words of 4 bytes, the highest first. */
 export class RangeDecoder {
   constructor(bytes) {
     this.bytes = bytes;
@@ -22,13 +22,13 @@ export class RangeDecoder {
     this.low = second & 0xffffff;
   }
 
-  /** The next four bytes; behind the last come zeros. */
+  /** The next four bytes; after the last, zeros are read. */
   word() {
     const byte = () => this.bytes[this.at++] ?? 0;
     return ((byte() << 24) | (byte() << 16) | (byte() << 8) | byte()) >>> 0;
   }
 
-  /** The share that comes next: floor((point - lower) / scale). `take` has to follow. */
+  /** The next share: floor((point - lower) / scale). A call of `take` must follow. */
   share() {
     const top = this.high * PART + (this.low >>> 12); // < 2^52
     const first = Math.floor(top / this.scale);
@@ -41,14 +41,14 @@ export class RangeDecoder {
     return share;
   }
 
-  /** Go on behind an entry that has the share: its first share, and how many it has. */
+  /** Moves past the entry that has the share, given its first share and how many it has. */
   take(left, count) {
     this.above(this.found - left);
     this.span(count);
     if (this.scale < 256) this.refill(); // range < 2^32
   }
 
-  /** What is left above the entry: (found - left) * scale + rest. */
+  /** point - lower within the entry: (found - left) * scale + rest. */
   above(shares) {
     const low = (this.scale % SHARES) * shares + this.rest; // < 2^49
     this.high = Math.floor(this.scale / SHARES) * shares + Math.floor(low / SHARES);
@@ -62,7 +62,7 @@ export class RangeDecoder {
     this.rangeLow = low % SHARES;
   }
 
-  /** Both times 2^32, and the next word. */
+  /** Multiplies both by 2^32 and adds the next word to the second. */
   refill() {
     const word = this.word();
     this.scale = (this.scale * SHARES + this.rangeLow) * 256;

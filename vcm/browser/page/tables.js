@@ -4,8 +4,8 @@ import { FileError } from "./errors.js";
 import { RangeDecoder } from "./range.js";
 
 const SHARES = 2 ** 24;
-const SLACK = 96; // bits by which symbols may hold more than their string
-const [REST, LOSS] = [128, 0.006]; // bits by which it may be longer: its end, and for each symbol
+const SLACK = 96; // bits that symbols may hold beyond the length of their string
+const [REST, LOSS] = [128, 0.006]; // bits that a string may be longer: in all, and per symbol
 const RAW = 2 ** 16; // values of an escaped symbol
 const RAW_SHARES = SHARES / RAW;
 const RAW_BITS = 16;
@@ -14,14 +14,14 @@ const RAW_BITS = 16;
 export class Tables {
   constructor({ cdf, offset }, silent = 0) {
     this.offset = offset;
-    this.silent = silent; // rows below are not coded: their symbols are 0
+    this.silent = silent; // rows below this are not coded: their symbols are 0
     this.left = cdf.map(boundaries);
     this.bits = this.left.map((left) => information(left));
     this.least = this.bits.slice(silent).reduce((sum, bits) => sum + Math.min(...bits), 0);
   }
 }
 
-/** Where the shares of each entry begin, and 2^24. */
+/** Where the shares of each entry begin, then 2^24. */
 function boundaries(cdf) {
   const n = cdf.length - 1;
   const left = Int32Array.from(cdf, (f, i) => i + Math.floor((f * (SHARES - n)) / 65536));
@@ -29,14 +29,14 @@ function boundaries(cdf) {
   return left;
 }
 
-/** Bits that each entry holds. */
+/** The information of each entry, in bits. */
 function information(left) {
   return Float64Array.from({ length: left.length - 1 }, (_, i) => {
     return 24 - Math.log2(left[i + 1] - left[i]);
   });
 }
 
-/** Symbols of a string, part by part. */
+/** Reads the symbols of a string, part by part. */
 export class Reader {
   constructor(tables, bytes) {
     this.tables = tables;
@@ -94,14 +94,14 @@ export class Reader {
     throw new FileError("string: it ends before its symbols do; the file is damaged");
   }
 
-  /** To be called after the last part. */
+  /** Call this after the last part: refuses a string that is longer than its symbols. */
   end() {
     if (this.left <= SLACK + REST + LOSS * this.count) return;
     throw new FileError("string: not made by this model: longer than its symbols");
   }
 }
 
-/** Places of what is coded, by ascending row, and within a row as they come. */
+/** Positions of the coded symbols, by ascending row, and in their order within a row. */
 function orderOf(rows, silent) {
   const ends = new Uint32Array(257);
   for (const row of rows) if (row >= silent) ends[row + 1]++;

@@ -2,9 +2,9 @@
 
 import { FileError } from "./errors.js";
 
-const [LEAST, WHOLE] = [24, 192]; // latents a side; more than the second may not be one tile
+const [LEAST, WHOLE] = [24, 192]; // latents a side of a tile; a latent with a longer side must be tiled
 
-/** Refuses tiles that no encoder makes. */
+/** Refuses sides of tiles that no encoder uses. */
 export function checkSide(side, h, w) {
   const fits = side ? side >= LEAST && side <= WHOLE : Math.max(h, w) <= WHOLE;
   if (side % 4 === 0 && fits) return;
@@ -16,7 +16,7 @@ export function grid(h, w, side) {
   return pieces(h, w, side || h, side || w);
 }
 
-/** A latent in parts of at most so many latents, as few and as square as halving makes them. */
+/** A latent of h x w in parts of at most `most` latents each, by halving the longer side. */
 export function parts(h, w, most) {
   let [height, width] = [h, w];
   while (height * width > most) {
@@ -37,7 +37,7 @@ function pieces(h, w, height, width) {
   return found;
 }
 
-/** A tile and what is around it, inside a latent of h x w. */
+/** A tile with `halo` latents around it, as far as a latent of h x w goes. */
 export function grown({ top, left, bottom, right }, h, w, halo) {
   return {
     top: Math.max(0, top - halo),

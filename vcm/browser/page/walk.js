@@ -4,9 +4,9 @@ const ORDER = [0, 3, 1, 2]; // pass i codes group g at place g ^ ORDER[i] of eac
 export const PASSES = ORDER.length;
 
 /**
- * Calls `put(at, part)` for each symbol of a pass in a tile: its place in `planes`, and its place
- * in the pass's own layout, a quarter of the channels for each of the four places in squares of
- * 2x2. What is beyond a tile of an odd size is left out.
+ * Calls `put(at, part)` for each symbol of a pass in a tile, with its index in `planes` and its
+ * index in the pass's own layout, which has a quarter of the channels for each of the four places
+ * in 2x2 squares. Positions beyond a tile of odd size are left out.
  */
 export function eachOf(number, planes, { top, left, bottom, right }, put) {
   const [rows, columns] = [Math.ceil((bottom - top) / 2), Math.ceil((right - left) / 2)];

@@ -1,4 +1,4 @@
-/** Decodes beside the page, which so stays awake. Takes the bytes of one file after the other. */
+/** Decodes in a thread of its own, so that the page keeps responding; one file after another. */
 
 import { Decoder, describe } from "./decode.js";
 import { FileError } from "./errors.js";
@@ -15,14 +15,14 @@ async function get(name) {
 
 async function load() {
   const ort = await import(RUNTIME).catch(() => {
-    throw new Error("onnxruntime-web is missing: the folder ort does not hold it");
+    throw new Error("onnxruntime-web is missing from the folder ort");
   });
   ort.env.wasm.numThreads = 1; // more would need headers that a plain web server does not send
   return new Decoder(await Networks.load(ort, get));
 }
 
 const loading = load();
-loading.catch(() => {}); // it is said when a file needs it
+loading.catch(() => {}); // reported when a file is opened
 
 async function open({ number, bytes }) {
   try {
